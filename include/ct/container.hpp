@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#pragma once
+
+#include <chrono>
+#include <concepts>
+#include <csignal>
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <ct/export.hpp>
+#include <ct/process.hpp>
+#include <ct/spec.hpp>
+
+namespace ct {
+
+namespace internal {
+class ContainerCore;
+} // namespace internal
+
+/// Where a container is in its life.
+enum class State : std::uint8_t {
+    Stopped,  ///< No process. The only state in which the specification can be changed.
+    Starting, ///< start() is at work.
+    Running,
+    Paused,   ///< Its processes are frozen.
+    Stopping, ///< Its first process has ended or is being ended; the host's side is being taken down.
+};
+
+/// The state as one lower-case word.
+[[nodiscard]] CT_EXPORT std::string_view to_string(State state) noexcept;
+
+/// A container: a specification that can be started again and again.
+///
+/// A cheap handle; copies name the same container. It is made by Session::create() and stays valid when its session
+/// is gone, but cannot be started then. Setters touch no kernel state; they throw Error with Errc::InvalidConfig when
+/// their own argument is malformed and with Errc::InvalidState unless the container is stopped; they may be called
+/// in any order. What depends on several fields is checked by start().
+///
+/// Threads: every call may be made from any thread. Calls on one container exclude each other, except that waiting,
+/// signalling and asking for the state never wait for another call. Different containers never wait for one another.
+class CT_EXPORT Container {
+public:
+    [[nodiscard]] const std::string& name() const noexcept;
+    /// Notices that the first process has ended, without blocking.
+    [[nodiscard]] State state() const;
+    /// state() is neither State::Stopped nor State::Starting.
+    [[nodiscard]] bool running() const;
+    /// A copy of the specification.
+    [[nodiscard]] Spec spec() const;
+
+    /// \name Configuration
+    /// @{
+    Container& set_spec(Spec spec);
+
+    /// Adds namespaces made anew at every start.
+    Container& add_namespaces(std::initializer_list<Namespace> kinds);
+    Container& add_namespace(Namespace kind);
+    /// Joins the namespace whose file is \p path at the time of the start.
+    Container& join_namespace(Namespace kind, std::string path);
+    /// Joins the namespace that \p fd refers to. \p fd is borrowed and has to stay open as long as the container may
+    /// start.
+    Container& join_namespace(Namespace kind, int fd);
+    /// Shares the namespace with the host process, as is the default; weakens isolation.
+    Container& share_host(Namespace kind);
+
+    /// Appends to the id maps of the new user namespace.
+    Container& add_uid_map(IdRange range);
+    Container& add_gid_map(IdRange range);
+    /// The map that an unprivileged caller may use: user and group 0 inside are the caller's effective ones outside.
+    Container& map_root_to_caller();
+    Container& set_setgroups(SetGroups policy);
+
+    Container& set_hostname(std::string name);
+    Container& set_domainname(std::string name);
+
+    Container& set_root(Root root);
+    template <std::convertible_to<std::string> Path>
+    Container& set_root(Path&& path) {
+        return set_root(Root{.path = std::forward<Path>(path)});
+    }
+    Container& set_private(BindDir dir);
+    Container& clear_private();
+
+    Container& add_mount(Mount mount);
+    /// Mounts what programs expect, before any other mount; a mount added for the same target takes its place:
+    /// /proc, /sys (read-only), /dev (a small tmpfs) with /dev/pts, /dev/shm, /dev/mqueue, and the default devices.
+    /// Where the kernel refuses a fresh /sys or /dev/mqueue (a user namespace that shares the network or IPC
+    /// namespace), the host's is bound in its place.
+    Container& add_default_mounts();
+    /// Makes the devices null, zero, full, random, urandom and tty in /dev and the links fd, stdin, stdout, stderr
+    /// and ptmx; within a user namespace, where the kernel refuses mknod(2), the host's devices are bound.
+    Container& add_default_devices();
+    /// @}
+
+    /// Starts the container with a program as its first process.
+    ///
+    /// Returns once the program was executed, or throws and leaves nothing behind. Blocks for as long as that takes,
+    /// normally less than a millisecond. The cost does not depend on the size of the host process.
+    /// Needs State::Stopped. Privileges: those of the system calls that the specification asks for; with a user
+    /// namespace of its own none.
+    /// \throws Error Errc::InvalidConfig with all violations; Errc::InvalidState; Errc::ChildDied; else the errno of
+    ///         the step that failed, with its path. For the program itself: ENOENT not found (the hint tells a missing
+    ///         interpreter from a missing file), EACCES not executable, ENOEXEC not a program.
+    Process start(ProcessSpec process);
+    /// Starts the container with a callable, whose return value (its low 8 bits) becomes the exit status.
+    ///
+    /// \p main runs in a copy of the host process that has only the calling thread (as after fork(2)), inside the
+    /// container, with exactly the descriptors of \p process. The host's exit handlers and destructors do not run in
+    /// it; what is left in its stdio buffers for stdout and stderr by \p main is written. An exception that leaves
+    /// \p main ends it by std::terminate(). Cost grows with the memory of the host process, as with fork(2).
+    Process start(ProcessSpec process, std::function<int()> main);
+
+    /// Runs one more process inside the running container: same namespaces and root, attributes of its own.
+    /// Several may run at once. It does not keep the container running and is not waited for by wait().
+    /// Needs State::Running.
+    Process enter(ProcessSpec process);
+    Process enter(ProcessSpec process, std::function<int()> main);
+
+    /// The first process of the present or last run.
+    /// \throws Error with Errc::InvalidState if the container was never started.
+    [[nodiscard]] Process init() const;
+
+    /// Blocks until the first process has ended and the host's side is taken down; the container is stopped then.
+    /// At once if it is stopped already. \throws Error with Errc::InvalidState if it was never started.
+    ExitStatus wait();
+    /// The same with a time limit; empty when it has passed first.
+    [[nodiscard]] std::optional<ExitStatus> wait_for(std::chrono::nanoseconds limit);
+    /// Signals the first process. Needs State::Running.
+    void signal(int number);
+    /// Kills the first process, and with a pid namespace every other one; does not wait. Needs State::Running.
+    void kill();
+    /// Sends \p number, waits up to \p grace, then kills and waits. Does nothing if the container is stopped.
+    /// The first process of a pid namespace gets only signals for which it has a handler; for others the grace is lost.
+    ExitStatus stop(std::chrono::nanoseconds grace, int number = SIGTERM);
+
+    /// Made by Session.
+    explicit Container(std::shared_ptr<internal::ContainerCore> core) noexcept;
+    Container(const Container&) noexcept;
+    Container(Container&&) noexcept;
+    Container& operator=(const Container&) noexcept;
+    Container& operator=(Container&&) noexcept;
+    ~Container();
+
+private:
+    std::shared_ptr<internal::ContainerCore> core_;
+};
+
+} // namespace ct

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <ct/export.hpp>
+
+namespace ct {
+
+namespace internal {
+class ProcessCore;
+} // namespace internal
+
+/// What a standard stream of the new process is.
+enum class Stdio : std::uint8_t {
+    Inherit, ///< The host process's own stream; /dev/null if the host process has it closed.
+    Null,    ///< /dev/null.
+    Pipe,    ///< A pipe whose other end is Process::stream().
+    Output,  ///< Only for `err`: the same file as standard output.
+};
+
+/// The three standard streams.
+struct StandardStreams {
+    Stdio in = Stdio::Inherit;
+    Stdio out = Stdio::Inherit;
+    Stdio err = Stdio::Inherit;
+    bool operator==(const StandardStreams&) const = default;
+};
+
+/// Size of a terminal in characters.
+struct TerminalSize {
+    std::uint16_t rows = 24;
+    std::uint16_t columns = 80;
+    bool operator==(const TerminalSize&) const = default;
+};
+
+/// User and groups of a process, as numbers inside the container's user namespace.
+struct User {
+    std::uint32_t uid = 0;
+    std::uint32_t gid = 0;
+    std::vector<std::uint32_t> groups = {}; ///< Supplementary groups; exactly these, none by default.
+    bool operator==(const User&) const = default;
+};
+
+/// One resource limit; see getrlimit(2).
+struct ResourceLimit {
+    int resource = 0; ///< RLIMIT_NOFILE, RLIMIT_CORE, ...
+    std::uint64_t soft = 0;
+    std::uint64_t hard = 0;
+    bool operator==(const ResourceLimit&) const = default;
+
+    /// No limit, for `soft` or `hard`.
+    static constexpr std::uint64_t Unlimited = ~std::uint64_t{0};
+};
+
+/// Descriptor `target` of the new process is the host process's descriptor `source`.
+struct FdMapping {
+    int target = -1;
+    int source = -1; ///< Borrowed until the start or enter call returns; stays open in the host process.
+    bool operator==(const FdMapping&) const = default;
+};
+
+/// What a process is started with. Plain data; every field left out means "as the calling thread has it", except for
+/// descriptors (only 0, 1, 2 and those in `fds` reach the process), the signal mask (empty) and signal dispositions
+/// (default): what the host process does with these for its own sake is not the container's concern.
+struct ProcessSpec {
+    /// The program and its arguments. Needed unless a callable is started. A name without '/' is looked for along
+    /// PATH of the process's own environment, inside the container.
+    std::vector<std::string> argv = {};
+    /// What to execute when it is not argv[0].
+    std::string executable = {};
+
+    /// The whole environment, each entry "NAME=value", in place of the host process's.
+    std::optional<std::vector<std::string>> environment = {};
+    /// Variables added to the environment or replacing those of the same name.
+    std::map<std::string, std::string> add_environment = {};
+
+    /// Absolute path inside the container. Default: "/" if the container has a root or a joined mount namespace.
+    std::string working_directory = {};
+
+    std::optional<User> user = {};
+    std::optional<mode_t> umask = {};
+
+    /// Capability names ("CAP_NET_BIND_SERVICE", case and "CAP_" do not matter, "ALL" is every one that the host
+    /// process has): permitted, effective, inheritable, ambient and bounding set are exactly these, also for a user
+    /// other than 0. An empty list drops all.
+    std::optional<std::vector<std::string>> capabilities = {};
+    bool no_new_privileges = false; ///< See PR_SET_NO_NEW_PRIVS in prctl(2).
+    std::vector<ResourceLimit> limits = {};
+
+    bool new_session = false; ///< setsid(2). Implied by `terminal`.
+    /// Sent to the process when the *thread* that started it ends, see PR_SET_PDEATHSIG in prctl(2): start such
+    /// containers from a thread that lives as long as they should. 0 is none.
+    int parent_death_signal = 0;
+
+    StandardStreams stdio = {};
+    /// Gives the process a new pseudo-terminal of this size as its controlling terminal and standard streams;
+    /// Process::terminal() is the other end. `stdio` has to be left alone then.
+    std::optional<TerminalSize> terminal = {};
+    /// More descriptors, in any order; also permutations and descriptors used twice. All others are closed.
+    std::vector<FdMapping> fds = {};
+
+    bool operator==(const ProcessSpec&) const = default;
+};
+
+/// How a process ended.
+struct ExitStatus {
+    enum class Kind : std::uint8_t {
+        Exited,   ///< By exit(2); `value` is the code, 0 to 255.
+        Signaled, ///< By a signal; `value` is its number.
+        Unknown,  ///< Somebody else in the host process (or an ignored SIGCHLD) took the status, and the kernel kept no
+                  ///< copy.
+    };
+    Kind kind = Kind::Unknown;
+    int value = 0;
+    bool core_dumped = false;
+
+    /// Exited with code 0.
+    [[nodiscard]] bool success() const noexcept { return kind == Kind::Exited && value == 0; }
+    /// As a shell shows it: the exit code, or 128 + signal; 255 if unknown.
+    [[nodiscard]] CT_EXPORT int shell_code() const noexcept;
+    /// "exited with code 3", "was killed by signal 9 (SIGKILL)", "ended with unknown status".
+    [[nodiscard]] CT_EXPORT std::string describe() const;
+
+    bool operator==(const ExitStatus&) const = default;
+};
+
+/// A process that libct started: the first process of a container, or one that entered it.
+///
+/// A handle; copies name the same process. Destroying all of them neither kills nor waits: the status of an entered
+/// process is then collected by the session. All calls may be made from any thread. A Process obeys its pidfd: it
+/// never signals a reused pid, and neither needs nor disturbs the host process's own SIGCHLD handling.
+class CT_EXPORT Process {
+public:
+    /// The pid as the host process sees it, or -1 once the process was waited for.
+    [[nodiscard]] pid_t pid() const noexcept;
+    /// A descriptor that becomes readable when the process ends. Borrowed; lives as long as this handle or a copy.
+    [[nodiscard]] int pidfd() const noexcept;
+
+    /// Blocks until the process has ended. Any number of threads may wait, any number of times.
+    ExitStatus wait() const;
+    /// The same with a time limit; empty when it has passed first. Zero only looks.
+    [[nodiscard]] std::optional<ExitStatus> wait_for(std::chrono::nanoseconds limit) const;
+
+    /// Sends \p number, 0 only checks. Does nothing if the process has ended already.
+    /// \throws Error with EPERM if the process changed to a user whom the host process may not signal.
+    void signal(int number) const;
+    /// signal(SIGKILL).
+    void kill() const { signal(9); }
+
+    /// The host's end of standard stream \p number (0, 1 or 2) that is Stdio::Pipe, else -1. Borrowed, close-on-exec,
+    /// blocking.
+    [[nodiscard]] int stream(int number) const noexcept;
+    /// The same, and the caller owns (closes) it from now on.
+    [[nodiscard]] int release_stream(int number) const noexcept;
+    /// Closes the host's end, so that the process sees the end of its input, or a broken pipe.
+    void close_stream(int number) const noexcept;
+
+    /// The host's end of the pseudo-terminal, or -1. Borrowed, close-on-exec, blocking. Reading fails with EIO once
+    /// the last process has closed its end.
+    [[nodiscard]] int terminal() const noexcept;
+    /// Changes the terminal's size; the processes on it get SIGWINCH.
+    /// \throws Error with ENOTTY if there is no terminal.
+    void resize_terminal(TerminalSize size) const;
+
+    /// Made by libct.
+    explicit Process(std::shared_ptr<internal::ProcessCore> core) noexcept;
+    Process(const Process&) noexcept;
+    Process(Process&&) noexcept;
+    Process& operator=(const Process&) noexcept;
+    Process& operator=(Process&&) noexcept;
+    ~Process();
+
+private:
+    std::shared_ptr<internal::ProcessCore> core_;
+};
+
+} // namespace ct

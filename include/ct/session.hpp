@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <ct/container.hpp>
+#include <ct/export.hpp>
+
+namespace ct {
+
+namespace internal {
+class SessionCore;
+} // namespace internal
+
+/// What happens to running containers when their session closes.
+enum class OnClose : std::uint8_t {
+    Kill,   ///< They are killed and waited for.
+    Detach, ///< They go on without supervision.
+};
+
+/// How urgent a log message is. Errors are thrown, not logged.
+enum class LogLevel : std::uint8_t { Debug, Info, Warning };
+
+/// Receives log messages, on the thread where they arise. Must not call libct.
+using LogHandler = std::function<void(LogLevel level, std::string_view text)>;
+
+struct SessionOptions {
+    OnClose on_close = OnClose::Kill;
+    /// Default: none, messages are dropped. There are few: what could not be undone after an error.
+    LogHandler log_handler = {};
+};
+
+/// The entry to libct: makes containers and owns the running ones.
+///
+/// A session has no thread, changes no signal handler and keeps only a few close-on-exec descriptors, at numbers as
+/// low as it finds: open it early in a host process with thousands of descriptors. It may be used from any thread.
+/// Destroying it closes it: running containers are treated as SessionOptions::on_close says.
+class CT_EXPORT Session {
+public:
+    /// \throws Error with Stage::Session if /dev/null or memory is not to be had.
+    Session() : Session(SessionOptions{}) {}
+    explicit Session(SessionOptions options);
+    Session(Session&&) noexcept;
+    Session& operator=(Session&&) noexcept;
+    ~Session();
+
+    /// A new, stopped container.
+    /// \param name 1 to 64 of `A-Za-z0-9_.-`, not starting with `.` or `-`.
+    /// \throws Error with Errc::InvalidConfig for a bad name, Errc::NameInUse if a container of this session has it.
+    [[nodiscard]] Container create(std::string name);
+    /// A new, stopped container with a specification.
+    [[nodiscard]] Container create(std::string name, Spec spec);
+    /// The container of that name, if this session has one: one with a handle left, or a running one.
+    [[nodiscard]] std::optional<Container> find(std::string_view name) const;
+    /// A running container whose first process is \p pid, which somebody else started. It can be entered, signalled
+    /// and waited for; closing the session leaves it alone. Its exit status may be unknown.
+    /// \throws Error with ESRCH if there is no such process, Errc::NameInUse.
+    [[nodiscard]] Container adopt(std::string name, pid_t pid);
+
+private:
+    std::shared_ptr<internal::SessionCore> core_;
+};
+
+} // namespace ct

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include "base/sys.hpp"
+
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <sys/syscall.h>
+
+#include <array>
+
+#include "base/concat.hpp"
+
+namespace ct::internal::sys {
+
+Error error(int error_number, Stage stage, std::string_view action, std::string_view path, std::string_view hint) {
+    return {std::error_code(error_number, std::system_category()), stage, action, path, hint};
+}
+
+UniqueFd open(const std::string& path, int flags, Stage stage, std::string_view action) {
+    int fd;
+    do {
+        fd = ::open(path.c_str(), flags | O_CLOEXEC);
+    } while (fd < 0 && errno == EINTR);
+    if (fd < 0) throw error(errno, stage, action, path);
+    return above_stdio(UniqueFd(fd), stage, action);
+}
+
+UniqueFd duplicate(int fd, Stage stage, std::string_view action) {
+    const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (copy < 0) throw error(errno, stage, action);
+    return UniqueFd(copy);
+}
+
+UniqueFd above_stdio(UniqueFd fd, Stage stage, std::string_view action) {
+    return fd.get() > 2 ? std::move(fd) : duplicate(fd.get(), stage, action);
+}
+
+Pipe pipe(Stage stage) {
+    std::array<int, 2> fds{};
+    if (::pipe2(fds.data(), O_CLOEXEC) < 0) throw error(errno, stage, "make a pipe");
+    UniqueFd read(fds[0]);
+    UniqueFd write(fds[1]);
+    return {above_stdio(std::move(read), stage, "make a pipe"), above_stdio(std::move(write), stage, "make a pipe")};
+}
+
+void write_file(const std::string& path, std::string_view text, Stage stage, std::string_view action,
+                std::string_view hint) {
+    const int fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+    if (fd < 0) throw error(errno, stage, action, path, hint);
+    const UniqueFd file(fd);
+    const ssize_t written = ::write(fd, text.data(), text.size());
+    if (written < 0) throw error(errno, stage, action, path, hint);
+    if (static_cast<std::size_t>(written) != text.size()) throw error(EIO, stage, action, path, "short write");
+}
+
+std::uint64_t effective_capabilities() noexcept {
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    std::array<__user_cap_data_struct, 2> data{};
+    if (::syscall(SYS_capget, &header, data.data()) < 0) return 0;
+    return data[0].effective | std::uint64_t{data[1].effective} << 32U;
+}
+
+} // namespace ct::internal::sys

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/close_range.h>
+#include <linux/prctl.h>
+#include <linux/stat.h>
+#include <sys/syscall.h>
+
+#include <cerrno>
+
+#include "child/child_ops.hpp"
+#include "child/raw_syscall.hpp"
+
+namespace ct::internal::child {
+
+namespace {
+
+constexpr int SignalCount = 64;
+constexpr std::size_t KernelSigsetSize = 8;
+
+/// The kernel's struct sigaction; glibc's has another layout.
+struct KernelSigaction {
+    void (*handler)(int);
+    unsigned long flags;
+    void (*restorer)();
+    std::uint64_t mask;
+};
+
+/// Why execve(2) said ENOENT or EACCES.
+Handshake::ExecDetail explain(const char* path, long error) noexcept {
+    struct statx status;
+    const long found = raw_syscall(SYS_statx, AT_FDCWD, path, 0, STATX_TYPE | STATX_MODE, &status);
+    if (found < 0) return Handshake::NoDetail;
+    if (error == -ENOENT) return Handshake::MissingInterpreter;
+    if ((status.stx_mode & 0170000U) == 0040000U) return Handshake::IsDirectory;
+    return error == -EACCES ? Handshake::NotExecutable : Handshake::NoDetail;
+}
+
+} // namespace
+
+long join_namespace(const JoinArgs& args) noexcept {
+    if (args.path == nullptr) return raw_syscall(SYS_setns, args.fd, args.kinds);
+    const long fd = raw_syscall(SYS_openat, AT_FDCWD, args.path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return fd;
+    const long error = raw_syscall(SYS_setns, fd, args.kinds);
+    raw_syscall(SYS_close, fd);
+    return error;
+}
+
+long reset_signals() noexcept {
+    // CLONE_CLEAR_SIGHAND leaves ignored signals ignored: what the host ignores (SIGPIPE, SIGCHLD) is its own affair.
+    KernelSigaction action;
+    action.handler = nullptr; // SIG_DFL
+    action.flags = 0;
+    action.restorer = nullptr;
+    action.mask = 0;
+    for (int number = 1; number <= SignalCount; ++number) {
+        // Fails for SIGKILL and SIGSTOP, which are at their default anyway.
+        raw_syscall(SYS_rt_sigaction, number, &action, nullptr, KernelSigsetSize);
+    }
+    return 0;
+}
+
+long unblock_signals() noexcept {
+    const std::uint64_t none = 0;
+    constexpr int SetMask = 2; // SIG_SETMASK
+    return raw_syscall(SYS_rt_sigprocmask, SetMask, &none, nullptr, KernelSigsetSize);
+}
+
+long resource_limit(const LimitArgs& args) noexcept {
+    return raw_syscall(SYS_prlimit64, 0, args.resource, args.limit, nullptr);
+}
+
+long drop_bounding_set(const CapabilityArgs& args) noexcept {
+    for (std::uint32_t number = 0; number <= args.last; ++number) {
+        if ((args.set >> number & 1U) != 0) continue;
+        if (raw_syscall(SYS_prctl, PR_CAPBSET_READ, number, 0, 0, 0) == 0) continue;
+        const long error = raw_syscall(SYS_prctl, PR_CAPBSET_DROP, number, 0, 0, 0);
+        if (error < 0) return error;
+    }
+    return 0;
+}
+
+long set_credentials(const CredentialsArgs& args) noexcept {
+    // The system calls themselves: glibc's wrappers would change every thread of the host.
+    long error = 0;
+    if (args.set_groups) error = raw_syscall(SYS_setgroups, args.group_count, args.groups);
+    if (error >= 0) error = raw_syscall(SYS_setresgid, args.gid, args.gid, args.gid);
+    if (error >= 0) error = raw_syscall(SYS_setresuid, args.uid, args.uid, args.uid);
+    return error;
+}
+
+long set_capabilities(const CapabilityArgs& args) noexcept {
+    __user_cap_header_struct header;
+    header.version = _LINUX_CAPABILITY_VERSION_3;
+    header.pid = 0;
+    __user_cap_data_struct data[2];
+    for (int half = 0; half < 2; ++half) {
+        const auto bits = static_cast<std::uint32_t>(args.set >> (32 * half));
+        data[half].effective = bits;
+        data[half].permitted = bits;
+        data[half].inheritable = bits;
+    }
+    return raw_syscall(SYS_capset, &header, data);
+}
+
+long raise_ambient(const CapabilityArgs& args) noexcept {
+    for (std::uint32_t number = 0; number <= args.last; ++number) {
+        if ((args.set >> number & 1U) == 0) continue;
+        const long error = raw_syscall(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0);
+        if (error < 0) return error;
+    }
+    return 0;
+}
+
+long map_fds(const FdMapArgs& args) noexcept {
+    for (std::uint32_t i = 0; i < args.move_count; ++i) {
+        const FdMove& move = args.moves[i];
+        const long error = move.from == move.to ? raw_syscall(SYS_fcntl, move.to, F_SETFD, 0)
+                                                : raw_syscall(SYS_dup3, move.from, move.to, 0);
+        if (error < 0) return error;
+    }
+    for (std::uint32_t i = 0; i < args.closed_count; ++i) {
+        const long error = raw_syscall(SYS_close_range, args.closed[i].first, args.closed[i].last, 0);
+        if (error < 0) return error;
+    }
+    return 0;
+}
+
+long execute(Context& context, const ExecArgs& args) noexcept {
+    Handshake& handshake = context.handshake;
+    long result = -ENOENT;
+    for (std::uint32_t i = 0; args.candidates[i] != nullptr; ++i) {
+        const long error = raw_syscall(SYS_execve, args.candidates[i], args.argv, args.envp);
+        const auto detail =
+            error == -ENOENT || error == -EACCES ? explain(args.candidates[i], error) : Handshake::NoDetail;
+        // As execvp(3) does: look on where there is nothing to execute, but do not forget what could not be executed.
+        const bool nothing_here = (error == -ENOENT && detail == Handshake::NoDetail) || error == -ENOTDIR;
+        if (nothing_here && i != 0) continue;
+        handshake.detail = detail;
+        handshake.candidate = i;
+        result = error;
+        if (!nothing_here && error != -EACCES) break;
+    }
+    return result;
+}
+
+} // namespace ct::internal::child

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include "child/child_main.hpp"
+
+#include <linux/close_range.h>
+#include <linux/prctl.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+
+#include <cerrno>
+#include <csignal>
+
+#include "child/child_ops.hpp"
+#include "child/clone.hpp"
+#include "child/raw_syscall.hpp"
+
+namespace ct::internal::child {
+
+namespace {
+
+/// Waits for `go`, or for death by DieWithParent.
+long await_parent(Handshake& handshake) noexcept {
+    announce(handshake, Handshake::Awaiting);
+    while (__atomic_load_n(&handshake.go, __ATOMIC_ACQUIRE) == 0) {
+        const long error = raw_syscall(SYS_futex, &handshake.go, FUTEX_WAIT, 0, nullptr);
+        if (error < 0 && error != -EAGAIN && error != -EINTR) return error;
+    }
+    return 0;
+}
+
+template <typename Args>
+const Args& args(const Step& step) noexcept {
+    return *static_cast<const Args*>(step.args);
+}
+
+long perform(Context& context, const Step& step) noexcept {
+    switch (step.op) {
+    case Op::DieWithParent: return raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
+    case Op::EnterDirectory: return raw_syscall(SYS_fchdir, args<FdArgs>(step).fd);
+    case Op::JoinNamespace: return join_namespace(args<JoinArgs>(step));
+    case Op::UnshareFds: return raw_syscall(SYS_close_range, args<FdArgs>(step).fd, ~0U, CLOSE_RANGE_UNSHARE);
+    case Op::ResetSignals: return reset_signals();
+    case Op::AwaitParent: return await_parent(context.handshake);
+    case Op::BecomeRoot: return set_credentials(args<CredentialsArgs>(step));
+    case Op::NotDumpable: return raw_syscall(SYS_prctl, PR_SET_DUMPABLE, 0);
+    case Op::NewSession: return raw_syscall(SYS_setsid);
+    case Op::ControllingTerminal: return raw_syscall(SYS_ioctl, args<FdArgs>(step).fd, TIOCSCTTY, 0);
+    case Op::SlavePropagation: return slave_propagation();
+    case Op::AttachRoot: return attach_root(context, args<AttachRootArgs>(step));
+    case Op::OpenRoot: return open_root(context);
+    case Op::Mount: return mount_in_root(context, args<MountArgs>(step));
+    case Op::MakeNode: return make_node(context, args<NodeArgs>(step));
+    case Op::MakeSymlink: return make_symlink(context, args<SymlinkArgs>(step));
+    case Op::ReadOnlyRoot: return read_only_root(context);
+    case Op::PivotRoot: return pivot_root(context);
+    case Op::ChangeRoot: return change_root(args<PathArgs>(step));
+    case Op::HostName: return raw_syscall(SYS_sethostname, args<TextArgs>(step).text, args<TextArgs>(step).length);
+    case Op::DomainName: return raw_syscall(SYS_setdomainname, args<TextArgs>(step).text, args<TextArgs>(step).length);
+    case Op::ResourceLimit: return resource_limit(args<LimitArgs>(step));
+    case Op::DropBoundingSet: return drop_bounding_set(args<CapabilityArgs>(step));
+    case Op::KeepCapabilities: return raw_syscall(SYS_prctl, PR_SET_KEEPCAPS, 1, 0, 0, 0);
+    case Op::SetCredentials: return set_credentials(args<CredentialsArgs>(step));
+    case Op::SetCapabilities: return set_capabilities(args<CapabilityArgs>(step));
+    case Op::RaiseAmbient: return raise_ambient(args<CapabilityArgs>(step));
+    case Op::NoNewPrivileges: return raw_syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    case Op::WorkingDirectory: return raw_syscall(SYS_chdir, args<PathArgs>(step).path);
+    case Op::ClearUmask: context.umask = raw_syscall(SYS_umask, 0); return 0;
+    case Op::RestoreUmask: raw_syscall(SYS_umask, context.umask); return 0;
+    case Op::SetUmask: raw_syscall(SYS_umask, args<NumberArgs>(step).value); return 0;
+    case Op::ParentDeathSignal: return raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, args<NumberArgs>(step).value);
+    case Op::MapFds: return map_fds(args<FdMapArgs>(step));
+    case Op::UnblockSignals: return unblock_signals();
+    case Op::Exec: return execute(context, args<ExecArgs>(step));
+    }
+    return -EINVAL;
+}
+
+[[noreturn]] void exit_now() noexcept {
+    // Never exit(3): the host's exit handlers and stdio buffers are not this process's.
+    for (;;) raw_syscall(SYS_exit_group, 127);
+}
+
+} // namespace
+
+void adopt_handshake(Handshake& handshake) noexcept {
+    const auto tid = static_cast<std::uint32_t>(raw_syscall(SYS_gettid));
+    handshake.robust_head.list.next = &handshake.robust_node;
+    handshake.robust_node.next = &handshake.robust_head.list;
+    handshake.robust_head.futex_offset =
+        static_cast<long>(offsetof(Handshake, word)) - static_cast<long>(offsetof(Handshake, robust_node));
+    handshake.robust_head.list_op_pending = nullptr;
+    __atomic_store_n(&handshake.word, tid | FUTEX_WAITERS, __ATOMIC_RELEASE);
+    raw_syscall(SYS_set_robust_list, &handshake.robust_head, sizeof handshake.robust_head);
+}
+
+void announce(Handshake& handshake, Handshake::Phase phase) noexcept {
+    __atomic_store_n(&handshake.phase, phase, __ATOMIC_RELEASE);
+    __atomic_fetch_xor(&handshake.word, static_cast<std::uint32_t>(FUTEX_OWNER_DIED), __ATOMIC_ACQ_REL);
+    raw_syscall(SYS_futex, &handshake.word, FUTEX_WAKE, 1);
+}
+
+void give_up(Handshake& handshake) noexcept {
+    __atomic_store_n(&handshake.word, Handshake::Gone, __ATOMIC_RELEASE);
+    raw_syscall(SYS_futex, &handshake.word, FUTEX_WAKE, 1);
+}
+
+bool perform_steps(const StepList& steps, Handshake& handshake) noexcept {
+    Context context{handshake};
+    for (std::uint32_t i = 0; i < steps.count; ++i) {
+        __atomic_store_n(&handshake.step, i, __ATOMIC_RELAXED);
+        const long result = perform(context, steps.steps[i]);
+        if (result >= 0) continue;
+        __atomic_store_n(&handshake.error, static_cast<std::int32_t>(-result), __ATOMIC_RELEASE);
+        return false;
+    }
+    return true;
+}
+
+void run_child(void* plan) noexcept {
+    const ChildPlan& child = *static_cast<const ChildPlan*>(plan);
+    adopt_handshake(*child.handshake);
+    perform_steps(child.steps, *child.handshake);
+    exit_now();
+}
+
+void run_helper(void* plan) noexcept {
+    HelperPlan& helper = *static_cast<HelperPlan*>(plan);
+    Handshake& handshake = *helper.child.handshake;
+    handshake.in_helper = 1;
+    if (!perform_steps(helper.steps, handshake)) {
+        give_up(handshake);
+        exit_now();
+    }
+    handshake.step = helper.steps.count; // the clone itself
+    handshake.in_helper = 0;
+    const long child = clone_onto_stack(&helper.clone, run_child, &helper.child);
+    if (child < 0) {
+        handshake.in_helper = 1;
+        __atomic_store_n(&handshake.error, static_cast<std::int32_t>(-child), __ATOMIC_RELEASE);
+        give_up(handshake);
+    }
+    exit_now();
+}
+
+} // namespace ct::internal::child

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include "child/handshake.hpp"
+
+/// The plan of a new process: an array of steps with everything ready in memory, decided and allocated by the parent.
+/// The child only performs them. See Documentation/design/child-plan.md.
+namespace ct::internal {
+
+/// What a step does; in brackets the type of its arguments.
+enum class Op : std::uint32_t {
+    DieWithParent,       ///< SIGKILL if the parent's thread ends during the set-up.
+    EnterDirectory,      ///< fchdir to one of the host's descriptors. [FdArgs]
+    JoinNamespace,       ///< setns(2). [JoinArgs]
+    UnshareFds,          ///< Leave the host's descriptor table, keeping only the low part of it. [FdArgs]
+    ResetSignals,        ///< Default disposition for every signal.
+    AwaitParent,         ///< Until the parent has written id maps and the like.
+    BecomeRoot,          ///< User and group 0 of the user namespace. [CredentialsArgs]
+    NotDumpable,         ///< Nobody inside the container may look into this copy of the host's memory.
+    NewSession,          ///< setsid(2)
+    ControllingTerminal, ///< TIOCSCTTY [FdArgs]
+    SlavePropagation,    ///< Of all mounts: the host's come in, none go out.
+    AttachRoot,          ///< Bind the root directory onto itself, or the private area onto it. [AttachRootArgs]
+    OpenRoot,            ///< The present root directory is what targets are resolved in.
+    Mount,               ///< [MountArgs]
+    MakeNode,            ///< [NodeArgs]
+    MakeSymlink,         ///< [SymlinkArgs]
+    ReadOnlyRoot,        ///< The root's mount, once all is mounted in it.
+    PivotRoot,           ///< pivot_root(2) into the attached root; the old one is gone.
+    ChangeRoot,          ///< chroot(2) [PathArgs], to the current directory if there is no path.
+    HostName,            ///< [TextArgs]
+    DomainName,          ///< [TextArgs]
+    ResourceLimit,       ///< [LimitArgs]
+    DropBoundingSet,     ///< [CapabilityArgs]
+    KeepCapabilities,    ///< Over the change of user.
+    SetCredentials,      ///< [CredentialsArgs]
+    SetCapabilities,     ///< [CapabilityArgs]
+    RaiseAmbient,        ///< [CapabilityArgs]
+    NoNewPrivileges,
+    WorkingDirectory,  ///< [PathArgs]
+    ClearUmask,        ///< For the files that the set-up creates.
+    RestoreUmask,      ///< What it was before ClearUmask.
+    SetUmask,          ///< [NumberArgs]
+    ParentDeathSignal, ///< [NumberArgs] also undoes DieWithParent.
+    MapFds,            ///< [FdMapArgs]
+    UnblockSignals,
+    Exec, ///< [ExecArgs]
+};
+
+struct FdArgs {
+    std::int32_t fd;
+};
+struct NumberArgs {
+    std::uint64_t value;
+};
+struct PathArgs {
+    const char* path;
+};
+struct TextArgs {
+    const char* text;
+    std::size_t length;
+};
+struct JoinArgs {
+    const char* path; ///< Or null, then `fd` counts.
+    std::int32_t fd;
+    std::uint32_t kinds; ///< CLONE_NEW* flags.
+};
+struct AttachRootArgs {
+    const char* source;
+    const char* root;
+    bool recursive;
+};
+struct MountOption {
+    const char* key;
+    const char* value; ///< Null for a flag.
+};
+struct MountArgs {
+    const char* source;
+    const char* target;
+    const char* type; ///< Null for a bind.
+    const MountOption* options;
+    std::uint32_t option_count;
+    std::uint64_t attributes; ///< MOUNT_ATTR_*
+    bool recursive;
+    bool target_is_file;
+};
+struct NodeArgs {
+    const char* directory;
+    const char* name;
+    std::uint32_t mode;
+    std::uint32_t major; ///< Of a device; both below 256.
+    std::uint32_t minor;
+};
+struct SymlinkArgs {
+    const char* directory;
+    const char* name;
+    const char* content;
+};
+struct LimitArgs {
+    std::int32_t resource;
+    std::uint64_t limit[2]; ///< Soft and hard, as struct rlimit64 has them.
+};
+struct CapabilityArgs {
+    std::uint64_t set;  ///< Bit N is capability N.
+    std::uint32_t last; ///< The highest capability that the kernel knows.
+};
+struct CredentialsArgs {
+    const std::uint32_t* groups;
+    std::uint32_t group_count;
+    std::uint32_t uid;
+    std::uint32_t gid;
+    bool set_groups; ///< False where setgroups(2) is denied to this user namespace.
+};
+struct FdMove {
+    std::int32_t from;
+    std::int32_t to; ///< The same number: only made to survive exec.
+};
+struct FdRange {
+    std::uint32_t first;
+    std::uint32_t last;
+};
+struct FdMapArgs {
+    const FdMove* moves; ///< In this order; the parent has broken the cycles.
+    std::uint32_t move_count;
+    const FdRange* closed; ///< Then these are closed.
+    std::uint32_t closed_count;
+};
+struct ExecArgs {
+    const char* const* candidates; ///< Paths to try, null at the end.
+    const char* const* argv;
+    const char* const* envp;
+};
+
+struct Step {
+    Op op;
+    const void* args;
+};
+
+struct StepList {
+    const Step* steps;
+    std::uint32_t count;
+};
+
+/// Everything the child needs; all pointers lead into memory that outlives it (or is copied along with it).
+struct ChildPlan {
+    StepList steps;
+    Handshake* handshake;
+};
+static_assert(std::is_trivially_destructible_v<ChildPlan>);
+
+} // namespace ct::internal

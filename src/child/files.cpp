@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <linux/openat2.h>
+#include <linux/stat.h>
+#include <sys/syscall.h>
+
+#include <cerrno>
+
+#include "child/child_ops.hpp"
+#include "child/raw_syscall.hpp"
+
+// <sys/mount.h> cannot be included together with <linux/mount.h>.
+namespace {
+constexpr unsigned long DetachedUmount = 2; // MNT_DETACH
+constexpr std::size_t PathMax = 4096;
+constexpr int AtRecursive = 0x8000; // AT_RECURSIVE, from <linux/fcntl.h>, which <fcntl.h> excludes
+} // namespace
+
+namespace ct::internal::child {
+
+namespace {
+
+/// Closes the descriptor at the end of the scope.
+class ScopedFd {
+public:
+    explicit ScopedFd(long fd) noexcept : fd_(fd) {}
+    ScopedFd(const ScopedFd&) = delete;
+    ScopedFd& operator=(const ScopedFd&) = delete;
+    ~ScopedFd() {
+        if (fd_ >= 0) raw_syscall(SYS_close, fd_);
+    }
+    [[nodiscard]] long get() const noexcept { return fd_; }
+    void reset(long fd) noexcept {
+        if (fd_ >= 0) raw_syscall(SYS_close, fd_);
+        fd_ = fd;
+    }
+
+private:
+    long fd_;
+};
+
+/// Opens \p path with \p root as "/": neither ".." nor a symbolic link, nor a rename under way, leads out of it.
+long open_in(long root, const char* path, std::uint64_t flags) noexcept {
+    open_how how;
+    how.flags = flags | O_PATH | O_CLOEXEC;
+    how.mode = 0;
+    how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+    long fd = -EAGAIN;
+    // openat2(2): EAGAIN when a rename or mount somewhere on the system made the walk doubtful.
+    for (int attempt = 0; fd == -EAGAIN && attempt < 128; ++attempt) {
+        fd = raw_syscall(SYS_openat2, root, path, &how, sizeof how);
+    }
+    return fd;
+}
+
+/// Remembers what was created, by identity, so that the parent removes nothing else after a failure.
+void remember_created(Handshake& handshake, long fd, std::size_t length, bool is_directory) noexcept {
+    if (handshake.created_count == Handshake::MaxCreated) return;
+    struct statx status;
+    if (raw_syscall(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_INO, &status) < 0) return;
+    CreatedEntry& entry = handshake.created[handshake.created_count];
+    entry.step = handshake.step;
+    entry.length = static_cast<std::uint16_t>(length);
+    entry.is_directory = is_directory ? 1 : 0;
+    entry.inode = status.stx_ino;
+    entry.device_major = status.stx_dev_major;
+    entry.device_minor = status.stx_dev_minor;
+    __atomic_store_n(&handshake.created_count, handshake.created_count + 1, __ATOMIC_RELEASE);
+}
+
+/// Opens a mount's target inside the root, creating what is missing of it, one component after the other.
+long open_target(Context& context, const char* target, bool is_file) noexcept {
+    const long existing = open_in(context.root_fd, target, is_file ? 0 : O_DIRECTORY);
+    if (existing != -ENOENT) return existing;
+
+    char prefix[PathMax];
+    ScopedFd parent(open_in(context.root_fd, "/", O_DIRECTORY));
+    if (parent.get() < 0) return parent.get();
+    std::size_t at = 0;
+    for (;;) {
+        std::size_t name = at;
+        while (target[name] == '/') ++name;
+        std::size_t end = name;
+        while (target[end] != '\0' && target[end] != '/') ++end;
+        if (end == name) break;
+        if (end + 1 >= PathMax) return -ENAMETOOLONG;
+        for (std::size_t i = at; i < end; ++i) prefix[i] = target[i];
+        prefix[end] = '\0';
+        std::size_t rest = end;
+        while (target[rest] == '/') ++rest;
+        const bool last = target[rest] == '\0';
+        const bool make_file = last && is_file;
+        const std::uint64_t kind = make_file ? 0 : O_DIRECTORY;
+
+        long fd = open_in(context.root_fd, prefix, kind);
+        if (fd == -ENOENT) {
+            // A single name in an already resolved directory: mkdirat(2) and O_EXCL follow no link there.
+            const char* const component = prefix + name;
+            long made;
+            if (make_file) {
+                made = raw_syscall(SYS_openat, parent.get(), component,
+                                   O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+                if (made >= 0) raw_syscall(SYS_close, made);
+            } else {
+                made = raw_syscall(SYS_mkdirat, parent.get(), component, 0755);
+            }
+            // EEXIST: somebody was faster, or a dangling link is in the way; the next look tells.
+            if (made < 0 && made != -EEXIST) return made;
+            fd = open_in(context.root_fd, prefix, kind);
+            if (fd == -ENOENT) return -ELOOP;
+            if (fd >= 0 && made >= 0) remember_created(context.handshake, fd, end, !make_file);
+        }
+        if (fd < 0 || last) return fd;
+        parent.reset(fd);
+        at = end;
+    }
+    return open_in(context.root_fd, "/", O_DIRECTORY);
+}
+
+/// Keeps what the file system said of a failed configuration: it knows more than errno.
+void keep_message(Context& context, long fs_fd) noexcept {
+    char* const message = context.handshake.message;
+    long length = raw_syscall(SYS_read, fs_fd, message, sizeof context.handshake.message - 1);
+    if (length < 0) length = 0;
+    while (length > 0 && message[length - 1] == '\n') --length;
+    // The first two characters are the kind of the message: "e ", "w " or "i ".
+    for (long i = 2; i < length; ++i) message[i - 2] = message[i];
+    message[length > 2 ? length - 2 : 0] = '\0';
+}
+
+/// A new file system, mounted nowhere yet.
+long new_file_system(Context& context, const MountArgs& args) noexcept {
+    const ScopedFd fs(raw_syscall(SYS_fsopen, args.type, FSOPEN_CLOEXEC));
+    if (fs.get() < 0) return fs.get();
+    const auto configure = [&](unsigned command, const char* key, const char* value) noexcept {
+        const long error = raw_syscall(SYS_fsconfig, fs.get(), command, key, value, 0);
+        if (error < 0) keep_message(context, fs.get());
+        return error;
+    };
+    long error = configure(FSCONFIG_SET_STRING, "source", args.source);
+    for (std::uint32_t i = 0; error >= 0 && i < args.option_count; ++i) {
+        const MountOption& option = args.options[i];
+        error = configure(option.value != nullptr ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, option.key, option.value);
+    }
+    if (error >= 0) error = configure(FSCONFIG_CMD_CREATE, nullptr, nullptr);
+    if (error < 0) return error;
+    const long tree = raw_syscall(SYS_fsmount, fs.get(), FSMOUNT_CLOEXEC, args.attributes);
+    if (tree < 0) keep_message(context, fs.get());
+    return tree;
+}
+
+long set_attributes(long tree, std::uint64_t attributes, bool recursive) noexcept {
+    mount_attr attr;
+    attr.attr_set = attributes;
+    attr.attr_clr = 0;
+    attr.propagation = 0;
+    attr.userns_fd = 0;
+    return raw_syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | (recursive ? AtRecursive : 0), &attr, sizeof attr);
+}
+
+/// A copy of the tree at \p source, mounted nowhere yet.
+long copied_tree(const char* source, bool recursive) noexcept {
+    return raw_syscall(SYS_open_tree, AT_FDCWD, source,
+                       OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AtRecursive : 0));
+}
+
+long bound_tree(const MountArgs& args) noexcept {
+    const long tree = copied_tree(args.source, args.recursive);
+    if (tree < 0 || args.attributes == 0) return tree;
+    const long error = set_attributes(tree, args.attributes, args.recursive);
+    if (error >= 0) return tree;
+    raw_syscall(SYS_close, tree);
+    return error;
+}
+
+long attach(long tree, long target) noexcept {
+    return raw_syscall(SYS_move_mount, tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+}
+
+} // namespace
+
+long slave_propagation() noexcept {
+    mount_attr attr;
+    attr.attr_set = 0;
+    attr.attr_clr = 0;
+    attr.propagation = 1UL << 19; // MS_SLAVE
+    attr.userns_fd = 0;
+    const long error = raw_syscall(SYS_mount_setattr, -1, "/", AtRecursive, &attr, sizeof attr);
+    if (error != -ENOSYS) return error;
+    // Before Linux 5.12.
+    return raw_syscall(SYS_mount, nullptr, "/", nullptr, (1UL << 19) | (1UL << 14), nullptr); // MS_SLAVE | MS_REC
+}
+
+long attach_root(Context& context, const AttachRootArgs& args) noexcept {
+    const ScopedFd target(raw_syscall(SYS_openat, AT_FDCWD, args.root, O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (target.get() < 0) return target.get();
+    const long tree = copied_tree(args.source, args.recursive);
+    if (tree < 0) return tree;
+    context.root_fd = static_cast<int>(tree);
+    return attach(tree, target.get());
+}
+
+long open_root(Context& context) noexcept {
+    const long root = raw_syscall(SYS_openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (root >= 0) context.root_fd = static_cast<int>(root);
+    return root;
+}
+
+long mount_in_root(Context& context, const MountArgs& args) noexcept {
+    const ScopedFd tree(args.type == nullptr ? bound_tree(args) : new_file_system(context, args));
+    if (tree.get() < 0) return tree.get();
+    const ScopedFd target(open_target(context, args.target, args.target_is_file));
+    if (target.get() < 0) return target.get();
+    return attach(tree.get(), target.get());
+}
+
+long make_node(Context& context, const NodeArgs& args) noexcept {
+    const ScopedFd directory(open_target(context, args.directory, false));
+    if (directory.get() < 0) return directory.get();
+    const long error = raw_syscall(SYS_mknodat, directory.get(), args.name, args.mode, args.minor | args.major << 8U);
+    if (error != -EEXIST) return error;
+    // The image may bring its own, if it is the same device.
+    struct statx status;
+    const long found = raw_syscall(SYS_statx, directory.get(), args.name, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &status);
+    if (found < 0) return found;
+    const bool same = (status.stx_mode & 0170000U) == (args.mode & 0170000U) && status.stx_rdev_major == args.major &&
+                      status.stx_rdev_minor == args.minor;
+    return same ? 0 : error;
+}
+
+long make_symlink(Context& context, const SymlinkArgs& args) noexcept {
+    const ScopedFd directory(open_target(context, args.directory, false));
+    if (directory.get() < 0) return directory.get();
+    const long error = raw_syscall(SYS_symlinkat, args.content, directory.get(), args.name);
+    return error == -EEXIST ? 0 : error;
+}
+
+long read_only_root(Context& context) noexcept {
+    const long error = set_attributes(context.root_fd, MOUNT_ATTR_RDONLY, false);
+    if (error != -ENOSYS) return error;
+    // Before Linux 5.12. mount(2): MS_REMOUNT | MS_BIND changes the flags of this mount alone.
+    const long moved = raw_syscall(SYS_fchdir, context.root_fd);
+    if (moved < 0) return moved;
+    return raw_syscall(SYS_mount, nullptr, ".", nullptr, 32UL | 4096UL | 1UL, nullptr); // MS_REMOUNT|MS_BIND|MS_RDONLY
+}
+
+long pivot_root(Context& context) noexcept {
+    long error = raw_syscall(SYS_fchdir, context.root_fd);
+    // pivot_root(2): with "." twice the old root lies on top of the new one and needs no directory inside.
+    if (error >= 0) error = raw_syscall(SYS_pivot_root, ".", ".");
+    if (error >= 0) error = raw_syscall(SYS_umount2, ".", DetachedUmount);
+    if (error >= 0) error = raw_syscall(SYS_chdir, "/");
+    return error;
+}
+
+long change_root(const PathArgs& args) noexcept {
+    const long error = raw_syscall(SYS_chroot, args.path != nullptr ? args.path : ".");
+    return error < 0 ? error : raw_syscall(SYS_chdir, "/");
+}
+
+} // namespace ct::internal::child

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include "config/defaults.hpp"
+
+#include <algorithm>
+
+#include "config/validate.hpp"
+
+namespace ct::internal {
+
+namespace {
+
+bool maps_group(const Spec& spec, std::uint32_t id) {
+    if (!has_namespace(spec, Namespace::User)) return true;
+    return std::any_of(spec.gid_map.begin(), spec.gid_map.end(),
+                       [&](const IdRange& range) { return id >= range.inside && id - range.inside < range.count; });
+}
+
+std::vector<Mount> default_mounts(const Spec& spec, bool host_has_mqueue) {
+    // A user namespace may only mount a fresh sysfs or mqueue that shows namespaces of its own.
+    const bool foreign_user = has_namespace(spec, Namespace::User);
+    const bool own_net = !foreign_user || makes_namespace(spec, Namespace::Net);
+    const bool own_ipc = !foreign_user || makes_namespace(spec, Namespace::Ipc);
+
+    std::vector<Mount> mounts;
+    mounts.push_back({.source = "proc",
+                      .target = "/proc",
+                      .type = "proc",
+                      .options = {},
+                      .no_suid = true,
+                      .no_dev = true,
+                      .no_exec = true});
+    mounts.push_back({.source = own_net ? "sysfs" : "/sys",
+                      .target = "/sys",
+                      .type = own_net ? "sysfs" : "",
+                      .options = {},
+                      .recursive = !own_net,
+                      .read_only = true,
+                      .no_suid = true,
+                      .no_dev = true,
+                      .no_exec = true});
+    mounts.push_back(
+        {.source = "tmpfs", .target = "/dev", .type = "tmpfs", .options = {"mode=755", "size=64k"}, .no_suid = true});
+    Mount pts{.source = "devpts",
+              .target = "/dev/pts",
+              .type = "devpts",
+              .options = {"ptmxmode=0666", "mode=0620"},
+              .no_suid = true,
+              .no_exec = true};
+    constexpr std::uint32_t tty_group = 5; // as every distribution has it
+    if (maps_group(spec, tty_group)) pts.options.push_back("gid=5");
+    mounts.push_back(std::move(pts));
+    mounts.push_back({.source = "shm",
+                      .target = "/dev/shm",
+                      .type = "tmpfs",
+                      .options = {"mode=1777", "size=64m"},
+                      .no_suid = true,
+                      .no_dev = true,
+                      .no_exec = true});
+    if (!own_ipc && !host_has_mqueue) return mounts;
+    mounts.push_back({.source = own_ipc ? "mqueue" : "/dev/mqueue",
+                      .target = "/dev/mqueue",
+                      .type = own_ipc ? "mqueue" : "",
+                      .options = {},
+                      .no_suid = true,
+                      .no_dev = true,
+                      .no_exec = true});
+    return mounts;
+}
+
+} // namespace
+
+MountOrder order_mounts(const Spec& spec, bool host_has_mqueue) {
+    MountOrder order;
+    order.after_devices = spec.mounts;
+    if (!spec.default_mounts) return order;
+    for (Mount& mount : default_mounts(spec, host_has_mqueue)) {
+        const auto own = std::find_if(order.after_devices.begin(), order.after_devices.end(),
+                                      [&](const Mount& other) { return other.target == mount.target; });
+        if (own == order.after_devices.end()) {
+            order.before_devices.push_back(std::move(mount));
+        } else {
+            order.before_devices.push_back(std::move(*own));
+            order.after_devices.erase(own);
+        }
+    }
+    return order;
+}
+
+} // namespace ct::internal

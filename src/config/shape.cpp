@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include <algorithm>
+
+#include <ct/error.hpp>
+
+#include "base/concat.hpp"
+#include "config/validate.hpp"
+
+/// The shape of single values.
+namespace ct::internal {
+
+namespace {
+
+[[noreturn]] void reject(std::string violation) {
+    throw Error::invalid_config("configuration", {std::move(violation)});
+}
+
+bool has_nul(std::string_view text) {
+    return text.find('\0') != std::string_view::npos;
+}
+
+void check_path(std::string_view what, std::string_view path) {
+    if (path.empty()) reject(concat(what, " is empty"));
+    if (has_nul(path)) reject(concat(what, " has a NUL byte"));
+    if (path.size() >= 4096) reject(concat(what, " is longer than 4095 bytes"));
+}
+
+/// A place inside the root.
+void check_target(std::string_view what, std::string_view path) {
+    check_path(what, path);
+    if (path.front() != '/') reject(concat(what, " '", path, "' is not absolute"));
+    for (std::size_t at = 0; at < path.size();) {
+        const std::size_t end = std::min(path.find('/', at), path.size());
+        if (path.substr(at, end - at) == "..") reject(concat(what, " '", path, "' has a '..' in it"));
+        at = end + 1;
+    }
+}
+
+} // namespace
+
+void check_container_name(std::string_view name) {
+    const auto allowed = [](char c) {
+        return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
+               c == '-';
+    };
+    if (!name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), allowed) && name[0] != '.' &&
+        name[0] != '-') {
+        return;
+    }
+    throw Error::invalid_config(concat("container '", name, "'"),
+                                {"a container's name is 1 to 64 of A-Z a-z 0-9 _ . -, not starting with . or -"});
+}
+
+void check_host_name(std::string_view what, std::string_view name) {
+    if (has_nul(name)) reject(concat(what, " has a NUL byte"));
+    if (name.size() > 64) reject(concat(what, " '", name, "' is longer than 64 bytes"));
+}
+
+void check_id_range(std::string_view what, const IdRange& range) {
+    constexpr std::uint32_t invalid_id = ~0U;
+    if (range.count == 0) reject(concat(what, " has an extent with no ids"));
+    // The last id, (uid_t)-1, means "no change" to the kernel and cannot be mapped.
+    if (range.count > invalid_id - range.inside || range.count > invalid_id - range.outside) {
+        reject(concat(what, " extent ", range.inside, " ", range.outside, " ", range.count, " goes past the last id"));
+    }
+}
+
+void check_mount(const Mount& mount) {
+    check_target("mount target", mount.target);
+    if (mount.type.empty()) {
+        check_path(concat("source of the bind on '", mount.target, "'"), mount.source);
+        if (!mount.options.empty()) {
+            reject(concat("the bind on '", mount.target, "' has file system options; it takes only flags"));
+        }
+    } else {
+        if (has_nul(mount.type) || has_nul(mount.source))
+            reject(concat("mount on '", mount.target, "' has a NUL byte"));
+        if (mount.recursive) reject(concat("the ", mount.type, " on '", mount.target, "' cannot be recursive"));
+    }
+    for (const std::string& option : mount.options) {
+        if (option.empty() || option[0] == '=' || has_nul(option)) {
+            reject(concat("mount on '", mount.target, "' has a malformed option '", option, "'"));
+        }
+    }
+}
+
+void check_private_area(const BindDir& dir) {
+    check_path("source of the private area", dir.source);
+    check_target("target of the private area", dir.target);
+}
+
+void check_root(const Root& root) {
+    check_path("root", root.path);
+}
+
+void check_source(Namespace kind, const NamespaceSource& source) {
+    if (const auto* path = std::get_if<NamespacePath>(&source)) {
+        check_path(concat("path of the ", to_string(kind), " namespace"), path->path);
+    } else if (const auto* fd = std::get_if<NamespaceFd>(&source); fd != nullptr && fd->fd < 0) {
+        reject(concat("descriptor of the ", to_string(kind), " namespace is negative"));
+    }
+}
+
+void check_spec(const Spec& spec) {
+    for (const auto& [kind, source] : spec.namespaces) check_source(kind, source);
+    for (const IdRange& range : spec.uid_map) check_id_range("uid map", range);
+    for (const IdRange& range : spec.gid_map) check_id_range("gid map", range);
+    check_host_name("host name", spec.hostname);
+    check_host_name("domain name", spec.domainname);
+    if (spec.root) check_root(*spec.root);
+    if (spec.private_area) check_private_area(*spec.private_area);
+    for (const Mount& mount : spec.mounts) check_mount(mount);
+}
+
+} // namespace ct::internal

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <ct/process.hpp>
+#include <ct/spec.hpp>
+
+/// What can be said of a configuration without looking at the host. Pure functions.
+namespace ct::internal {
+
+/// Each throws ct::Error with Errc::InvalidConfig for a malformed value.
+void check_container_name(std::string_view name);
+void check_host_name(std::string_view what, std::string_view name);
+void check_id_range(std::string_view what, const IdRange& range);
+void check_mount(const Mount& mount);
+void check_private_area(const BindDir& dir);
+void check_root(const Root& root);
+void check_source(Namespace kind, const NamespaceSource& source);
+/// All of the above for everything in \p spec.
+void check_spec(const Spec& spec);
+
+/// What a process will run.
+enum class Runs { Program, Callable };
+/// Whether the process is the container's first or enters it.
+enum class Role { First, Entering };
+
+/// The contradictions between the fields of \p spec and \p process, each as one clause; empty if there are none.
+[[nodiscard]] std::vector<std::string> violations(const Spec& spec, const ProcessSpec& process, Runs runs, Role role);
+
+/// Whether the specification makes (or, for `has_namespace`, makes or joins) a namespace of that kind.
+[[nodiscard]] bool makes_namespace(const Spec& spec, Namespace kind);
+[[nodiscard]] bool has_namespace(const Spec& spec, Namespace kind);
+
+} // namespace ct::internal

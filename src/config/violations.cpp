@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include <sys/capability.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <csignal>
+#include <set>
+
+#include "base/concat.hpp"
+#include "config/capabilities.hpp"
+#include "config/validate.hpp"
+
+/// The rules between fields.
+namespace ct::internal {
+
+namespace {
+
+using Violations = std::vector<std::string>;
+
+void check_overlap(Violations& found, std::string_view what, std::vector<IdRange> ranges) {
+    const auto overlap = [&](auto first, std::string_view side) {
+        std::sort(ranges.begin(), ranges.end(),
+                  [&](const IdRange& a, const IdRange& b) { return a.*first < b.*first; });
+        for (std::size_t i = 1; i < ranges.size(); ++i) {
+            if (ranges[i].*first - ranges[i - 1].*first < ranges[i - 1].count) {
+                found.push_back(concat("extents of the ", what, " overlap at ", side, " id ", ranges[i].*first));
+                return;
+            }
+        }
+    };
+    overlap(&IdRange::inside, "inside");
+    overlap(&IdRange::outside, "outside");
+    // user_namespaces(7): 340 lines at most.
+    if (ranges.size() > 340)
+        found.push_back(concat("the ", what, " has ", ranges.size(), " extents; the kernel takes 340"));
+}
+
+bool maps(const std::vector<IdRange>& ranges, std::uint32_t id) {
+    return std::any_of(ranges.begin(), ranges.end(),
+                       [&](const IdRange& range) { return id >= range.inside && id - range.inside < range.count; });
+}
+
+void check_namespaces(Violations& found, const Spec& spec) {
+    const bool new_user = makes_namespace(spec, Namespace::User);
+    if (!new_user && (!spec.uid_map.empty() || !spec.gid_map.empty())) {
+        found.push_back("id maps need a new user namespace");
+    }
+    if (!new_user && spec.setgroups != SetGroups::Auto)
+        found.push_back("a setgroups policy needs a new user namespace");
+    if (new_user && spec.uid_map.empty()) found.push_back("a new user namespace needs a uid map");
+    if (new_user && spec.gid_map.empty()) found.push_back("a new user namespace needs a gid map");
+    check_overlap(found, "uid map", spec.uid_map);
+    check_overlap(found, "gid map", spec.gid_map);
+    if (!has_namespace(spec, Namespace::Uts)) {
+        if (!spec.hostname.empty()) found.push_back("a host name needs a uts namespace");
+        if (!spec.domainname.empty()) found.push_back("a domain name needs a uts namespace");
+    }
+}
+
+void check_files(Violations& found, const Spec& spec) {
+    const bool new_mount = makes_namespace(spec, Namespace::Mount);
+    const bool joined_mount = has_namespace(spec, Namespace::Mount) && !new_mount;
+    if (spec.root && joined_mount) found.push_back("a joined mount namespace has its own root; none can be set");
+    if (spec.root && spec.root->read_only && !new_mount)
+        found.push_back("a read-only root needs a new mount namespace");
+    if (spec.private_area && !spec.root) found.push_back("a private area needs a root");
+    if (!spec.mounts.empty() && !new_mount) found.push_back("mounts need a new mount namespace");
+    if (spec.default_mounts && !new_mount) found.push_back("the default mounts need a new mount namespace");
+    if (spec.default_devices && !spec.default_mounts && !new_mount) {
+        found.push_back("the default devices need a new mount namespace");
+    }
+    std::set<std::string_view> targets;
+    for (const Mount& mount : spec.mounts) {
+        if (!targets.insert(mount.target).second) found.push_back(concat("two mounts on '", mount.target, "'"));
+    }
+}
+
+void check_environment(Violations& found, const ProcessSpec& process) {
+    const auto check = [&](const std::string& name, bool complete) {
+        if (name.empty() || name[0] == '=' || name.find('\0') != std::string::npos ||
+            (complete ? name.find('=') == std::string::npos : name.find('=') != std::string::npos)) {
+            found.push_back(concat("malformed environment variable '", name.c_str(), "'"));
+        }
+    };
+    for (const std::string& entry : process.environment.value_or(std::vector<std::string>{})) check(entry, true);
+    for (const auto& [name, value] : process.add_environment) {
+        check(name, false);
+        if (value.find('\0') != std::string::npos) found.push_back(concat("value of ", name, " has a NUL byte"));
+    }
+}
+
+void check_streams(Violations& found, const ProcessSpec& process) {
+    const StandardStreams& stdio = process.stdio;
+    if (process.terminal && stdio != StandardStreams{}) {
+        found.push_back("with a terminal the standard streams cannot be set");
+    }
+    if (stdio.in == Stdio::Output) found.push_back("standard input cannot be Stdio::Output");
+    if (stdio.out == Stdio::Output) found.push_back("standard output cannot be Stdio::Output");
+    std::set<int> targets;
+    for (const FdMapping& mapping : process.fds) {
+        if (mapping.target < 0 || mapping.source < 0) {
+            found.push_back(concat("negative descriptor in the map ", mapping.target, "=", mapping.source));
+        } else if (!targets.insert(mapping.target).second) {
+            found.push_back(concat("descriptor ", mapping.target, " is mapped twice"));
+        }
+        const bool stream_set = (mapping.target == 0 && stdio.in != Stdio::Inherit) ||
+                                (mapping.target == 1 && stdio.out != Stdio::Inherit) ||
+                                (mapping.target == 2 && stdio.err != Stdio::Inherit);
+        if (mapping.target >= 0 && mapping.target <= 2 && (process.terminal || stream_set)) {
+            found.push_back(
+                concat("descriptor ", mapping.target, " is both mapped and a standard stream that was set"));
+        }
+    }
+}
+
+void check_credentials(Violations& found, const Spec& spec, const ProcessSpec& process) {
+    if (process.user) {
+        if (process.user->uid == ~0U) found.push_back("user id 4294967295 is not a user");
+        if (process.user->gid == ~0U) found.push_back("group id 4294967295 is not a group");
+        if (makes_namespace(spec, Namespace::User)) {
+            if (!spec.uid_map.empty() && !maps(spec.uid_map, process.user->uid)) {
+                found.push_back(concat("user ", process.user->uid, " is not in the uid map"));
+            }
+            std::vector<std::uint32_t> groups = process.user->groups;
+            groups.push_back(process.user->gid);
+            for (const std::uint32_t group : groups) {
+                if (!spec.gid_map.empty() && !maps(spec.gid_map, group)) {
+                    found.push_back(concat("group ", group, " is not in the gid map"));
+                }
+            }
+            if (!process.user->groups.empty() && spec.setgroups == SetGroups::Deny) {
+                found.push_back("supplementary groups need setgroups, which is denied");
+            }
+        }
+    }
+    for (const std::string& name : process.capabilities.value_or(std::vector<std::string>{})) {
+        if (!is_capability(name)) found.push_back(concat("unknown capability '", name, "'"));
+    }
+}
+
+void check_attributes(Violations& found, const ProcessSpec& process) {
+    std::set<int> resources;
+    for (const ResourceLimit& limit : process.limits) {
+        if (limit.resource < 0 || limit.resource >= static_cast<int>(RLIM_NLIMITS)) {
+            found.push_back(concat("unknown resource limit ", limit.resource));
+        } else if (!resources.insert(limit.resource).second) {
+            found.push_back(concat("resource limit ", limit.resource, " is set twice"));
+        }
+        if (limit.soft > limit.hard)
+            found.push_back(concat("resource limit ", limit.resource, " is softly above its hard limit"));
+    }
+    if (process.umask && (*process.umask & ~static_cast<mode_t>(0777)) != 0) {
+        found.push_back("the umask has bits besides 0777");
+    }
+    if (process.parent_death_signal < 0 || process.parent_death_signal > SIGRTMAX) {
+        found.push_back(concat("unknown parent-death signal ", process.parent_death_signal));
+    }
+    const std::string& directory = process.working_directory;
+    if (!directory.empty() && directory[0] != '/') {
+        found.push_back(concat("working directory '", directory, "' is not absolute"));
+    }
+    if (directory.find('\0') != std::string::npos) found.push_back("working directory has a NUL byte");
+}
+
+void check_program(Violations& found, const ProcessSpec& process, Runs runs) {
+    if (runs == Runs::Callable) {
+        if (!process.executable.empty() || !process.argv.empty()) found.push_back("a callable takes no argv");
+        return;
+    }
+    if (process.argv.empty()) found.push_back("argv is empty");
+    if (!process.argv.empty() && process.argv[0].empty() && process.executable.empty()) {
+        found.push_back("the program's name is empty");
+    }
+    const auto has_nul = [](const std::string& text) { return text.find('\0') != std::string::npos; };
+    if (std::any_of(process.argv.begin(), process.argv.end(), has_nul) || has_nul(process.executable)) {
+        found.push_back("argv has a NUL byte");
+    }
+}
+
+} // namespace
+
+bool makes_namespace(const Spec& spec, Namespace kind) {
+    const auto found = spec.namespaces.find(kind);
+    return found != spec.namespaces.end() && std::holds_alternative<NewNamespace>(found->second);
+}
+
+bool has_namespace(const Spec& spec, Namespace kind) {
+    return spec.namespaces.contains(kind);
+}
+
+std::vector<std::string> violations(const Spec& spec, const ProcessSpec& process, Runs runs, Role role) {
+    Violations found;
+    if (role == Role::First) {
+        check_namespaces(found, spec);
+        check_files(found, spec);
+    }
+    check_program(found, process, runs);
+    check_environment(found, process);
+    check_streams(found, process);
+    check_credentials(found, spec, process);
+    check_attributes(found, process);
+    return found;
+}
+
+} // namespace ct::internal

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include <ct/container.hpp>
+
+#include <unistd.h>
+
+#include "base/concat.hpp"
+#include "config/validate.hpp"
+#include "container_core.hpp"
+
+namespace ct {
+
+std::string_view to_string(State state) noexcept {
+    switch (state) {
+    case State::Stopped: return "stopped";
+    case State::Starting: return "starting";
+    case State::Running: return "running";
+    case State::Paused: return "paused";
+    case State::Stopping: return "stopping";
+    }
+    return "unknown";
+}
+
+Container::Container(std::shared_ptr<internal::ContainerCore> core) noexcept : core_(std::move(core)) {}
+Container::Container(const Container&) noexcept = default;
+Container::Container(Container&&) noexcept = default;
+Container& Container::operator=(const Container&) noexcept = default;
+Container& Container::operator=(Container&&) noexcept = default;
+Container::~Container() = default;
+
+const std::string& Container::name() const noexcept {
+    return core_->name();
+}
+
+State Container::state() const {
+    return core_->state();
+}
+
+bool Container::running() const {
+    const State state = core_->state();
+    return state != State::Stopped && state != State::Starting;
+}
+
+Spec Container::spec() const {
+    return core_->spec();
+}
+
+Container& Container::set_spec(Spec spec) {
+    core_->configure([&](Spec& present) {
+        internal::check_spec(spec);
+        present = std::move(spec);
+    });
+    return *this;
+}
+
+Container& Container::add_namespaces(std::initializer_list<Namespace> kinds) {
+    core_->configure([&](Spec& spec) {
+        for (const Namespace kind : kinds) spec.namespaces[kind] = NewNamespace{};
+    });
+    return *this;
+}
+
+Container& Container::add_namespace(Namespace kind) {
+    return add_namespaces({kind});
+}
+
+Container& Container::join_namespace(Namespace kind, std::string path) {
+    core_->configure([&](Spec& spec) {
+        const NamespaceSource source = NamespacePath{std::move(path)};
+        internal::check_source(kind, source);
+        spec.namespaces[kind] = source;
+    });
+    return *this;
+}
+
+Container& Container::join_namespace(Namespace kind, int fd) {
+    core_->configure([&](Spec& spec) {
+        const NamespaceSource source = NamespaceFd{fd};
+        internal::check_source(kind, source);
+        spec.namespaces[kind] = source;
+    });
+    return *this;
+}
+
+Container& Container::share_host(Namespace kind) {
+    core_->configure([&](Spec& spec) { spec.namespaces.erase(kind); });
+    return *this;
+}
+
+Container& Container::add_uid_map(IdRange range) {
+    core_->configure([&](Spec& spec) {
+        internal::check_id_range("uid map", range);
+        spec.uid_map.push_back(range);
+    });
+    return *this;
+}
+
+Container& Container::add_gid_map(IdRange range) {
+    core_->configure([&](Spec& spec) {
+        internal::check_id_range("gid map", range);
+        spec.gid_map.push_back(range);
+    });
+    return *this;
+}
+
+Container& Container::map_root_to_caller() {
+    return add_uid_map({0, ::geteuid(), 1}).add_gid_map({0, ::getegid(), 1});
+}
+
+Container& Container::set_setgroups(SetGroups policy) {
+    core_->configure([&](Spec& spec) { spec.setgroups = policy; });
+    return *this;
+}
+
+Container& Container::set_hostname(std::string name) {
+    core_->configure([&](Spec& spec) {
+        internal::check_host_name("host name", name);
+        spec.hostname = std::move(name);
+    });
+    return *this;
+}
+
+Container& Container::set_domainname(std::string name) {
+    core_->configure([&](Spec& spec) {
+        internal::check_host_name("domain name", name);
+        spec.domainname = std::move(name);
+    });
+    return *this;
+}
+
+Container& Container::set_root(Root root) {
+    core_->configure([&](Spec& spec) {
+        internal::check_root(root);
+        spec.root = std::move(root);
+    });
+    return *this;
+}
+
+Container& Container::set_private(BindDir dir) {
+    core_->configure([&](Spec& spec) {
+        internal::check_private_area(dir);
+        spec.private_area = std::move(dir);
+    });
+    return *this;
+}
+
+Container& Container::clear_private() {
+    core_->configure([&](Spec& spec) { spec.private_area.reset(); });
+    return *this;
+}
+
+Container& Container::add_mount(Mount mount) {
+    core_->configure([&](Spec& spec) {
+        internal::check_mount(mount);
+        spec.mounts.push_back(std::move(mount));
+    });
+    return *this;
+}
+
+Container& Container::add_default_mounts() {
+    core_->configure([](Spec& spec) { spec.default_mounts = true; });
+    return *this;
+}
+
+Container& Container::add_default_devices() {
+    core_->configure([](Spec& spec) { spec.default_devices = true; });
+    return *this;
+}
+
+Process Container::start(ProcessSpec process) {
+    return Process(core_->start(process, nullptr));
+}
+
+Process Container::start(ProcessSpec process, std::function<int()> main) {
+    return Process(core_->start(process, main));
+}
+
+Process Container::enter(ProcessSpec process) {
+    return Process(core_->enter(process, nullptr));
+}
+
+Process Container::enter(ProcessSpec process, std::function<int()> main) {
+    return Process(core_->enter(process, main));
+}
+
+Process Container::init() const {
+    return Process(core_->init());
+}
+
+ExitStatus Container::wait() {
+    return *core_->wait(std::nullopt);
+}
+
+std::optional<ExitStatus> Container::wait_for(std::chrono::nanoseconds limit) {
+    return core_->wait(limit);
+}
+
+void Container::signal(int number) {
+    core_->signal(number);
+}
+
+void Container::kill() {
+    core_->signal(SIGKILL);
+}
+
+ExitStatus Container::stop(std::chrono::nanoseconds grace, int number) {
+    return core_->stop(grace, number);
+}
+
+} // namespace ct

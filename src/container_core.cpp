@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include "container_core.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+#include "base/concat.hpp"
+#include "base/sys.hpp"
+#include "config/validate.hpp"
+#include "plan/namespace_flags.hpp"
+
+namespace ct::internal {
+
+namespace {
+
+constexpr std::array AllNamespaces{Namespace::Mount, Namespace::Pid,  Namespace::Net,    Namespace::Uts,
+                                   Namespace::Ipc,   Namespace::User, Namespace::Cgroup, Namespace::Time};
+
+unsigned namespace_flags(const Spec& spec) {
+    std::uint64_t flags = 0;
+    for (const auto& [kind, source] : spec.namespaces) flags |= namespace_flag(kind);
+    return static_cast<unsigned>(flags);
+}
+
+bool same_file(const std::string& a, const std::string& b) {
+    struct stat first {};
+    struct stat second {};
+    return ::stat(a.c_str(), &first) == 0 && ::stat(b.c_str(), &second) == 0 && first.st_dev == second.st_dev &&
+           first.st_ino == second.st_ino;
+}
+
+/// Runs \p body; an error gets \p subject in front.
+template <typename Body>
+auto with_subject(const std::string& subject, Body body) {
+    try {
+        return body();
+    } catch (const Error& error) {
+        throw error.with_subject(subject);
+    }
+}
+
+} // namespace
+
+ContainerCore::ContainerCore(std::shared_ptr<SessionCore> session, std::string name, Spec spec)
+    : session_(std::move(session)), name_(std::move(name)), spec_(std::move(spec)) {}
+
+std::string ContainerCore::subject() const {
+    return concat("container '", name_, "'");
+}
+
+Error ContainerCore::wrong_state(std::string_view action, std::string_view wanted, State state) const {
+    return {Errc::InvalidState,
+            Stage::Configure,
+            concat(subject(), ": ", action),
+            {},
+            concat("it is ", to_string(state), " and has to be ", wanted)};
+}
+
+State ContainerCore::state() {
+    std::shared_ptr<ProcessCore> init;
+    {
+        const std::lock_guard lock(mutex_);
+        if (state_ != State::Running) return state_;
+        init = init_;
+    }
+    if (init->wait(std::chrono::nanoseconds(0))) finish(init);
+    const std::lock_guard lock(mutex_);
+    return state_;
+}
+
+Spec ContainerCore::spec() const {
+    const std::lock_guard lock(mutex_);
+    return spec_;
+}
+
+void ContainerCore::configure(const std::function<void(Spec&)>& edit) {
+    (void)state();
+    const std::lock_guard lock(mutex_);
+    if (state_ != State::Stopped) throw wrong_state("change the specification", "stopped", state_);
+    with_subject(subject(), [&] { edit(spec_); });
+}
+
+void ContainerCore::begin_start() {
+    (void)state();
+    const std::lock_guard lock(mutex_);
+    if (state_ != State::Stopped) throw wrong_state("start", "stopped", state_);
+    if (session_->closed())
+        throw Error(Errc::InvalidState, Stage::Configure, concat(subject(), ": start"), {}, "its session is closed");
+    state_ = State::Starting;
+}
+
+std::shared_ptr<ProcessCore> ContainerCore::start(const ProcessSpec& process, const std::function<int()>& callable) {
+    begin_start();
+    std::shared_ptr<ProcessCore> init;
+    try {
+        init = with_subject(subject(), [&] { return launch_first(process, callable); });
+    } catch (...) {
+        host_side_ = HostSide();
+        {
+            const std::lock_guard lock(mutex_);
+            state_ = State::Stopped;
+        }
+        changed_.notify_all();
+        throw;
+    }
+    {
+        const std::lock_guard lock(mutex_);
+        init_ = init;
+        enter_target_ = {init->pidfd(), namespace_flags(spec_), host_side_.chroot()};
+        state_ = State::Running;
+    }
+    changed_.notify_all();
+    if (session_->keep(shared_from_this())) return init;
+    close(OnClose::Kill);
+    throw Error(Errc::InvalidState, Stage::Launch, concat(subject(), ": start"), {},
+                "its session was closed meanwhile");
+}
+
+std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& process,
+                                                         const std::function<int()>& callable) {
+    const auto runs = callable ? Runs::Callable : Runs::Program;
+    if (auto found = violations(spec_, process, runs, Role::First); !found.empty()) {
+        throw Error::invalid_config("start", std::move(found));
+    }
+    session_->orphans->sweep();
+    host_side_ = HostSide(spec_);
+    Streams streams(process, session_->low_fds);
+    Plan plan;
+    compile_start(plan, spec_, process, streams.layout(), HostFacts::detect(), callable != nullptr);
+    Launched launched = launch({plan, host_side_.files_root(), callable}, session_->areas);
+    return std::make_shared<ProcessCore>(name_, std::move(launched), streams.take_host_ends(), session_->orphans);
+}
+
+std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, const std::function<int()>& callable) {
+    const std::shared_ptr<ProcessCore> init = running_init("enter");
+    EnterTarget target{};
+    UniqueFd root;
+    {
+        // The container may end and take its host side down at any time.
+        const std::lock_guard lock(mutex_);
+        target = enter_target_;
+        if (host_side_.chroot() >= 0) root = sys::duplicate(host_side_.chroot(), Stage::Enter, "duplicate the root");
+        target.root_fd = root.get();
+    }
+    return with_subject(subject(), [&] {
+        const auto runs = callable ? Runs::Callable : Runs::Program;
+        if (auto found = violations(spec_, process, runs, Role::Entering); !found.empty()) {
+            throw Error::invalid_config("enter", std::move(found));
+        }
+        session_->orphans->sweep();
+        Streams streams(process, session_->low_fds);
+        Plan plan;
+        compile_enter(plan, spec_, target, process, streams.layout(), HostFacts::detect(), callable != nullptr);
+        Launched launched = launch({plan, -1, callable}, session_->areas);
+        return std::make_shared<ProcessCore>(name_, std::move(launched), streams.take_host_ends(), session_->orphans);
+    });
+}
+
+void ContainerCore::adopt(pid_t pid) {
+    const std::string action = concat(subject(), ": adopt process ", pid);
+    Launched launched{pid, UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)))};
+    if (!launched.pidfd) throw sys::error(errno, Stage::Enter, action);
+    const std::string proc = concat("/proc/", pid);
+    Spec spec;
+    for (const Namespace kind : AllNamespaces) {
+        const std::string file = concat("/ns/", to_string(kind));
+        if (!same_file(proc + file, "/proc/self" + file)) spec.namespaces[kind] = NamespacePath{proc + file};
+    }
+    UniqueFd chroot;
+    if (!spec.namespaces.contains(Namespace::Mount) && !same_file(proc + "/root", "/proc/self/root")) {
+        chroot = sys::open(proc + "/root", O_PATH | O_DIRECTORY, Stage::Enter, action);
+    }
+    const int alive = static_cast<int>(::syscall(SYS_pidfd_send_signal, launched.pidfd.get(), 0, nullptr, 0));
+    if (alive < 0 && errno == ESRCH) throw sys::error(ESRCH, Stage::Enter, action);
+    {
+        const std::lock_guard lock(mutex_);
+        adopted_ = true;
+        init_ = std::make_shared<ProcessCore>(name_, std::move(launched), HostEnds{}, session_->orphans);
+        spec_ = std::move(spec);
+        host_side_ = HostSide::adopted(std::move(chroot));
+        enter_target_ = {init_->pidfd(), namespace_flags(spec_), host_side_.chroot()};
+        state_ = State::Running;
+    }
+    (void)session_->keep(shared_from_this());
+}
+
+std::shared_ptr<ProcessCore> ContainerCore::init() const {
+    const std::lock_guard lock(mutex_);
+    if (!init_)
+        throw Error(Errc::InvalidState, Stage::Wait, concat(subject(), ": first process"), {}, "it was never started");
+    return init_;
+}
+
+std::shared_ptr<ProcessCore> ContainerCore::running_init(std::string_view action) {
+    const State now = state();
+    const std::lock_guard lock(mutex_);
+    if (now != State::Running || state_ != State::Running) throw wrong_state(action, "running", now);
+    return init_;
+}
+
+void ContainerCore::finish(const std::shared_ptr<ProcessCore>& init) {
+    HostSide ended;
+    {
+        std::unique_lock lock(mutex_);
+        if (init_ != init || state_ == State::Stopped || state_ == State::Starting) return;
+        if (state_ == State::Stopping) {
+            changed_.wait(lock, [&] { return init_ != init || state_ != State::Stopping; });
+            return;
+        }
+        state_ = State::Stopping;
+        ended = std::move(host_side_);
+    }
+    ended = HostSide();
+    {
+        const std::lock_guard lock(mutex_);
+        state_ = State::Stopped;
+    }
+    changed_.notify_all();
+    session_->forget(*this);
+}
+
+std::optional<ExitStatus> ContainerCore::wait(std::optional<std::chrono::nanoseconds> limit) {
+    const std::shared_ptr<ProcessCore> process = init();
+    const std::optional<ExitStatus> status = process->wait(limit);
+    if (status) finish(process);
+    return status;
+}
+
+void ContainerCore::signal(int number) {
+    const std::shared_ptr<ProcessCore> process = running_init("signal");
+    (void)process->signal(number);
+}
+
+ExitStatus ContainerCore::stop(std::chrono::nanoseconds grace, int number) {
+    std::shared_ptr<ProcessCore> process;
+    {
+        const std::lock_guard lock(mutex_);
+        process = init_;
+    }
+    if (!process) return {};
+    if (process->signal(number)) {
+        if (const auto status = wait(grace)) return *status;
+        (void)process->signal(SIGKILL);
+    }
+    return *wait(std::nullopt);
+}
+
+void ContainerCore::close(OnClose policy) noexcept {
+    if (adopted_ || policy == OnClose::Detach) return;
+    try {
+        const std::shared_ptr<ProcessCore> process = init();
+        (void)process->signal(SIGKILL);
+        (void)process->wait(std::nullopt);
+        finish(process);
+    } catch (const std::exception& error) {
+        session_->log(LogLevel::Warning, error.what());
+    }
+}
+
+} // namespace ct::internal

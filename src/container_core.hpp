@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <ct/container.hpp>
+
+#include "host_side.hpp"
+#include "plan/compile.hpp"
+#include "process_core.hpp"
+#include "session_core.hpp"
+
+namespace ct::internal {
+
+/// A container's specification and, while it runs, its first process and what has to be undone on the host at its end.
+class ContainerCore : public std::enable_shared_from_this<ContainerCore> {
+public:
+    ContainerCore(std::shared_ptr<SessionCore> session, std::string name, Spec spec);
+    ContainerCore(const ContainerCore&) = delete;
+    ContainerCore& operator=(const ContainerCore&) = delete;
+    ~ContainerCore() { session_->release(name_); }
+
+    [[nodiscard]] const std::string& name() const noexcept { return name_; }
+    /// Takes notice of an end that nobody waited for.
+    [[nodiscard]] State state();
+    [[nodiscard]] Spec spec() const;
+
+    /// Lets \p edit change the specification. \throws Error unless stopped
+    void configure(const std::function<void(Spec&)>& edit);
+
+    std::shared_ptr<ProcessCore> start(const ProcessSpec& process, const std::function<int()>& callable);
+    std::shared_ptr<ProcessCore> enter(const ProcessSpec& process, const std::function<int()>& callable);
+    void adopt(pid_t pid);
+
+    [[nodiscard]] std::shared_ptr<ProcessCore> init() const;
+    std::optional<ExitStatus> wait(std::optional<std::chrono::nanoseconds> limit);
+    void signal(int number);
+    ExitStatus stop(std::chrono::nanoseconds grace, int number);
+    /// For the end of the session; leaves adopted containers alone.
+    void close(OnClose policy) noexcept;
+
+private:
+    std::shared_ptr<ProcessCore> launch_first(const ProcessSpec& process, const std::function<int()>& callable);
+    void begin_start();
+    /// Takes down the host's side after the end of \p init, or waits until another thread has done so.
+    void finish(const std::shared_ptr<ProcessCore>& init);
+    [[nodiscard]] std::shared_ptr<ProcessCore> running_init(std::string_view action);
+    [[nodiscard]] Error wrong_state(std::string_view action, std::string_view wanted, State state) const;
+    [[nodiscard]] std::string subject() const;
+
+    const std::shared_ptr<SessionCore> session_;
+    const std::string name_;
+    mutable std::mutex mutex_; ///< Guards what follows; never held over a system call that blocks.
+    std::condition_variable changed_;
+    State state_ = State::Stopped;
+    Spec spec_; ///< Constant unless stopped.
+    bool adopted_ = false;
+    std::shared_ptr<ProcessCore> init_;
+    EnterTarget enter_target_{};
+    HostSide host_side_;
+};
+
+} // namespace ct::internal

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include "host_side.hpp"
+
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <linux/openat2.h>
+#include <sys/file.h>
+#include <sys/syscall.h>
+
+#include <cerrno>
+#include <memory>
+
+#include "base/concat.hpp"
+#include "base/sys.hpp"
+#include "config/validate.hpp"
+
+namespace ct::internal {
+
+namespace {
+
+constexpr int DetachedUmount = 2; // MNT_DETACH; <sys/mount.h> and <linux/mount.h> exclude each other
+
+/// For reading if that is allowed, so that it can be locked.
+UniqueFd open_directory(const std::string& path, std::string_view action) {
+    const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) return sys::above_stdio(UniqueFd(fd), Stage::Root, action);
+    if (errno == EACCES) return sys::open(path, O_PATH | O_DIRECTORY, Stage::Root, action);
+    throw sys::error(errno, Stage::Root, action, path);
+}
+
+} // namespace
+
+HostSide::HostSide(const Spec& spec) {
+    open_files_root(spec);
+    if (spec.root && !makes_namespace(spec, Namespace::Mount)) {
+        if (spec.private_area) mount_private_area(spec);
+        chroot_ = sys::open(spec.root->path, O_PATH | O_DIRECTORY, Stage::Root, "open the root");
+    }
+}
+
+HostSide HostSide::adopted(UniqueFd chroot) {
+    HostSide side;
+    side.chroot_ = std::move(chroot);
+    return side;
+}
+
+void HostSide::open_files_root(const Spec& spec) {
+    if (spec.root) {
+        files_root_ = open_directory(spec.root->path, "open the root");
+        if (spec.private_area) {
+            UniqueFd area = open_directory(spec.private_area->source, "open the private area");
+            if (spec.private_area->target == "/") files_root_ = std::move(area);
+        }
+    } else if (!spec.mounts.empty() || spec.default_mounts || spec.default_devices) {
+        files_root_ = open_directory("/", "open the root");
+    }
+    // Fails for a directory that was opened by O_PATH, or that somebody has locked alone: then nothing is removed
+    // later.
+    if (files_root_) (void)::flock(files_root_.get(), LOCK_SH | LOCK_NB);
+}
+
+void HostSide::mount_private_area(const Spec& spec) {
+    const BindDir& area = *spec.private_area;
+    const auto fail = [&](std::string_view action, const std::string& path) {
+        return sys::error(errno, Stage::Root, action, path);
+    };
+    open_how how{};
+    how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+    how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+    const UniqueFd root = sys::open(spec.root->path, O_PATH | O_DIRECTORY, Stage::Root, "open the root");
+    const UniqueFd target(static_cast<int>(::syscall(SYS_openat2, root.get(), area.target.c_str(), &how, sizeof how)));
+    if (!target)
+        throw fail(concat("in the root '", spec.root->path, "' open the target of the private area"), area.target);
+    const auto tree = std::make_shared<UniqueFd>(
+        static_cast<int>(::syscall(SYS_open_tree, AT_FDCWD, area.source.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)));
+    if (!*tree) throw fail("copy the mount of the private area", area.source);
+    if (area.read_only) {
+        mount_attr attributes{};
+        attributes.attr_set = MOUNT_ATTR_RDONLY;
+        if (::syscall(SYS_mount_setattr, tree->get(), "", AT_EMPTY_PATH, &attributes, sizeof attributes) < 0) {
+            throw fail("make read-only the private area", area.source);
+        }
+    }
+    if (::syscall(SYS_move_mount, tree->get(), "", target.get(), "",
+                  MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0) {
+        throw fail(concat("mount the private area '", area.source, "' on"), spec.root->path);
+    }
+    // By descriptor: whatever happens to the path meanwhile, this very mount is taken away.
+    teardown_.add([tree] { ::syscall(SYS_umount2, concat("/proc/self/fd/", tree->get()).c_str(), DetachedUmount); });
+}
+
+} // namespace ct::internal

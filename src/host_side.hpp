@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#pragma once
+
+#include <ct/spec.hpp>
+
+#include "base/rollback.hpp"
+#include "base/unique_fd.hpp"
+
+namespace ct::internal {
+
+/// What a running container needs on the host besides its process. Destroying it takes it down.
+class HostSide {
+public:
+    HostSide() = default;
+    /// \throws Error for a missing root or private area, among others; nothing is left then
+    explicit HostSide(const Spec& spec);
+
+    /// The directory that holds the container's files, locked against removal of mount points by others; or -1.
+    [[nodiscard]] int files_root() const noexcept { return files_root_.get(); }
+    /// The root of a container that has only chroot(2), else -1.
+    [[nodiscard]] int chroot() const noexcept { return chroot_.get(); }
+
+    static HostSide adopted(UniqueFd chroot);
+
+private:
+    void open_files_root(const Spec& spec);
+    void mount_private_area(const Spec& spec);
+
+    UniqueFd files_root_;
+    UniqueFd chroot_;
+    Rollback teardown_;
+};
+
+} // namespace ct::internal

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include "launch/area.hpp"
+
+#include <sys/mman.h>
+
+#include <cerrno>
+
+#include "base/sys.hpp"
+
+namespace ct::internal {
+
+namespace {
+
+constexpr std::size_t Page = 4096;
+constexpr std::size_t StackSize = 16 * Page;
+constexpr std::size_t ChildStack = Page; // guard pages at 0 and below the helper's stack
+constexpr std::size_t HelperStack = ChildStack + StackSize + Page;
+constexpr std::size_t HandshakeAt = HelperStack + StackSize;
+constexpr std::size_t AreaSize = HandshakeAt + Page;
+static_assert(sizeof(Handshake) <= Page);
+
+constexpr std::size_t MostKept = 64;
+
+} // namespace
+
+LaunchArea::LaunchArea(Sharing sharing) {
+    const int kind = sharing == Sharing::Threads ? MAP_PRIVATE : MAP_SHARED;
+    void* const memory = ::mmap(nullptr, AreaSize, PROT_READ | PROT_WRITE, kind | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) throw sys::error(errno, Stage::Launch, "map memory for the child's stack");
+    memory_ = static_cast<std::byte*>(memory);
+    ::mprotect(memory_, Page, PROT_NONE);
+    ::mprotect(memory_ + HelperStack - Page, Page, PROT_NONE);
+}
+
+LaunchArea::~LaunchArea() {
+    ::munmap(memory_, AreaSize);
+}
+
+std::span<std::byte> LaunchArea::child_stack() const noexcept {
+    return {memory_ + ChildStack, StackSize};
+}
+
+std::span<std::byte> LaunchArea::helper_stack() const noexcept {
+    return {memory_ + HelperStack, StackSize};
+}
+
+Handshake& LaunchArea::handshake() const noexcept {
+    return *reinterpret_cast<Handshake*>(memory_ + HandshakeAt);
+}
+
+std::unique_ptr<LaunchArea> AreaPool::take() {
+    {
+        const std::lock_guard lock(mutex_);
+        if (!free_.empty()) {
+            auto area = std::move(free_.back());
+            free_.pop_back();
+            return area;
+        }
+    }
+    return std::make_unique<LaunchArea>(LaunchArea::Sharing::Threads);
+}
+
+void AreaPool::give_back(std::unique_ptr<LaunchArea> area) noexcept {
+    const std::lock_guard lock(mutex_);
+    if (free_.size() >= MostKept) return;
+    try {
+        free_.push_back(std::move(area));
+    } catch (const std::bad_alloc&) {
+        // Then it is unmapped instead.
+    }
+}
+
+} // namespace ct::internal

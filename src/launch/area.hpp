@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "child/handshake.hpp"
+
+namespace ct::internal {
+
+/// The memory of one start: the stacks of the child and its helper, each above a guard page, and their handshake.
+class LaunchArea {
+public:
+    enum class Sharing {
+        Threads,   ///< For children that share the host's memory.
+        Processes, ///< Also for children that have a copy of it.
+    };
+
+    /// \throws Error with Stage::Launch
+    explicit LaunchArea(Sharing sharing);
+    LaunchArea(const LaunchArea&) = delete;
+    LaunchArea& operator=(const LaunchArea&) = delete;
+    ~LaunchArea();
+
+    [[nodiscard]] std::span<std::byte> child_stack() const noexcept;
+    [[nodiscard]] std::span<std::byte> helper_stack() const noexcept;
+    [[nodiscard]] Handshake& handshake() const noexcept;
+
+private:
+    std::byte* memory_;
+};
+
+/// Keeps areas for the next start: mapping and unmapping one costs every thread of the host a TLB flush.
+class AreaPool {
+public:
+    [[nodiscard]] std::unique_ptr<LaunchArea> take();
+    void give_back(std::unique_ptr<LaunchArea> area) noexcept;
+
+private:
+    std::mutex mutex_;
+    std::vector<std::unique_ptr<LaunchArea>> free_;
+};
+
+} // namespace ct::internal

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+
+#include <algorithm>
+#include <string>
+
+#include "base/unique_fd.hpp"
+#include "launch/failure.hpp"
+
+namespace ct::internal {
+
+namespace {
+
+UniqueFd open_in(int root, const std::string& path) {
+    open_how how{};
+    how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+    how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+    return UniqueFd(static_cast<int>(::syscall(SYS_openat2, root, path.c_str(), &how, sizeof how)));
+}
+
+void remove_entry(int root, std::string_view path, const CreatedEntry& entry) {
+    const std::size_t slash = path.rfind('/');
+    if (slash == std::string_view::npos) return;
+    const UniqueFd parent = open_in(root, slash == 0 ? "/" : std::string(path.substr(0, slash)));
+    const std::string name(path.substr(slash + 1));
+    struct stat status {};
+    if (!parent || ::fstatat(parent.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) return;
+    const bool ours =
+        status.st_ino == entry.inode && status.st_dev == ::makedev(entry.device_major, entry.device_minor) &&
+        (entry.is_directory != 0 ? S_ISDIR(status.st_mode) : S_ISREG(status.st_mode) && status.st_size == 0);
+    // A directory in which something was put meanwhile stays: rmdir refuses.
+    if (ours) ::unlinkat(parent.get(), name.c_str(), entry.is_directory != 0 ? AT_REMOVEDIR : 0);
+}
+
+} // namespace
+
+void remove_created(const Plan& plan, const Handshake& handshake, int root_lock) noexcept {
+    if (handshake.created_count == 0 || root_lock < 0 || ::flock(root_lock, LOCK_EX | LOCK_NB) < 0) return;
+    for (std::uint32_t i = std::min(handshake.created_count, Handshake::MaxCreated); i-- > 0;) {
+        const CreatedEntry& entry = handshake.created[i];
+        const auto& step = plan.steps.steps().at(entry.step);
+        if (step.op != Op::Mount) continue; // devices lie in what is there already, or in a tmpfs that is gone
+        std::string_view target = static_cast<const MountArgs*>(step.args)->target;
+        target = target.substr(0, entry.length);
+        remove_entry(root_lock, target, entry);
+    }
+}
+
+} // namespace ct::internal

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#pragma once
+
+#include <chrono>
+#include <optional>
+
+#include <ct/process.hpp>
+
+namespace ct::internal {
+
+/// Blocks until the process has ended (it may be reaped already, by whomever), at most for \p limit.
+/// \returns whether it has ended
+[[nodiscard]] bool wait_until_ended(int pidfd, std::optional<std::chrono::nanoseconds> limit);
+
+/// Reaps a process that has ended. If the host's own waitpid(-1) was faster, or SIGCHLD is ignored, the kernel may
+/// still know how it ended; else the status is unknown.
+[[nodiscard]] ExitStatus reap(int pidfd);
+
+} // namespace ct::internal

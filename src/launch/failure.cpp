@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include "launch/failure.hpp"
+
+#include <linux/sched.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "base/concat.hpp"
+#include "base/sys.hpp"
+
+namespace ct::internal {
+
+namespace {
+
+const StepInfo& info_of(const Plan& plan, const Handshake& handshake) {
+    return handshake.in_helper != 0 ? plan.joins.info(handshake.step) : plan.steps.info(handshake.step);
+}
+
+Op op_of(const Plan& plan, const Handshake& handshake) {
+    const auto& steps = handshake.in_helper != 0 ? plan.joins.steps() : plan.steps.steps();
+    return steps.at(handshake.step).op;
+}
+
+std::string namespace_names(std::uint64_t flags) {
+    constexpr std::array kinds{Namespace::Mount, Namespace::Pid,  Namespace::Net,    Namespace::Uts,
+                               Namespace::Ipc,   Namespace::User, Namespace::Cgroup, Namespace::Time};
+    constexpr std::array bits{CLONE_NEWNS,  CLONE_NEWPID,  CLONE_NEWNET,    CLONE_NEWUTS,
+                              CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWCGROUP, CLONE_NEWTIME};
+    std::string names;
+    for (std::size_t i = 0; i < kinds.size(); ++i) {
+        if ((flags & static_cast<std::uint64_t>(bits.at(i))) == 0) continue;
+        if (!names.empty()) names += ", ";
+        names += to_string(kinds.at(i));
+    }
+    return names;
+}
+
+/// One more clause where errno alone misleads.
+std::string hint(const Plan& plan, const Handshake& handshake) {
+    const int error = handshake.error;
+    switch (op_of(plan, handshake)) {
+    case Op::Mount: {
+        const auto& args = *static_cast<const MountArgs*>(plan.steps.steps().at(handshake.step).args);
+        const std::string type = args.type != nullptr ? args.type : "";
+        if (handshake.message[0] != '\0') return concat("the file system says: ", handshake.message);
+        if (error == ENOSPC) return "there are too many mounts, see /proc/sys/fs/mount-max";
+        if (error == ELOOP) return "a symbolic link in the way leads nowhere or in circles";
+        if (error == ENOTDIR)
+            return args.target_is_file ? "" : "something in the way, or the target itself, is not a directory";
+        if (error == ENODEV) return concat("this kernel has no file system '", type, "'");
+        if (error == ENOSYS) return "flags of binds need Linux 5.12";
+        if (error == EROFS) return "the mount point is missing and cannot be created on a read-only file system";
+        if (error == EINVAL && type.empty() && !args.recursive) {
+            return "within a user namespace what is mounted below the source must be taken along: make the bind "
+                   "recursive";
+        }
+        if (error == EPERM && type == "proc") {
+            return "within a user namespace a fresh /proc needs a new pid namespace, and a host /proc that nothing "
+                   "covers";
+        }
+        return {};
+    }
+    case Op::MakeNode:
+        if (error == EEXIST) return "the image has another file of that name";
+        if (error == EPERM) return "making device nodes needs CAP_MKNOD and no user namespace";
+        return {};
+    case Op::Exec:
+        switch (static_cast<Handshake::ExecDetail>(handshake.detail)) {
+        case Handshake::MissingInterpreter:
+            return "the file is there, but its interpreter (ELF loader or \"#!\" line) is not";
+        case Handshake::IsDirectory: return "it is a directory";
+        case Handshake::NotExecutable: return "the file is there, but may not be executed";
+        case Handshake::NoDetail: break;
+        }
+        if (error == ENOEXEC) return "it is neither a program for this machine nor a script with a \"#!\" line";
+        if (error == ENOENT && plan.exec_candidates.size() > 1) {
+            return concat("looked in ", plan.exec_candidates.size(), " directories of PATH");
+        }
+        return {};
+    case Op::SetCredentials:
+    case Op::BecomeRoot: return error == EINVAL ? "the id is not mapped in the user namespace" : "";
+    case Op::ResourceLimit: return error == EPERM ? "raising a hard limit needs CAP_SYS_RESOURCE" : "";
+    case Op::JoinNamespace:
+        return error == EINVAL
+                   ? "the file is not a namespace of this kind, or it is already the host's own user namespace"
+                   : "";
+    case Op::DropBoundingSet:
+    case Op::SetCapabilities:
+    case Op::RaiseAmbient:
+        return error == EPERM ? "the host process has to have these capabilities and CAP_SETPCAP" : "";
+    default: return {};
+    }
+}
+
+} // namespace
+
+Error step_error(const Plan& plan, const Handshake& handshake) {
+    const std::size_t known = handshake.in_helper != 0 ? plan.joins.steps().size() : plan.steps.steps().size();
+    if (handshake.step >= known) return clone_error(handshake.error, plan);
+    const StepInfo& info = info_of(plan, handshake);
+    std::string path = info.path;
+    if (op_of(plan, handshake) == Op::Exec && handshake.detail != Handshake::NoDetail) {
+        path = plan.exec_candidates.at(handshake.candidate);
+    }
+    return sys::error(handshake.error, info.stage, info.action, path, hint(plan, handshake));
+}
+
+Error clone_error(int error_number, const Plan& plan) {
+    const std::string names = namespace_names(plan.new_namespaces);
+    const std::string action =
+        names.empty() ? "make a process" : concat("make a process with new namespaces (", names, ')');
+    const Stage stage = names.empty() ? Stage::Launch : Stage::Namespaces;
+    std::string_view hint;
+    if (error_number == EPERM) {
+        hint = (plan.new_namespaces & CLONE_NEWUSER) != 0 ? "user namespaces are not allowed here"
+                                                          : "needs CAP_SYS_ADMIN, or a new user namespace as well";
+    } else if (error_number == ENOSPC || error_number == EUSERS) {
+        hint = "a limit in /proc/sys/user is reached, or namespaces are nested too deep";
+    } else if (error_number == EAGAIN) {
+        hint = "a limit on the number of processes is reached";
+    } else if (error_number == EINVAL) {
+        hint = "this kernel lacks one of the namespaces";
+    }
+    return sys::error(error_number, stage, action, {}, hint);
+}
+
+Error death_error(const Plan& plan, const Handshake& handshake, const ExitStatus& status) {
+    std::string where = "before its first step";
+    const auto& list = handshake.in_helper != 0 ? plan.joins : plan.steps;
+    if (handshake.step < list.steps().size()) {
+        const StepInfo& info = list.info(handshake.step);
+        where = concat("in the step '", info.action, info.path.empty() ? "" : " ", info.path, '\'');
+    }
+    return {Errc::ChildDied, Stage::Launch, concat("set up the process, which ", status.describe(), ' ', where)};
+}
+
+} // namespace ct::internal

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include <ct/error.hpp>
+#include <ct/process.hpp>
+
+#include "child/handshake.hpp"
+#include "plan/plan.hpp"
+
+namespace ct::internal {
+
+/// The sentence for a step that failed, from what the child left in the handshake.
+[[nodiscard]] Error step_error(const Plan& plan, const Handshake& handshake);
+
+/// The sentence for a clone3(2) that failed.
+[[nodiscard]] Error clone_error(int error_number, const Plan& plan);
+
+/// The sentence for a child that died without having failed.
+[[nodiscard]] Error death_error(const Plan& plan, const Handshake& handshake, const ExitStatus& status);
+
+/// Removes the mount points that a failed child has created in the directory \p root_lock, if they are still what it
+/// created, are empty and no other container holds a lock on that directory: removing a mount point would detach what
+/// others have mounted there.
+void remove_created(const Plan& plan, const Handshake& handshake, int root_lock) noexcept;
+
+} // namespace ct::internal

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include "launch/launch.hpp"
+
+#include <linux/sched.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <memory>
+#include <optional>
+
+#include "base/sys.hpp"
+#include "child/child_main.hpp"
+#include "child/clone.hpp"
+#include "launch/callable.hpp"
+#include "launch/exit_status.hpp"
+#include "launch/failure.hpp"
+#include "launch/memory_guard.hpp"
+
+namespace ct::internal {
+
+namespace {
+
+/// Blocks all signals in this thread: a handler of the host must not run in a child that shares its memory.
+class SignalsBlocked {
+public:
+    SignalsBlocked() noexcept {
+        sigset_t all;
+        ::sigfillset(&all);
+        ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+    }
+    SignalsBlocked(const SignalsBlocked&) = delete;
+    SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+    ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+private:
+    sigset_t before_{};
+};
+
+long futex(std::uint32_t* word, int operation, std::uint32_t value, const timespec* limit = nullptr) {
+    return ::syscall(SYS_futex, word, operation, value, limit, nullptr, 0);
+}
+
+clone_args clone_request(const Plan& plan, std::span<std::byte> stack) {
+    clone_args args{};
+    args.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND | CLONE_FILES;
+    if (plan.shares_memory) args.flags |= CLONE_VM;
+    // exit_signal 0: a child that fails before exec is invisible to the host's own waiting; exec makes it SIGCHLD.
+    args.stack = reinterpret_cast<std::uintptr_t>(stack.data());
+    args.stack_size = stack.size();
+    return args;
+}
+
+/// One launch under way.
+class Launch {
+public:
+    Launch(const LaunchRequest& request, std::unique_ptr<LaunchArea> area)
+        : request_(request), plan_(request.plan), area_(std::move(area)), handshake_(area_->handshake()) {
+        handshake_ = Handshake{};
+        handshake_.word = Handshake::Unborn;
+        handshake_.child_pidfd = -1;
+    }
+
+    Launched run() {
+        const std::optional<MemoryGuard> guard = plan_.hides_memory && plan_.shares_memory && !request_.callable
+                                                     ? std::optional<MemoryGuard>(std::in_place)
+                                                     : std::nullopt;
+        try {
+            make_process();
+            watch();
+            return result();
+        } catch (...) {
+            discard();
+            throw;
+        }
+    }
+
+    std::unique_ptr<LaunchArea> take_area() { return std::move(area_); }
+
+private:
+    void make_process() {
+        const SignalsBlocked blocked;
+        if (request_.callable) {
+            fork_host();
+        } else if (plan_.joins.empty()) {
+            clone_child();
+        } else {
+            clone_helper();
+        }
+    }
+
+    void clone_child() {
+        child_ = {plan_.steps.list(), &handshake_};
+        clone_args args = clone_request(plan_, area_->child_stack());
+        int pidfd = -1;
+        args.flags |= plan_.new_namespaces;
+        args.pidfd = reinterpret_cast<std::uintptr_t>(&pidfd);
+        const long pid = child::clone_onto_stack(&args, child::run_child, &child_);
+        if (pid < 0) throw clone_error(static_cast<int>(-pid), plan_);
+        launched_.pid = static_cast<pid_t>(pid);
+        launched_.pidfd.reset(pidfd);
+    }
+
+    /// A helper joins the namespaces and makes the child there, as a child of this process.
+    void clone_helper() {
+        helper_plan_.steps = plan_.joins.list();
+        helper_plan_.child = {plan_.steps.list(), &handshake_};
+        helper_plan_.clone = clone_request(plan_, area_->child_stack());
+        helper_plan_.clone.flags |= plan_.new_namespaces | CLONE_PARENT | CLONE_PARENT_SETTID;
+        helper_plan_.clone.pidfd = reinterpret_cast<std::uintptr_t>(&handshake_.child_pidfd);
+        helper_plan_.clone.parent_tid = reinterpret_cast<std::uintptr_t>(&handshake_.child_pid);
+        clone_args args = clone_request(plan_, area_->helper_stack());
+        int pidfd = -1;
+        args.pidfd = reinterpret_cast<std::uintptr_t>(&pidfd);
+        const long pid = child::clone_onto_stack(&args, child::run_helper, &helper_plan_);
+        if (pid < 0) throw clone_error(static_cast<int>(-pid), plan_);
+        helper_.reset(pidfd);
+    }
+
+    /// Only fork(2) gives a copy in which malloc(3) and the like work, whatever the host's other threads are doing.
+    void fork_host() {
+        const pid_t pid = ::fork();
+        if (pid < 0) throw sys::error(errno, Stage::Launch, "fork");
+        if (pid == 0) run_callable(plan_, handshake_, request_.callable);
+        helper_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+        if (helper_ || errno == ESRCH) return; // ESRCH: the host's own waitpid(-1) was faster
+        const int error = errno;
+        ::kill(pid, SIGKILL);
+        ::waitpid(pid, nullptr, 0);
+        throw sys::error(error, Stage::Launch, "open a pidfd");
+    }
+
+    /// Serves the child until its set-up is over, in one way or another.
+    void watch() {
+        for (;;) {
+            const std::uint32_t word = __atomic_load_n(&handshake_.word, __ATOMIC_ACQUIRE);
+            if (word == Handshake::Gone) return;
+            const bool born = (word & FUTEX_TID_MASK) != 0;
+            const std::uint32_t phase = __atomic_load_n(&handshake_.phase, __ATOMIC_ACQUIRE);
+            if (born && phase == Handshake::Ready) return;
+            if (born && phase == Handshake::Awaiting) {
+                serve();
+                continue;
+            }
+            // A process killed before it could register is the one death that the kernel does not announce here.
+            const timespec moment{0, 20'000'000};
+            if (futex(&handshake_.word, FUTEX_WAIT, word, born ? nullptr : &moment) < 0 && errno == ETIMEDOUT &&
+                stillborn()) {
+                return;
+            }
+        }
+    }
+
+    bool stillborn() {
+        find_child();
+        const int pidfd = launched_.pidfd ? launched_.pidfd.get() : helper_.get();
+        const bool ended = pidfd < 0 || wait_until_ended(pidfd, std::chrono::nanoseconds(0));
+        // It may have registered between the look at the word and its end, or made the child just now.
+        find_child();
+        return ended && __atomic_load_n(&handshake_.word, __ATOMIC_ACQUIRE) == Handshake::Unborn &&
+               (!launched_.pidfd || pidfd == launched_.pidfd.get());
+    }
+
+    /// What the parent owes the child.
+    void serve() {
+        find_child();
+        for (const auto& task : plan_.parent_tasks) task(launched_.pid);
+        __atomic_store_n(&handshake_.phase, Handshake::Working, __ATOMIC_RELAXED);
+        __atomic_store_n(&handshake_.go, 1U, __ATOMIC_RELEASE);
+        futex(&handshake_.go, FUTEX_WAKE, 1);
+    }
+
+    /// The child that a helper has made.
+    void find_child() {
+        const auto pid = __atomic_load_n(&handshake_.child_pid, __ATOMIC_ACQUIRE);
+        if (launched_.pidfd || pid <= 0) return;
+        launched_.pid = pid;
+        if (request_.callable) {
+            launched_.pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+        } else {
+            launched_.pidfd.reset(handshake_.child_pidfd);
+        }
+    }
+
+    Launched result() {
+        find_child();
+        if (launched_.pid > 0 && !launched_.pidfd) throw sys::error(errno, Stage::Launch, "open a pidfd");
+        const auto error = __atomic_load_n(&handshake_.error, __ATOMIC_ACQUIRE);
+        if (error != 0) throw step_error(plan_, handshake_);
+        const bool ready = handshake_.phase == Handshake::Ready;
+        const auto& steps = plan_.steps.steps();
+        const bool executed = handshake_.in_helper == 0 && handshake_.step < steps.size() &&
+                              steps[handshake_.step].op == Op::Exec &&
+                              __atomic_load_n(&handshake_.word, __ATOMIC_ACQUIRE) == Handshake::Gone;
+        if (!ready && !executed) {
+            const int pidfd = launched_.pidfd ? launched_.pidfd.get() : helper_.get();
+            throw death_error(plan_, handshake_, pidfd < 0 ? ExitStatus{} : reap(pidfd));
+        }
+        reap_helper();
+        return std::move(launched_);
+    }
+
+    void reap_helper() noexcept {
+        if (helper_) (void)reap(helper_.get());
+        helper_.reset();
+    }
+
+    /// After an error: nobody and nothing is left.
+    void discard() noexcept {
+        reap_helper();
+        find_child();
+        if (launched_.pidfd) {
+            ::syscall(SYS_pidfd_send_signal, launched_.pidfd.get(), SIGKILL, nullptr, 0);
+            (void)reap(launched_.pidfd.get());
+        } else if (launched_.pid > 0) {
+            ::kill(launched_.pid, SIGKILL);
+            ::waitpid(launched_.pid, nullptr, __WALL);
+        }
+        remove_created(plan_, handshake_, request_.root_lock);
+    }
+
+    const LaunchRequest& request_;
+    const Plan& plan_;
+    std::unique_ptr<LaunchArea> area_;
+    Handshake& handshake_;
+    ChildPlan child_{};
+    child::HelperPlan helper_plan_{};
+    UniqueFd helper_;
+    Launched launched_;
+};
+
+} // namespace
+
+Launched launch(const LaunchRequest& request, AreaPool& areas) {
+    const bool shared_by_threads = request.plan.shares_memory && !request.callable;
+    Launch launch(request,
+                  shared_by_threads ? areas.take() : std::make_unique<LaunchArea>(LaunchArea::Sharing::Processes));
+    Launched launched = launch.run();
+    // After a failure the area is unmapped: only a child that is certainly gone may leave its stack to the next one.
+    if (shared_by_threads) areas.give_back(launch.take_area());
+    return launched;
+}
+
+} // namespace ct::internal

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+
+#include "base/unique_fd.hpp"
+#include "launch/area.hpp"
+#include "plan/plan.hpp"
+
+namespace ct::internal {
+
+/// A child of this process, alive (or dead, but not yet reaped).
+struct Launched {
+    pid_t pid = -1;
+    UniqueFd pidfd;
+};
+
+struct LaunchRequest {
+    const Plan& plan;
+    /// The directory in which mount points are created, locked (LOCK_SH) against removal of those that others use; or
+    /// -1.
+    int root_lock;
+    /// Runs instead of a program at the end of the plan if it is set.
+    const std::function<int()>& callable;
+};
+
+/// Makes the process and sees it through its set-up. When it returns, the program was executed or the callable runs.
+/// \throws Error that names the step; the process is gone then, and the mount points that it made are removed
+[[nodiscard]] Launched launch(const LaunchRequest& request, AreaPool& areas);
+
+} // namespace ct::internal

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include "launch/streams.hpp"
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+
+#include "base/concat.hpp"
+#include "base/sys.hpp"
+
+namespace ct::internal {
+
+Streams::Streams(const ProcessSpec& process, LowFds& low_fds) : low_fds_(low_fds), lease_(low_fds) {
+    const auto is_mapped = [&](int number) {
+        return std::any_of(process.fds.begin(), process.fds.end(),
+                           [&](const FdMapping& mapping) { return mapping.target == number; });
+    };
+    if (process.terminal) {
+        open_terminal(*process.terminal);
+    } else {
+        const std::array kinds{process.stdio.in, process.stdio.out, process.stdio.err};
+        for (int number = 0; number < 3; ++number) {
+            if (!is_mapped(number)) open_stream(number, kinds.at(static_cast<std::size_t>(number)));
+        }
+    }
+    for (const FdMapping& mapping : process.fds) {
+        if (::fcntl(mapping.source, F_GETFD) < 0) {
+            throw sys::error(errno, Stage::Stdio, concat("map descriptor ", mapping.target, " to ", mapping.source));
+        }
+        add(mapping.target, mapping.source);
+    }
+}
+
+void Streams::add(int target, int source) {
+    layout_.map.push_back({target, lease_.low(source)});
+}
+
+void Streams::open_stream(int number, Stdio kind) {
+    switch (kind) {
+    case Stdio::Inherit: add(number, ::fcntl(number, F_GETFD) < 0 ? low_fds_.null() : number); break;
+    case Stdio::Null: add(number, low_fds_.null()); break;
+    case Stdio::Output: {
+        // Output comes before error, so it is there, unless the map defines it.
+        const auto output = std::find_if(layout_.map.begin(), layout_.map.end(),
+                                         [](const FdSource& entry) { return entry.target == 1; });
+        add(number, output != layout_.map.end() ? output->source : 1);
+        break;
+    }
+    case Stdio::Pipe: {
+        sys::Pipe pipe = sys::pipe(Stage::Stdio);
+        const bool is_input = number == 0;
+        add(number, is_input ? pipe.read.get() : pipe.write.get());
+        host_ends_.pipes.at(static_cast<std::size_t>(number)) = is_input ? std::move(pipe.write) : std::move(pipe.read);
+        child_ends_.push_back(is_input ? std::move(pipe.read) : std::move(pipe.write));
+        break;
+    }
+    }
+}
+
+void Streams::open_terminal(const TerminalSize& size) {
+    host_ends_.terminal = sys::open("/dev/ptmx", O_RDWR | O_NOCTTY, Stage::Stdio, "open a terminal by");
+    const int master = host_ends_.terminal.get();
+    const int unlocked = 0;
+    int number = 0;
+    const winsize window{size.rows, size.columns, 0, 0};
+    if (::ioctl(master, TIOCSPTLCK, &unlocked) < 0 || ::ioctl(master, TIOCGPTN, &number) < 0 ||
+        ::ioctl(master, TIOCSWINSZ, &window) < 0) {
+        throw sys::error(errno, Stage::Stdio, "set up a terminal of", "/dev/ptmx");
+    }
+    // By ioctl, not by name: whatever is mounted on /dev/pts, this is the other end.
+    const int peer = ::ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (peer < 0) throw sys::error(errno, Stage::Stdio, "open the other end of a terminal of", "/dev/ptmx");
+    child_ends_.push_back(sys::above_stdio(UniqueFd(peer), Stage::Stdio, "open the other end of a terminal"));
+    for (int target = 0; target < 3; ++target) add(target, child_ends_.back().get());
+    layout_.terminal = layout_.map.back().source;
+    layout_.terminal_path = concat("/dev/pts/", number);
+}
+
+} // namespace ct::internal

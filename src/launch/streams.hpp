@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#pragma once
+
+#include <array>
+
+#include <ct/process.hpp>
+
+#include "base/unique_fd.hpp"
+#include "launch/low_fds.hpp"
+#include "plan/compile.hpp"
+
+namespace ct::internal {
+
+/// The host's ends of a process's streams.
+struct HostEnds {
+    std::array<UniqueFd, 3> pipes;
+    UniqueFd terminal;
+};
+
+/// The descriptors of one new process, opened on the host's side. The child's ends are closed with this object.
+class Streams {
+public:
+    /// \throws Error with Stage::Stdio, for example if a descriptor of the map is not open
+    Streams(const ProcessSpec& process, LowFds& low_fds);
+
+    [[nodiscard]] const FdLayout& layout() const noexcept { return layout_; }
+    [[nodiscard]] HostEnds take_host_ends() noexcept { return std::move(host_ends_); }
+
+private:
+    void open_terminal(const TerminalSize& size);
+    void open_stream(int number, Stdio kind);
+    void add(int target, int source);
+
+    LowFds& low_fds_;
+    LowFds::Lease lease_;
+    FdLayout layout_;
+    HostEnds host_ends_;
+    std::vector<UniqueFd> child_ends_;
+};
+
+} // namespace ct::internal

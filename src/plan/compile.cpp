@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include "plan/compile.hpp"
+
+#include <linux/capability.h>
+#include <linux/sched.h>
+
+#include "config/validate.hpp"
+#include "plan/namespace_flags.hpp"
+
+namespace ct::internal {
+
+namespace {
+
+/// Decides how near the child may be to the host's memory, see Documentation/design/shared-memory.md.
+void plan_memory(Plan& plan, const ProcessSpec& process, const HostFacts& host, bool user_namespace,
+                 bool time_namespace) {
+    const bool joins = !plan.joins.empty();
+    const bool privileged = host.can(CAP_DAC_OVERRIDE);
+    // Without privileges all ids are the caller's own, and so is everything that could look into the child.
+    plan.hides_memory = joins || (privileged && (user_namespace || process.user || process.capabilities));
+    // time_namespaces(7) cannot be entered with shared memory. And a host without privileges would lose the access to
+    // its own files in /proc while its memory is hidden.
+    plan.shares_memory = !time_namespace && (privileged || !plan.hides_memory);
+}
+
+void plan_beginning(Plan& plan, const FdLayout& fds, bool callable) {
+    plan.steps.add(Op::DieWithParent, {Stage::Launch, "set the parent-death signal"});
+    plan.steps.add(Op::UnshareFds, FdArgs{low_fd_limit(fds)}, {Stage::Launch, "leave the host's descriptor table"});
+    plan.steps.add(Op::ResetSignals, {Stage::Launch, "reset signals"});
+    if (!plan.parent_tasks.empty()) plan.steps.add(Op::AwaitParent, {Stage::Launch, "wait for the parent"});
+    // A callable keeps the copy of the host's memory, and others are there only where it enters.
+    const bool keeps_copy = !plan.shares_memory || callable;
+    if (keeps_copy && plan.hides_memory && (!callable || !plan.joins.empty())) {
+        plan.steps.add(Op::NotDumpable, {Stage::Launch, "hide the host's memory"});
+    }
+}
+
+void plan_user_namespace_root(Plan& plan, const Spec& spec, const HostFacts& host) {
+    if (!has_namespace(spec, Namespace::User)) return;
+    if (makes_namespace(spec, Namespace::User)) {
+        const auto maps_root = [](const std::vector<IdRange>& ranges) {
+            for (const IdRange& range : ranges) {
+                if (range.inside == 0) return true;
+            }
+            return false;
+        };
+        if (!maps_root(spec.uid_map) || !maps_root(spec.gid_map)) return;
+    }
+    // What the set-up creates belongs to the namespace's root, not to a user who does not exist in it.
+    plan.steps.add(Op::BecomeRoot, CredentialsArgs{nullptr, 0, 0, 0, !denies_setgroups(spec, host)},
+                   {Stage::Credentials, "become root of the user namespace"});
+}
+
+void plan_terminal(Plan& plan, const ProcessSpec& process, const FdLayout& fds) {
+    if (process.new_session || fds.terminal >= 0) plan.steps.add(Op::NewSession, {Stage::Process, "setsid"});
+    if (fds.terminal >= 0) {
+        plan.steps.add(Op::ControllingTerminal, FdArgs{fds.terminal},
+                       {Stage::Stdio, "take the terminal", fds.terminal_path});
+    }
+}
+
+void plan_end(Plan& plan, const Spec& spec, const ProcessSpec& process, const FdLayout& fds, const HostFacts& host,
+              bool callable) {
+    // Before the limits: RLIMIT_NOFILE also bounds dup3(2).
+    plan_fds(plan, fds);
+    plan_process(plan, process, host, denies_setgroups(spec, host), has_namespace(spec, Namespace::User));
+    if (callable) {
+        plan.steps.add(Op::UnblockSignals, {Stage::Launch, "unblock signals"});
+    } else {
+        plan_exec(plan, process);
+    }
+}
+
+} // namespace
+
+void compile_start(Plan& plan, const Spec& spec, const ProcessSpec& process, const FdLayout& fds, const HostFacts& host,
+                   bool callable) {
+    plan_joins(plan, spec);
+    plan_id_maps(plan, spec, host);
+    plan_memory(plan, process, host, has_namespace(spec, Namespace::User), has_namespace(spec, Namespace::Time));
+    plan_beginning(plan, fds, callable);
+    plan_user_namespace_root(plan, spec, host);
+    plan_terminal(plan, process, fds);
+    plan.steps.add(Op::ClearUmask, {Stage::Launch, "clear the umask"});
+    plan_root(plan, spec, fds);
+    plan_hostname(plan, spec);
+    plan_end(plan, spec, process, fds, host, callable);
+}
+
+void compile_enter(Plan& plan, const Spec& spec, const EnterTarget& target, const ProcessSpec& process,
+                   const FdLayout& fds, const HostFacts& host, bool callable) {
+    if (target.root_fd >= 0) {
+        plan.joins.add(Op::EnterDirectory, FdArgs{target.root_fd}, {Stage::Enter, "change to the container's root"});
+    }
+    if (target.namespaces != 0) {
+        plan.joins.add(Op::JoinNamespace, JoinArgs{nullptr, target.pidfd, target.namespaces},
+                       {Stage::Enter, "join the namespaces of its first process"});
+    }
+    plan_memory(plan, process, host, (target.namespaces & CLONE_NEWUSER) != 0,
+                (target.namespaces & CLONE_NEWTIME) != 0);
+    plan_beginning(plan, fds, callable);
+    plan_user_namespace_root(plan, spec, host);
+    plan_terminal(plan, process, fds);
+    plan.steps.add(Op::ClearUmask, {Stage::Launch, "clear the umask"});
+    if (target.root_fd >= 0) {
+        plan.steps.add(Op::ChangeRoot, PathArgs{nullptr}, {Stage::Root, "chroot to the container's root"});
+    }
+    plan_end(plan, spec, process, fds, host, callable);
+}
+
+} // namespace ct::internal

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/concat.hpp"
+#include "plan/compile.hpp"
+
+namespace ct::internal {
+
+namespace {
+
+std::string_view name_of(std::string_view entry) {
+    return entry.substr(0, entry.find('='));
+}
+
+std::vector<std::string> environment(const ProcessSpec& process) {
+    std::vector<std::string> entries;
+    if (process.environment) {
+        entries = *process.environment;
+    } else {
+        for (char** entry = ::environ; entry != nullptr && *entry != nullptr; ++entry) entries.emplace_back(*entry);
+    }
+    std::erase_if(entries, [&](const std::string& entry) {
+        return process.add_environment.contains(std::string(name_of(entry)));
+    });
+    for (const auto& [name, value] : process.add_environment) entries.push_back(concat(name, '=', value));
+    return entries;
+}
+
+std::vector<std::string> candidates(const std::string& program, const std::vector<std::string>& entries) {
+    if (program.find('/') != std::string::npos) return {program};
+    std::string_view path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    for (const std::string_view entry : entries) {
+        if (name_of(entry) == "PATH" && entry.size() > 5) path = entry.substr(5);
+    }
+    std::vector<std::string> paths;
+    for (std::size_t at = 0; at <= path.size();) {
+        const std::size_t end = std::min(path.find(':', at), path.size());
+        const std::string_view directory = path.substr(at, end - at);
+        // An empty entry is the working directory, see exec(3).
+        paths.push_back(directory.empty() ? program : concat(directory, '/', program));
+        at = end + 1;
+    }
+    return paths;
+}
+
+} // namespace
+
+void plan_exec(Plan& plan, const ProcessSpec& process) {
+    const std::vector<std::string> entries = environment(process);
+    const std::string& program = process.executable.empty() ? process.argv.at(0) : process.executable;
+    plan.exec_candidates = candidates(program, entries);
+    plan.steps.add(Op::UnblockSignals, {Stage::Exec, "unblock signals"});
+    plan.steps.add(Op::Exec,
+                   ExecArgs{plan.strings(plan.exec_candidates), plan.strings(process.argv), plan.strings(entries)},
+                   {Stage::Exec, "exec", program});
+}
+
+} // namespace ct::internal

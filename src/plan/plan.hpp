@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <memory_resource>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include <ct/error.hpp>
+#include <ct/spec.hpp>
+
+#include "child/child_plan.hpp"
+
+namespace ct::internal {
+
+/// What a step is called in an error message: "<action> '<path>'".
+struct StepInfo {
+    Stage stage;
+    std::string action;
+    std::string path = {};
+};
+
+/// A compiled start: the steps of the child (and of the helper that joins namespaces for it), the sentence for each,
+/// and what the parent has to know and to do. Owns all memory that the steps point to.
+class Plan {
+public:
+    Plan() = default;
+    Plan(const Plan&) = delete;
+    Plan& operator=(const Plan&) = delete;
+
+    /// Steps of one process, with their descriptions.
+    class Steps {
+    public:
+        explicit Steps(Plan& plan) : plan_(plan) {}
+
+        void add(Op op, StepInfo info) { push(op, nullptr, std::move(info)); }
+
+        template <typename Args>
+        void add(Op op, const Args& args, StepInfo info) {
+            static_assert(std::is_trivially_copyable_v<Args>);
+            push(op, std::memcpy(plan_.allocate(sizeof(Args), alignof(Args)), &args, sizeof(Args)), std::move(info));
+        }
+
+        [[nodiscard]] StepList list() const { return {steps_.data(), static_cast<std::uint32_t>(steps_.size())}; }
+        [[nodiscard]] bool empty() const { return steps_.empty(); }
+        [[nodiscard]] const std::vector<Step>& steps() const { return steps_; }
+        [[nodiscard]] const StepInfo& info(std::size_t index) const { return infos_.at(index); }
+
+    private:
+        void push(Op op, const void* args, StepInfo info) {
+            steps_.push_back({op, args});
+            infos_.push_back(std::move(info));
+        }
+
+        Plan& plan_;
+        std::vector<Step> steps_;
+        std::vector<StepInfo> infos_;
+    };
+
+    /// Copies into the plan's memory.
+    const char* text(std::string_view value) {
+        auto* const copy = static_cast<char*>(allocate(value.size() + 1, 1));
+        std::memcpy(copy, value.data(), value.size());
+        copy[value.size()] = '\0';
+        return copy;
+    }
+
+    template <typename Item>
+    const Item* array(const std::vector<Item>& items) {
+        static_assert(std::is_trivially_copyable_v<Item>);
+        void* const copy = allocate(sizeof(Item) * items.size(), alignof(Item));
+        if (!items.empty()) std::memcpy(copy, items.data(), sizeof(Item) * items.size());
+        return static_cast<const Item*>(copy);
+    }
+
+    /// A null-terminated array of strings, as execve(2) takes.
+    const char* const* strings(const std::vector<std::string>& values) {
+        std::vector<const char*> pointers;
+        pointers.reserve(values.size() + 1);
+        for (const std::string& value : values) pointers.push_back(text(value));
+        pointers.push_back(nullptr);
+        return array(pointers);
+    }
+
+    Steps joins{*this};                       ///< Of the helper; empty if no namespace is joined.
+    Steps steps{*this};                       ///< Of the child.
+    std::uint64_t new_namespaces = 0;         ///< CLONE_NEW* flags.
+    std::vector<std::string> exec_candidates; ///< The paths that Op::Exec tries.
+    /// Whether the child can run in the host's memory until it executes its program.
+    bool shares_memory = true;
+    /// Whether other processes could look into the child while it still has the host's memory, so that it has to be
+    /// protected from them, see Documentation/design/shared-memory.md.
+    bool hides_memory = false;
+    /// What the parent does while the child waits in Op::AwaitParent, given the child's pid.
+    std::vector<std::function<void(pid_t child)>> parent_tasks;
+
+private:
+    void* allocate(std::size_t size, std::size_t alignment) { return memory_.allocate(size, alignment); }
+
+    std::pmr::monotonic_buffer_resource memory_{8192};
+};
+
+} // namespace ct::internal

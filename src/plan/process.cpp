@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include <sys/resource.h>
+
+#include "base/concat.hpp"
+#include "base/sys.hpp"
+#include "config/capabilities.hpp"
+#include "plan/compile.hpp"
+
+namespace ct::internal {
+
+namespace {
+
+const char* name_of_limit(int resource) {
+    switch (resource) {
+    case RLIMIT_CPU: return "RLIMIT_CPU";
+    case RLIMIT_FSIZE: return "RLIMIT_FSIZE";
+    case RLIMIT_DATA: return "RLIMIT_DATA";
+    case RLIMIT_STACK: return "RLIMIT_STACK";
+    case RLIMIT_CORE: return "RLIMIT_CORE";
+    case RLIMIT_RSS: return "RLIMIT_RSS";
+    case RLIMIT_NPROC: return "RLIMIT_NPROC";
+    case RLIMIT_NOFILE: return "RLIMIT_NOFILE";
+    case RLIMIT_MEMLOCK: return "RLIMIT_MEMLOCK";
+    case RLIMIT_AS: return "RLIMIT_AS";
+    case RLIMIT_LOCKS: return "RLIMIT_LOCKS";
+    case RLIMIT_SIGPENDING: return "RLIMIT_SIGPENDING";
+    case RLIMIT_MSGQUEUE: return "RLIMIT_MSGQUEUE";
+    case RLIMIT_NICE: return "RLIMIT_NICE";
+    case RLIMIT_RTPRIO: return "RLIMIT_RTPRIO";
+    case RLIMIT_RTTIME: return "RLIMIT_RTTIME";
+    default: return "resource limit";
+    }
+}
+
+std::string amount(std::uint64_t value) {
+    return value == ResourceLimit::Unlimited ? "unlimited" : std::to_string(value);
+}
+
+void plan_limits(Plan& plan, const ProcessSpec& process) {
+    for (const ResourceLimit& limit : process.limits) {
+        plan.steps.add(Op::ResourceLimit, LimitArgs{limit.resource, {limit.soft, limit.hard}},
+                       {Stage::Limits, concat("set ", name_of_limit(limit.resource), " to ", amount(limit.soft), ':',
+                                              amount(limit.hard))});
+    }
+}
+
+/// Bounding set and user are changed while there are privileges to do it; the other sets afterwards.
+void plan_credentials(Plan& plan, const ProcessSpec& process, const HostFacts& host, bool groups_denied,
+                      bool user_namespace) {
+    CapabilityArgs capabilities{0, host.last_capability};
+    if (process.capabilities) {
+        const std::uint64_t every = (std::uint64_t{2} << host.last_capability) - 1;
+        capabilities.set = capability_set(*process.capabilities, user_namespace ? every : host.capabilities);
+        plan.steps.add(Op::DropBoundingSet, capabilities,
+                       {Stage::Credentials, "drop capabilities from the bounding set"});
+        if (process.user && process.user->uid != 0) {
+            plan.steps.add(Op::KeepCapabilities, {Stage::Credentials, "keep capabilities over the change of user"});
+        }
+    }
+    if (process.user) {
+        const User& user = *process.user;
+        plan.steps.add(Op::SetCredentials,
+                       CredentialsArgs{plan.array(user.groups), static_cast<std::uint32_t>(user.groups.size()),
+                                       user.uid, user.gid, !groups_denied},
+                       {Stage::Credentials, concat("change to user ", user.uid, ", group ", user.gid)});
+    }
+    if (process.capabilities) {
+        plan.steps.add(Op::SetCapabilities, capabilities, {Stage::Credentials, "set capabilities"});
+        plan.steps.add(Op::RaiseAmbient, capabilities, {Stage::Credentials, "raise ambient capabilities"});
+    }
+    if (process.no_new_privileges) plan.steps.add(Op::NoNewPrivileges, {Stage::Credentials, "set no_new_privs"});
+}
+
+} // namespace
+
+HostFacts HostFacts::detect() {
+    static const std::uint32_t last = internal::last_capability();
+    return {sys::effective_capabilities(), last};
+}
+
+void plan_process(Plan& plan, const ProcessSpec& process, const HostFacts& host, bool groups_denied,
+                  bool user_namespace) {
+    plan_limits(plan, process);
+    plan_credentials(plan, process, host, groups_denied, user_namespace);
+    if (!process.working_directory.empty()) {
+        plan.steps.add(Op::WorkingDirectory, PathArgs{plan.text(process.working_directory)},
+                       {Stage::Process, "change to the working directory", process.working_directory});
+    }
+    if (process.umask) {
+        plan.steps.add(Op::SetUmask, NumberArgs{*process.umask}, {Stage::Process, "set the umask"});
+    } else {
+        plan.steps.add(Op::RestoreUmask, {Stage::Process, "restore the umask"});
+    }
+    // After the change of user, which clears it.
+    plan.steps.add(Op::ParentDeathSignal, NumberArgs{static_cast<std::uint64_t>(process.parent_death_signal)},
+                   {Stage::Process, "set the parent-death signal"});
+}
+
+} // namespace ct::internal

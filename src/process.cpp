@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include <ct/process.hpp>
+
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <termios.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "base/concat.hpp"
+#include "base/sys.hpp"
+#include "launch/exit_status.hpp"
+#include "process_core.hpp"
+
+namespace ct {
+
+namespace internal {
+
+ProcessCore::ProcessCore(std::string container, Launched launched, HostEnds ends, std::shared_ptr<Orphans> orphans)
+    : container_(std::move(container)), pid_(launched.pid), pidfd_(std::move(launched.pidfd)),
+      orphans_(std::move(orphans)), ends_(std::move(ends)) {}
+
+ProcessCore::~ProcessCore() {
+    if (!status_) orphans_->add(std::move(pidfd_));
+}
+
+int ProcessCore::stream(int number) const noexcept {
+    const std::lock_guard lock(mutex_);
+    return number >= 0 && number < 3 ? ends_.pipes.at(static_cast<std::size_t>(number)).get() : -1;
+}
+
+int ProcessCore::release_stream(int number) noexcept {
+    const std::lock_guard lock(mutex_);
+    return number >= 0 && number < 3 ? ends_.pipes.at(static_cast<std::size_t>(number)).release() : -1;
+}
+
+std::optional<ExitStatus> ProcessCore::wait(std::optional<std::chrono::nanoseconds> limit) {
+    {
+        const std::lock_guard lock(mutex_);
+        if (status_) return status_;
+    }
+    if (!wait_until_ended(pidfd_.get(), limit)) return std::nullopt;
+    const std::lock_guard lock(mutex_);
+    if (!status_) {
+        status_ = reap(pidfd_.get());
+        pid_ = -1;
+    }
+    return status_;
+}
+
+bool ProcessCore::signal(int number) const {
+    if (::syscall(SYS_pidfd_send_signal, pidfd_.get(), number, nullptr, 0) == 0) return true;
+    if (errno == ESRCH) return false;
+    throw sys::error(errno, Stage::Signal, concat("container '", container_, "': send signal ", number));
+}
+
+} // namespace internal
+
+int ExitStatus::shell_code() const noexcept {
+    switch (kind) {
+    case Kind::Exited: return value;
+    case Kind::Signaled: return 128 + value;
+    case Kind::Unknown: break;
+    }
+    return 255;
+}
+
+std::string ExitStatus::describe() const {
+    switch (kind) {
+    case Kind::Exited: return internal::concat("exited with code ", value);
+    case Kind::Signaled: {
+        const char* const name = ::sigabbrev_np(value);
+        return internal::concat("was killed by signal ", value,
+                                name != nullptr ? internal::concat(" (SIG", name, ")") : "",
+                                core_dumped ? ", core dumped" : "");
+    }
+    case Kind::Unknown: break;
+    }
+    return "ended with unknown status";
+}
+
+Process::Process(std::shared_ptr<internal::ProcessCore> core) noexcept : core_(std::move(core)) {}
+Process::Process(const Process&) noexcept = default;
+Process::Process(Process&&) noexcept = default;
+Process& Process::operator=(const Process&) noexcept = default;
+Process& Process::operator=(Process&&) noexcept = default;
+Process::~Process() = default;
+
+pid_t Process::pid() const noexcept {
+    return core_->pid();
+}
+
+int Process::pidfd() const noexcept {
+    return core_->pidfd();
+}
+
+ExitStatus Process::wait() const {
+    return *core_->wait(std::nullopt);
+}
+
+std::optional<ExitStatus> Process::wait_for(std::chrono::nanoseconds limit) const {
+    return core_->wait(limit);
+}
+
+void Process::signal(int number) const {
+    (void)core_->signal(number);
+}
+
+int Process::stream(int number) const noexcept {
+    return core_->stream(number);
+}
+
+int Process::release_stream(int number) const noexcept {
+    return core_->release_stream(number);
+}
+
+void Process::close_stream(int number) const noexcept {
+    internal::UniqueFd(core_->release_stream(number));
+}
+
+int Process::terminal() const noexcept {
+    return core_->terminal();
+}
+
+void Process::resize_terminal(TerminalSize size) const {
+    const winsize window{size.rows, size.columns, 0, 0};
+    const int terminal = core_->terminal();
+    if (terminal < 0 || ::ioctl(terminal, TIOCSWINSZ, &window) < 0) {
+        throw internal::sys::error(terminal < 0 ? ENOTTY : errno, Stage::Stdio,
+                                   internal::concat("container '", core_->container(), "': resize the terminal"));
+    }
+}
+
+} // namespace ct

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include <ct/process.hpp>
+
+#include "launch/launch.hpp"
+#include "launch/streams.hpp"
+#include "orphans.hpp"
+
+namespace ct::internal {
+
+/// A process, from its start until its status was collected. Reaped at most once; its pid is forgotten at that moment.
+class ProcessCore {
+public:
+    ProcessCore(std::string container, Launched launched, HostEnds ends, std::shared_ptr<Orphans> orphans);
+    ProcessCore(const ProcessCore&) = delete;
+    ProcessCore& operator=(const ProcessCore&) = delete;
+    ~ProcessCore();
+
+    [[nodiscard]] const std::string& container() const noexcept { return container_; }
+    [[nodiscard]] pid_t pid() const noexcept { return pid_; }
+    [[nodiscard]] int pidfd() const noexcept { return pidfd_.get(); }
+    [[nodiscard]] int stream(int number) const noexcept;
+    [[nodiscard]] int release_stream(int number) noexcept;
+    [[nodiscard]] int terminal() const noexcept { return ends_.terminal.get(); }
+
+    /// Empty if \p limit has passed first.
+    std::optional<ExitStatus> wait(std::optional<std::chrono::nanoseconds> limit);
+    /// \returns whether there still was a process
+    bool signal(int number) const;
+
+private:
+    const std::string container_;
+    std::atomic<pid_t> pid_;
+    UniqueFd pidfd_;
+    const std::shared_ptr<Orphans> orphans_;
+    mutable std::mutex mutex_; ///< Guards what follows.
+    HostEnds ends_;
+    std::optional<ExitStatus> status_;
+};
+
+} // namespace ct::internal

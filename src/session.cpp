@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include <ct/session.hpp>
+
+#include <vector>
+
+#include "base/concat.hpp"
+#include "config/validate.hpp"
+#include "container_core.hpp"
+#include "session_core.hpp"
+
+namespace ct {
+
+namespace internal {
+
+std::shared_ptr<ContainerCore> SessionCore::find(std::string_view name) {
+    const std::lock_guard lock(mutex_);
+    const auto found = containers_.find(name);
+    return found == containers_.end() ? nullptr : found->second.lock();
+}
+
+std::shared_ptr<ContainerCore> SessionCore::insert(std::string name, Spec spec) {
+    check_container_name(name);
+    // A container that has ended unnoticed and has no handles left does not keep its name.
+    if (const auto holder = find(name)) (void)holder->state();
+    auto container = std::make_shared<ContainerCore>(shared_from_this(), name, std::move(spec));
+    const std::lock_guard lock(mutex_);
+    const std::string subject = concat("container '", name, "': create");
+    if (closed_) throw Error(Errc::InvalidState, Stage::Configure, subject, {}, "the session is closed");
+    std::weak_ptr<ContainerCore>& entry = containers_[std::move(name)];
+    if (!entry.expired()) throw Error(Errc::NameInUse, Stage::Configure, subject);
+    entry = container;
+    return container;
+}
+
+std::shared_ptr<ContainerCore> SessionCore::create(std::string name, Spec spec) {
+    return insert(std::move(name), std::move(spec));
+}
+
+std::shared_ptr<ContainerCore> SessionCore::adopt(std::string name, pid_t pid) {
+    auto container = insert(std::move(name), {});
+    container->adopt(pid);
+    return container;
+}
+
+bool SessionCore::closed() const {
+    const std::lock_guard lock(mutex_);
+    return closed_;
+}
+
+bool SessionCore::keep(const std::shared_ptr<ContainerCore>& container) {
+    std::vector<std::shared_ptr<ContainerCore>> unattended;
+    {
+        const std::lock_guard lock(mutex_);
+        if (closed_) return false;
+        running_[container.get()] = container;
+        // Two at every start are enough to notice the end of all that nobody else will ask about.
+        for (int i = 0; i < 2; ++i) {
+            auto next = running_.upper_bound(last_visited_);
+            if (next == running_.end()) next = running_.begin();
+            last_visited_ = next->first;
+            if (next->second.use_count() == 1) unattended.push_back(next->second);
+        }
+    }
+    for (const auto& other : unattended) (void)other->state();
+    return true;
+}
+
+void SessionCore::forget(const ContainerCore& container) noexcept {
+    std::shared_ptr<ContainerCore> last; // may be the last reference: released after the lock
+    const std::lock_guard lock(mutex_);
+    const auto found = running_.find(&container);
+    if (found == running_.end()) return;
+    last = std::move(found->second);
+    running_.erase(found);
+}
+
+void SessionCore::release(const std::string& name) noexcept {
+    const std::lock_guard lock(mutex_);
+    const auto found = containers_.find(name);
+    if (found != containers_.end() && found->second.expired()) containers_.erase(found);
+}
+
+void SessionCore::close() noexcept {
+    decltype(running_) running;
+    {
+        const std::lock_guard lock(mutex_);
+        closed_ = true;
+        running = std::exchange(running_, {});
+    }
+    for (const auto& [key, container] : running) container->close(options_.on_close);
+    orphans->sweep();
+}
+
+void SessionCore::log(LogLevel level, std::string_view text) const {
+    if (options_.log_handler) options_.log_handler(level, text);
+}
+
+} // namespace internal
+
+Session::Session(SessionOptions options) : core_(std::make_shared<internal::SessionCore>(std::move(options))) {}
+
+Session::Session(Session&&) noexcept = default;
+
+Session& Session::operator=(Session&& other) noexcept {
+    if (this == &other) return *this;
+    if (core_) core_->close();
+    core_ = std::move(other.core_);
+    return *this;
+}
+
+Session::~Session() {
+    if (core_) core_->close();
+}
+
+Container Session::create(std::string name) {
+    return create(std::move(name), {});
+}
+
+Container Session::create(std::string name, Spec spec) {
+    internal::check_spec(spec);
+    return Container(core_->create(std::move(name), std::move(spec)));
+}
+
+std::optional<Container> Session::find(std::string_view name) const {
+    auto found = core_->find(name);
+    if (!found) return std::nullopt;
+    return Container(std::move(found));
+}
+
+Container Session::adopt(std::string name, pid_t pid) {
+    return Container(core_->adopt(std::move(name), pid));
+}
+
+} // namespace ct

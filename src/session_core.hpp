@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include <ct/session.hpp>
+
+#include "launch/area.hpp"
+#include "launch/low_fds.hpp"
+#include "orphans.hpp"
+
+namespace ct::internal {
+
+class ContainerCore;
+
+/// What the containers of a session share. Containers keep it alive; closing only takes the power to start from it.
+class SessionCore : public std::enable_shared_from_this<SessionCore> {
+public:
+    explicit SessionCore(SessionOptions options) : options_(std::move(options)) {}
+
+    std::shared_ptr<ContainerCore> create(std::string name, Spec spec);
+    std::shared_ptr<ContainerCore> adopt(std::string name, pid_t pid);
+    std::shared_ptr<ContainerCore> find(std::string_view name);
+    void close() noexcept;
+    [[nodiscard]] bool closed() const;
+
+    /// A running container lives without handles; \p container is kept until forget(). \returns false if closed
+    [[nodiscard]] bool keep(const std::shared_ptr<ContainerCore>& container);
+    void forget(const ContainerCore& container) noexcept;
+    /// A container of that name has been destroyed.
+    void release(const std::string& name) noexcept;
+
+    /// Throws only what the handler throws.
+    void log(LogLevel level, std::string_view text) const;
+
+    LowFds low_fds;
+    AreaPool areas;
+    const std::shared_ptr<Orphans> orphans = std::make_shared<Orphans>();
+
+private:
+    std::shared_ptr<ContainerCore> insert(std::string name, Spec spec);
+
+    const SessionOptions options_;
+    mutable std::mutex mutex_; ///< Guards what follows; never held over a system call that blocks.
+    bool closed_ = false;
+    std::map<std::string, std::weak_ptr<ContainerCore>, std::less<>> containers_;
+    std::map<const ContainerCore*, std::shared_ptr<ContainerCore>> running_;
+    const ContainerCore* last_visited_ = nullptr; ///< Only compared.
+};
+
+} // namespace ct::internal
