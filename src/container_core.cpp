@@ -48,7 +48,7 @@ auto with_subject(const std::string& subject, Body body) {
 } // namespace
 
 ContainerCore::ContainerCore(std::shared_ptr<SessionCore> session, std::string name, Spec spec)
-    : session_(std::move(session)), name_(std::move(name)), spec_(std::move(spec)) {}
+    : session_(std::move(session)), name_(std::move(name)), spec_(std::make_shared<const Spec>(std::move(spec))) {}
 
 std::string ContainerCore::subject() const {
     return concat("container '", name_, "'");
@@ -76,14 +76,16 @@ State ContainerCore::state() {
 
 Spec ContainerCore::spec() const {
     const std::lock_guard lock(mutex_);
-    return spec_;
+    return *spec_;
 }
 
 void ContainerCore::configure(const std::function<void(Spec&)>& edit) {
     (void)state();
     const std::lock_guard lock(mutex_);
     if (state_ != State::Stopped) throw wrong_state("change the specification", "stopped", state_);
-    with_subject(subject(), [&] { edit(spec_); });
+    auto changed = std::make_shared<Spec>(*spec_);
+    with_subject(subject(), [&] { edit(*changed); });
+    spec_ = std::move(changed);
 }
 
 void ContainerCore::begin_start() {
@@ -112,7 +114,7 @@ std::shared_ptr<ProcessCore> ContainerCore::start(const ProcessSpec& process, co
     {
         const std::lock_guard lock(mutex_);
         init_ = init;
-        enter_target_ = {init->pidfd(), namespace_flags(spec_), host_side_.chroot()};
+        enter_target_ = {init->pidfd(), namespace_flags(*spec_), -1};
         state_ = State::Running;
     }
     changed_.notify_all();
@@ -124,15 +126,16 @@ std::shared_ptr<ProcessCore> ContainerCore::start(const ProcessSpec& process, co
 
 std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& process,
                                                          const std::function<int()>& callable) {
+    const Spec& spec = *spec_; // constant while starting
     const auto runs = callable ? Runs::Callable : Runs::Program;
-    if (auto found = violations(spec_, process, runs, Role::First); !found.empty()) {
+    if (auto found = violations(spec, process, runs, Role::First); !found.empty()) {
         throw Error::invalid_config("start", std::move(found));
     }
     session_->orphans->sweep();
-    host_side_ = HostSide(spec_);
+    host_side_ = HostSide(spec);
     Streams streams(process, session_->low_fds);
     Plan plan;
-    compile_start(plan, spec_, process, streams.layout(), HostFacts::detect(), callable != nullptr);
+    compile_start(plan, spec, process, streams.layout(), HostFacts::detect(), callable != nullptr);
     Launched launched = launch({plan, host_side_.files_root(), callable}, session_->areas);
     return std::make_shared<ProcessCore>(name_, std::move(launched), streams.take_host_ends(), session_->orphans);
 }
@@ -141,22 +144,24 @@ std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, co
     const std::shared_ptr<ProcessCore> init = running_init("enter");
     EnterTarget target{};
     UniqueFd root;
+    std::shared_ptr<const Spec> spec;
     {
         // The container may end and take its host side down at any time.
         const std::lock_guard lock(mutex_);
         target = enter_target_;
+        spec = spec_;
         if (host_side_.chroot() >= 0) root = sys::duplicate(host_side_.chroot(), Stage::Enter, "duplicate the root");
         target.root_fd = root.get();
     }
     return with_subject(subject(), [&] {
         const auto runs = callable ? Runs::Callable : Runs::Program;
-        if (auto found = violations(spec_, process, runs, Role::Entering); !found.empty()) {
+        if (auto found = violations(*spec, process, runs, Role::Entering); !found.empty()) {
             throw Error::invalid_config("enter", std::move(found));
         }
         session_->orphans->sweep();
         Streams streams(process, session_->low_fds);
         Plan plan;
-        compile_enter(plan, spec_, target, process, streams.layout(), HostFacts::detect(), callable != nullptr);
+        compile_enter(plan, *spec, target, process, streams.layout(), HostFacts::detect(), callable != nullptr);
         Launched launched = launch({plan, -1, callable}, session_->areas);
         return std::make_shared<ProcessCore>(name_, std::move(launched), streams.take_host_ends(), session_->orphans);
     });
@@ -176,15 +181,17 @@ void ContainerCore::adopt(pid_t pid) {
     if (!spec.namespaces.contains(Namespace::Mount) && !same_file(proc + "/root", "/proc/self/root")) {
         chroot = sys::open(proc + "/root", O_PATH | O_DIRECTORY, Stage::Enter, action);
     }
-    const int alive = static_cast<int>(::syscall(SYS_pidfd_send_signal, launched.pidfd.get(), 0, nullptr, 0));
-    if (alive < 0 && errno == ESRCH) throw sys::error(ESRCH, Stage::Enter, action);
+    // What was read belongs to this process only if it is still there.
+    if (::syscall(SYS_pidfd_send_signal, launched.pidfd.get(), 0, nullptr, 0) < 0 && errno == ESRCH) {
+        throw sys::error(ESRCH, Stage::Enter, action);
+    }
     {
         const std::lock_guard lock(mutex_);
         adopted_ = true;
         init_ = std::make_shared<ProcessCore>(name_, std::move(launched), HostEnds{}, session_->orphans);
-        spec_ = std::move(spec);
+        enter_target_ = {init_->pidfd(), namespace_flags(spec), -1};
+        spec_ = std::make_shared<const Spec>(std::move(spec));
         host_side_ = HostSide::adopted(std::move(chroot));
-        enter_target_ = {init_->pidfd(), namespace_flags(spec_), host_side_.chroot()};
         state_ = State::Running;
     }
     (void)session_->keep(shared_from_this());
@@ -205,18 +212,15 @@ std::shared_ptr<ProcessCore> ContainerCore::running_init(std::string_view action
 }
 
 void ContainerCore::finish(const std::shared_ptr<ProcessCore>& init) {
-    HostSide ended;
     {
-        std::unique_lock lock(mutex_);
-        if (init_ != init || state_ == State::Stopped || state_ == State::Starting) return;
-        if (state_ == State::Stopping) {
-            changed_.wait(lock, [&] { return init_ != init || state_ != State::Stopping; });
-            return;
+        HostSide ended;
+        {
+            const std::lock_guard lock(mutex_);
+            if (init_ != init || state_ != State::Running) return;
+            state_ = State::Stopping;
+            ended = std::move(host_side_);
         }
-        state_ = State::Stopping;
-        ended = std::move(host_side_);
     }
-    ended = HostSide();
     {
         const std::lock_guard lock(mutex_);
         state_ = State::Stopped;
@@ -228,7 +232,11 @@ void ContainerCore::finish(const std::shared_ptr<ProcessCore>& init) {
 std::optional<ExitStatus> ContainerCore::wait(std::optional<std::chrono::nanoseconds> limit) {
     const std::shared_ptr<ProcessCore> process = init();
     const std::optional<ExitStatus> status = process->wait(limit);
-    if (status) finish(process);
+    if (!status) return std::nullopt;
+    finish(process);
+    // Another thread may be taking it down.
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return init_ != process || state_ != State::Stopping; });
     return status;
 }
 

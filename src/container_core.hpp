@@ -50,7 +50,7 @@ public:
 private:
     std::shared_ptr<ProcessCore> launch_first(const ProcessSpec& process, const std::function<int()>& callable);
     void begin_start();
-    /// Takes down the host's side after the end of \p init, or waits until another thread has done so.
+    /// Takes down the host's side after the end of \p init, unless another thread does so.
     void finish(const std::shared_ptr<ProcessCore>& init);
     [[nodiscard]] std::shared_ptr<ProcessCore> running_init(std::string_view action);
     [[nodiscard]] Error wrong_state(std::string_view action, std::string_view wanted, State state) const;
@@ -61,10 +61,10 @@ private:
     mutable std::mutex mutex_; ///< Guards what follows; never held over a system call that blocks.
     std::condition_variable changed_;
     State state_ = State::Stopped;
-    Spec spec_; ///< Constant unless stopped.
+    std::shared_ptr<const Spec> spec_; ///< Replaced only while stopped.
     bool adopted_ = false;
     std::shared_ptr<ProcessCore> init_;
-    EnterTarget enter_target_{};
+    EnterTarget enter_target_{}; ///< Without the root, which enter() duplicates.
     HostSide host_side_;
 };
 

@@ -50,7 +50,7 @@ void HostSide::open_files_root(const Spec& spec) {
         files_root_ = open_directory(spec.root->path, "open the root");
         if (spec.private_area) {
             UniqueFd area = open_directory(spec.private_area->source, "open the private area");
-            if (spec.private_area->target == "/") files_root_ = std::move(area);
+            if (covers_root(*spec.private_area)) files_root_ = std::move(area);
         }
     } else if (!spec.mounts.empty() || spec.default_mounts || spec.default_devices) {
         files_root_ = open_directory("/", "open the root");

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "config/paths.hpp"
 #include "config/validate.hpp"
 
 namespace ct::internal {
@@ -76,7 +77,7 @@ MountOrder order_mounts(const Spec& spec, bool host_has_mqueue) {
     if (!spec.default_mounts) return order;
     for (Mount& mount : default_mounts(spec, host_has_mqueue)) {
         const auto own = std::find_if(order.after_devices.begin(), order.after_devices.end(),
-                                      [&](const Mount& other) { return other.target == mount.target; });
+                                      [&](const Mount& other) { return normal_path(other.target) == mount.target; });
         if (own == order.after_devices.end()) {
             order.before_devices.push_back(std::move(mount));
         } else {

@@ -35,4 +35,7 @@ enum class Role { First, Entering };
 [[nodiscard]] bool makes_namespace(const Spec& spec, Namespace kind);
 [[nodiscard]] bool has_namespace(const Spec& spec, Namespace kind);
 
+/// Whether the private area takes the place of the root directory itself.
+[[nodiscard]] bool covers_root(const BindDir& area);
+
 } // namespace ct::internal

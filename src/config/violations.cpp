@@ -9,6 +9,7 @@
 
 #include "base/concat.hpp"
 #include "config/capabilities.hpp"
+#include "config/paths.hpp"
 #include "config/validate.hpp"
 
 /// The rules between fields.
@@ -70,9 +71,10 @@ void check_files(Violations& found, const Spec& spec) {
     if (spec.default_devices && !spec.default_mounts && !new_mount) {
         found.push_back("the default devices need a new mount namespace");
     }
-    std::set<std::string_view> targets;
+    std::set<std::string> targets;
     for (const Mount& mount : spec.mounts) {
-        if (!targets.insert(mount.target).second) found.push_back(concat("two mounts on '", mount.target, "'"));
+        if (!targets.insert(normal_path(mount.target)).second)
+            found.push_back(concat("two mounts on '", mount.target, "'"));
     }
 }
 
@@ -187,6 +189,10 @@ bool makes_namespace(const Spec& spec, Namespace kind) {
 
 bool has_namespace(const Spec& spec, Namespace kind) {
     return spec.namespaces.contains(kind);
+}
+
+bool covers_root(const BindDir& area) {
+    return normal_path(area.target) == "/";
 }
 
 std::vector<std::string> violations(const Spec& spec, const ProcessSpec& process, Runs runs, Role role) {

@@ -45,6 +45,13 @@ long futex(std::uint32_t* word, int operation, std::uint32_t value, const timesp
     return ::syscall(SYS_futex, word, operation, value, limit, nullptr, 0);
 }
 
+/// The kernel gives a pidfd the lowest number, which in a host that closed its standard streams is one of those.
+UniqueFd kept_pidfd(int pidfd) {
+    UniqueFd fd(pidfd);
+    if (pidfd < 0 || pidfd > 2) return fd;
+    return sys::duplicate(pidfd, Stage::Launch, "duplicate a pidfd");
+}
+
 clone_args clone_request(const Plan& plan, std::span<std::byte> stack) {
     clone_args args{};
     args.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND | CLONE_FILES;
@@ -102,7 +109,7 @@ private:
         const long pid = child::clone_onto_stack(&args, child::run_child, &child_);
         if (pid < 0) throw clone_error(static_cast<int>(-pid), plan_);
         launched_.pid = static_cast<pid_t>(pid);
-        launched_.pidfd.reset(pidfd);
+        launched_.pidfd = kept_pidfd(pidfd);
     }
 
     /// A helper joins the namespaces and makes the child there, as a child of this process.
@@ -118,7 +125,7 @@ private:
         args.pidfd = reinterpret_cast<std::uintptr_t>(&pidfd);
         const long pid = child::clone_onto_stack(&args, child::run_helper, &helper_plan_);
         if (pid < 0) throw clone_error(static_cast<int>(-pid), plan_);
-        helper_.reset(pidfd);
+        helper_ = kept_pidfd(pidfd);
     }
 
     /// Only fork(2) gives a copy in which malloc(3) and the like work, whatever the host's other threads are doing.
@@ -126,7 +133,7 @@ private:
         const pid_t pid = ::fork();
         if (pid < 0) throw sys::error(errno, Stage::Launch, "fork");
         if (pid == 0) run_callable(plan_, handshake_, request_.callable);
-        helper_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+        helper_ = kept_pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
         if (helper_ || errno == ESRCH) return; // ESRCH: the host's own waitpid(-1) was faster
         const int error = errno;
         ::kill(pid, SIGKILL);
@@ -180,9 +187,9 @@ private:
         if (launched_.pidfd || pid <= 0) return;
         launched_.pid = pid;
         if (request_.callable) {
-            launched_.pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+            launched_.pidfd = kept_pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
         } else {
-            launched_.pidfd.reset(handshake_.child_pidfd);
+            launched_.pidfd = kept_pidfd(handshake_.child_pidfd);
         }
     }
 

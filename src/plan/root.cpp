@@ -16,14 +16,14 @@ void plan_root_in_mount_namespace(Plan& plan, const Spec& spec, const FdLayout& 
     if (!spec.root) {
         plan.steps.add(Op::OpenRoot, {Stage::Root, "open the root", "/"});
     } else {
-        const bool covered = spec.private_area && spec.private_area->target == "/";
+        const bool covered = spec.private_area && covers_root(*spec.private_area);
         const std::string& source = covered ? spec.private_area->source : spec.root->path;
         // The root with all that is mounted below it; the private area alone.
         plan.steps.add(Op::AttachRoot, AttachRootArgs{plan.text(source), plan.text(spec.root->path), !covered},
                        {Stage::Root, covered ? concat("bind the private area '", source, "' on") : "bind the root",
                         spec.root->path});
     }
-    if (spec.private_area && spec.private_area->target != "/") {
+    if (spec.private_area && !covers_root(*spec.private_area)) {
         plan_mounts(plan, {{.source = spec.private_area->source,
                             .target = spec.private_area->target,
                             .options = {},
@@ -34,7 +34,7 @@ void plan_root_in_mount_namespace(Plan& plan, const Spec& spec, const FdLayout& 
     plan_devices(plan, spec, fds);
     plan_mounts(plan, order.after_devices);
     if (!spec.root) return;
-    const bool area_read_only = spec.private_area && spec.private_area->target == "/" && spec.private_area->read_only;
+    const bool area_read_only = spec.private_area && covers_root(*spec.private_area) && spec.private_area->read_only;
     if (spec.root->read_only || area_read_only) {
         plan.steps.add(Op::ReadOnlyRoot, {Stage::Root, "make read-only the root", spec.root->path});
     }
