@@ -48,6 +48,8 @@ long perform(Context& context, const Step& step) noexcept {
     case Op::SlavePropagation: return slave_propagation();
     case Op::AttachRoot: return attach_root(context, args<AttachRootArgs>(step));
     case Op::OpenRoot: return open_root(context);
+    case Op::ReturnToDirectory: return return_to_directory(context);
+    case Op::OpenDirectory: return open_directory(context, args<PathArgs>(step));
     case Op::Mount: return mount_in_root(context, args<MountArgs>(step));
     case Op::MakeNode: return make_node(context, args<NodeArgs>(step));
     case Op::MakeSymlink: return make_symlink(context, args<SymlinkArgs>(step));

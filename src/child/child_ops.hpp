@@ -11,17 +11,21 @@ namespace ct::internal::child {
 /// What steps leave for later ones; lives on the child's stack.
 struct Context {
     Handshake& handshake;
-    int root_fd = -1; ///< The container's root directory, in which targets are resolved.
-    long umask = 0;   ///< The host's.
+    int root_fd = -1;      ///< The container's root directory, in which targets are resolved.
+    int directory_fd = -1; ///< Of the last Op::OpenDirectory.
+    int home_fd = -1;      ///< The working directory before Op::OpenRoot.
+    long umask = 0;        ///< The host's.
 };
 
 // files.cpp
 long slave_propagation() noexcept;
 long attach_root(Context& context, const AttachRootArgs& args) noexcept;
 long open_root(Context& context) noexcept;
+long return_to_directory(const Context& context) noexcept;
+long open_directory(Context& context, const PathArgs& args) noexcept;
 long mount_in_root(Context& context, const MountArgs& args) noexcept;
-long make_node(Context& context, const NodeArgs& args) noexcept;
-long make_symlink(Context& context, const SymlinkArgs& args) noexcept;
+long make_node(const Context& context, const NodeArgs& args) noexcept;
+long make_symlink(const Context& context, const SymlinkArgs& args) noexcept;
 long read_only_root(Context& context) noexcept;
 long pivot_root(Context& context) noexcept;
 long change_root(const PathArgs& args) noexcept;

@@ -26,8 +26,10 @@ enum class Op : std::uint32_t {
     ControllingTerminal, ///< TIOCSCTTY [FdArgs]
     SlavePropagation,    ///< Of all mounts: the host's come in, none go out.
     AttachRoot,          ///< Bind the root directory onto itself, or the private area onto it. [AttachRootArgs]
+    ReturnToDirectory,   ///< The working directory before the mounts.
     OpenRoot,            ///< The present root directory is what targets are resolved in.
     Mount,               ///< [MountArgs]
+    OpenDirectory,       ///< In the root, for the nodes and links that follow. [PathArgs]
     MakeNode,            ///< [NodeArgs]
     MakeSymlink,         ///< [SymlinkArgs]
     ReadOnlyRoot,        ///< The root's mount, once all is mounted in it.
@@ -85,19 +87,18 @@ struct MountArgs {
     const char* type; ///< Null for a bind.
     const MountOption* options;
     std::uint32_t option_count;
+    const char* data;         ///< The options as mount(2) takes them; null if they cannot be written so.
     std::uint64_t attributes; ///< MOUNT_ATTR_*
     bool recursive;
     bool target_is_file;
 };
 struct NodeArgs {
-    const char* directory;
     const char* name;
     std::uint32_t mode;
     std::uint32_t major; ///< Of a device; both below 256.
     std::uint32_t minor;
 };
 struct SymlinkArgs {
-    const char* directory;
     const char* name;
     const char* content;
 };

@@ -32,10 +32,6 @@ public:
         if (fd_ >= 0) raw_syscall(SYS_close, fd_);
     }
     [[nodiscard]] long get() const noexcept { return fd_; }
-    void reset(long fd) noexcept {
-        if (fd_ >= 0) raw_syscall(SYS_close, fd_);
-        fd_ = fd;
-    }
 
 private:
     long fd_;
@@ -70,53 +66,60 @@ void remember_created(Handshake& handshake, long fd, std::size_t length, bool is
     __atomic_store_n(&handshake.created_count, handshake.created_count + 1, __ATOMIC_RELEASE);
 }
 
-/// Opens a mount's target inside the root, creating what is missing of it, one component after the other.
-long open_target(Context& context, const char* target, bool is_file) noexcept {
-    const long existing = open_in(context.root_fd, target, is_file ? 0 : O_DIRECTORY);
-    if (existing != -ENOENT) return existing;
-
-    char prefix[PathMax];
-    ScopedFd parent(open_in(context.root_fd, "/", O_DIRECTORY));
-    if (parent.get() < 0) return parent.get();
-    std::size_t at = 0;
-    for (;;) {
-        std::size_t name = at;
-        while (target[name] == '/') ++name;
-        std::size_t end = name;
-        while (target[end] != '\0' && target[end] != '/') ++end;
-        if (end == name) break;
-        if (end + 1 >= PathMax) return -ENAMETOOLONG;
-        for (std::size_t i = at; i < end; ++i) prefix[i] = target[i];
-        prefix[end] = '\0';
-        std::size_t rest = end;
-        while (target[rest] == '/') ++rest;
-        const bool last = target[rest] == '\0';
-        const bool make_file = last && is_file;
-        const std::uint64_t kind = make_file ? 0 : O_DIRECTORY;
-
-        long fd = open_in(context.root_fd, prefix, kind);
-        if (fd == -ENOENT) {
-            // A single name in an already resolved directory: mkdirat(2) and O_EXCL follow no link there.
-            const char* const component = prefix + name;
-            long made;
-            if (make_file) {
-                made = raw_syscall(SYS_openat, parent.get(), component,
-                                   O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-                if (made >= 0) raw_syscall(SYS_close, made);
-            } else {
-                made = raw_syscall(SYS_mkdirat, parent.get(), component, 0755);
-            }
-            // EEXIST: somebody was faster, or a dangling link is in the way; the next look tells.
-            if (made < 0 && made != -EEXIST) return made;
-            fd = open_in(context.root_fd, prefix, kind);
-            if (fd == -ENOENT) return -ELOOP;
-            if (fd >= 0 && made >= 0) remember_created(context.handshake, fd, end, !make_file);
-        }
-        if (fd < 0 || last) return fd;
-        parent.reset(fd);
-        at = end;
+/// Makes one missing component of a target, and opens it. A single name in an already resolved directory: neither
+/// mkdirat(2) nor O_EXCL follow a link there.
+long create_component(Context& context, long parent, const char* name, const char* path, std::size_t length,
+                      bool is_file) noexcept {
+    long made;
+    if (is_file) {
+        made = raw_syscall(SYS_openat, parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+        if (made >= 0) raw_syscall(SYS_close, made);
+    } else {
+        made = raw_syscall(SYS_mkdirat, parent, name, 0755);
     }
-    return open_in(context.root_fd, "/", O_DIRECTORY);
+    // EEXIST: somebody was faster, or a dangling link is in the way; the next look tells.
+    if (made < 0 && made != -EEXIST) return made;
+    const long fd = open_in(context.root_fd, path, is_file ? 0 : O_DIRECTORY);
+    if (fd == -ENOENT) return -ELOOP;
+    if (fd >= 0 && made >= 0) remember_created(context.handshake, fd, length, !is_file);
+    return fd;
+}
+
+/// Opens a mount's target inside the root, creating what is missing of it.
+long open_target(Context& context, const char* target, bool is_file) noexcept {
+    char path[PathMax];
+    std::size_t length = 0;
+    for (; target[length] != '\0'; ++length) {
+        if (length + 1 >= PathMax) return -ENAMETOOLONG;
+        path[length] = target[length];
+    }
+    while (length > 1 && path[length - 1] == '/') --length;
+    path[length] = '\0';
+
+    // Back to the longest leading part that exists ...
+    std::size_t known = length;
+    long fd = open_in(context.root_fd, path, is_file ? 0 : O_DIRECTORY);
+    while (fd == -ENOENT && known > 1) {
+        while (known > 1 && path[known - 1] != '/') --known;
+        while (known > 1 && path[known - 1] == '/') --known;
+        const char cut = path[known];
+        path[known] = '\0';
+        fd = open_in(context.root_fd, path, O_DIRECTORY);
+        path[known] = cut;
+    }
+    // ... and forth again.
+    while (fd >= 0 && known < length) {
+        const ScopedFd parent(fd);
+        std::size_t name = known;
+        while (path[name] == '/') ++name;
+        known = name;
+        while (known < length && path[known] != '/') ++known;
+        const char cut = path[known];
+        path[known] = '\0';
+        fd = create_component(context, parent.get(), path + name, path, known, is_file && known == length);
+        path[known] = cut;
+    }
+    return fd;
 }
 
 /// Keeps what the file system said of a failed configuration: it knows more than errno.
@@ -144,6 +147,8 @@ long new_file_system(Context& context, const MountArgs& args) noexcept {
         const MountOption& option = args.options[i];
         error = configure(option.value != nullptr ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, option.key, option.value);
     }
+    // Also the file system itself: it may lie on a read-only device.
+    if (error >= 0 && (args.attributes & MOUNT_ATTR_RDONLY) != 0) error = configure(FSCONFIG_SET_FLAG, "ro", nullptr);
     if (error >= 0) error = configure(FSCONFIG_CMD_CREATE, nullptr, nullptr);
     if (error < 0) return error;
     const long tree = raw_syscall(SYS_fsmount, fs.get(), FSMOUNT_CLOEXEC, args.attributes);
@@ -204,36 +209,55 @@ long attach_root(Context& context, const AttachRootArgs& args) noexcept {
 
 long open_root(Context& context) noexcept {
     const long root = raw_syscall(SYS_openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (root >= 0) context.root_fd = static_cast<int>(root);
-    return root;
+    if (root < 0) return root;
+    context.root_fd = static_cast<int>(root);
+    const long home = raw_syscall(SYS_openat, AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (home >= 0) context.home_fd = static_cast<int>(home);
+    return home;
+}
+
+long return_to_directory(const Context& context) noexcept {
+    return raw_syscall(SYS_fchdir, context.home_fd);
 }
 
 long mount_in_root(Context& context, const MountArgs& args) noexcept {
-    const ScopedFd tree(args.type == nullptr ? bound_tree(args) : new_file_system(context, args));
-    if (tree.get() < 0) return tree.get();
     const ScopedFd target(open_target(context, args.target, args.target_is_file));
     if (target.get() < 0) return target.get();
-    return attach(tree.get(), target.get());
+    if (args.data != nullptr && raw_syscall(SYS_fchdir, target.get()) >= 0) {
+        // mount(2) is 3 us faster than fsopen(2) and its kin. Those get their turn when it fails: they say why.
+        // Of the attributes exactly these have the values of the MS_ flags.
+        constexpr std::uint64_t same = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+        const long error = raw_syscall(SYS_mount, args.source, ".", args.type, args.attributes & same, args.data);
+        if (error >= 0) return 0;
+    }
+    const ScopedFd tree(args.type == nullptr ? bound_tree(args) : new_file_system(context, args));
+    return tree.get() < 0 ? tree.get() : attach(tree.get(), target.get());
 }
 
-long make_node(Context& context, const NodeArgs& args) noexcept {
-    const ScopedFd directory(open_target(context, args.directory, false));
-    if (directory.get() < 0) return directory.get();
-    const long error = raw_syscall(SYS_mknodat, directory.get(), args.name, args.mode, args.minor | args.major << 8U);
+long open_directory(Context& context, const PathArgs& args) noexcept {
+    const long directory = open_target(context, args.path, false);
+    if (directory < 0) return directory;
+    if (context.directory_fd >= 0) raw_syscall(SYS_close, context.directory_fd);
+    context.directory_fd = static_cast<int>(directory);
+    return 0;
+}
+
+long make_node(const Context& context, const NodeArgs& args) noexcept {
+    const long error =
+        raw_syscall(SYS_mknodat, context.directory_fd, args.name, args.mode, args.minor | args.major << 8U);
     if (error != -EEXIST) return error;
     // The image may bring its own, if it is the same device.
     struct statx status;
-    const long found = raw_syscall(SYS_statx, directory.get(), args.name, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &status);
+    const long found =
+        raw_syscall(SYS_statx, context.directory_fd, args.name, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &status);
     if (found < 0) return found;
     const bool same = (status.stx_mode & 0170000U) == (args.mode & 0170000U) && status.stx_rdev_major == args.major &&
                       status.stx_rdev_minor == args.minor;
     return same ? 0 : error;
 }
 
-long make_symlink(Context& context, const SymlinkArgs& args) noexcept {
-    const ScopedFd directory(open_target(context, args.directory, false));
-    if (directory.get() < 0) return directory.get();
-    const long error = raw_syscall(SYS_symlinkat, args.content, directory.get(), args.name);
+long make_symlink(const Context& context, const SymlinkArgs& args) noexcept {
+    const long error = raw_syscall(SYS_symlinkat, args.content, context.directory_fd, args.name);
     return error == -EEXIST ? 0 : error;
 }
 

@@ -5,6 +5,7 @@
 #include <ct/error.hpp>
 
 #include "base/concat.hpp"
+#include "config/paths.hpp"
 #include "config/validate.hpp"
 
 /// The shape of single values.
@@ -68,6 +69,7 @@ void check_id_range(std::string_view what, const IdRange& range) {
 
 void check_mount(const Mount& mount) {
     check_target("mount target", mount.target);
+    if (normal_path(mount.target) == "/") reject("a mount on '/' would hide the root; set the root or a private area");
     if (mount.type.empty()) {
         check_path(concat("source of the bind on '", mount.target, "'"), mount.source);
         if (!mount.options.empty()) {

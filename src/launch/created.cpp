@@ -45,8 +45,8 @@ void remove_created(const Plan& plan, const Handshake& handshake, int root_lock)
     for (std::uint32_t i = std::min(handshake.created_count, Handshake::MaxCreated); i-- > 0;) {
         const CreatedEntry& entry = handshake.created[i];
         const auto& step = plan.steps.steps().at(entry.step);
-        if (step.op != Op::Mount) continue; // devices lie in what is there already, or in a tmpfs that is gone
-        std::string_view target = static_cast<const MountArgs*>(step.args)->target;
+        std::string_view target = step.op == Op::Mount ? static_cast<const MountArgs*>(step.args)->target
+                                                       : static_cast<const PathArgs*>(step.args)->path;
         target = target.substr(0, entry.length);
         remove_entry(root_lock, target, entry);
     }

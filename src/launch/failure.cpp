@@ -102,7 +102,7 @@ Error step_error(const Plan& plan, const Handshake& handshake) {
     const std::size_t known = handshake.in_helper != 0 ? plan.joins.steps().size() : plan.steps.steps().size();
     if (handshake.step >= known) return clone_error(handshake.error, plan);
     const StepInfo& info = info_of(plan, handshake);
-    std::string path = info.path;
+    std::string path(info.path);
     if (op_of(plan, handshake) == Op::Exec && handshake.detail != Handshake::NoDetail) {
         path = plan.exec_candidates.at(handshake.candidate);
     }

@@ -56,7 +56,7 @@ void plan_terminal(Plan& plan, const ProcessSpec& process, const FdLayout& fds) 
     if (process.new_session || fds.terminal >= 0) plan.steps.add(Op::NewSession, {Stage::Process, "setsid"});
     if (fds.terminal >= 0) {
         plan.steps.add(Op::ControllingTerminal, FdArgs{fds.terminal},
-                       {Stage::Stdio, "take the terminal", fds.terminal_path});
+                       {Stage::Stdio, "take the terminal", plan.text(fds.terminal_path)});
     }
 }
 
@@ -76,6 +76,7 @@ void plan_end(Plan& plan, const Spec& spec, const ProcessSpec& process, const Fd
 
 void compile_start(Plan& plan, const Spec& spec, const ProcessSpec& process, const FdLayout& fds, const HostFacts& host,
                    bool callable) {
+    plan.steps.reserve(64);
     plan_joins(plan, spec);
     plan_id_maps(plan, spec, host);
     plan_memory(plan, process, host, has_namespace(spec, Namespace::User), has_namespace(spec, Namespace::Time));

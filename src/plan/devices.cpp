@@ -11,6 +11,9 @@ namespace ct::internal {
 
 void plan_devices(Plan& plan, const Spec& spec, const FdLayout& fds) {
     if (!spec.default_devices && !spec.default_mounts) return;
+    const auto open_dev = [&] {
+        plan.steps.add(Op::OpenDirectory, PathArgs{"/dev"}, {Stage::Devices, "open", "/dev"});
+    };
     if (has_namespace(spec, Namespace::User)) {
         std::vector<Mount> binds;
         for (const DefaultDevice& device : DefaultDevices) {
@@ -18,15 +21,17 @@ void plan_devices(Plan& plan, const Spec& spec, const FdLayout& fds) {
             binds.push_back({.source = path, .target = path, .options = {}, .no_suid = true, .no_exec = true});
         }
         plan_mounts(plan, binds);
+        open_dev();
     } else {
+        open_dev();
         for (const DefaultDevice& device : DefaultDevices) {
-            plan.steps.add(Op::MakeNode, NodeArgs{"/dev", device.name, S_IFCHR | 0666, device.major, device.minor},
-                           {Stage::Devices, "make the device", concat("/dev/", device.name)});
+            plan.steps.add(Op::MakeNode, NodeArgs{device.name, S_IFCHR | 0666, device.major, device.minor},
+                           {Stage::Devices, "make the device", plan.text("/dev/", device.name)});
         }
     }
     for (const DefaultLink& link : DefaultLinks) {
-        plan.steps.add(Op::MakeSymlink, SymlinkArgs{"/dev", link.name, link.content},
-                       {Stage::Devices, "make the link", concat("/dev/", link.name)});
+        plan.steps.add(Op::MakeSymlink, SymlinkArgs{link.name, link.content},
+                       {Stage::Devices, "make the link", plan.text("/dev/", link.name)});
     }
     // ttyname(3) looks for the terminal in /dev, and /dev/pts has only the container's own ones.
     if (!fds.terminal_path.empty()) {

@@ -55,7 +55,7 @@ void plan_exec(Plan& plan, const ProcessSpec& process) {
     plan.steps.add(Op::UnblockSignals, {Stage::Exec, "unblock signals"});
     plan.steps.add(Op::Exec,
                    ExecArgs{plan.strings(plan.exec_candidates), plan.strings(process.argv), plan.strings(entries)},
-                   {Stage::Exec, "exec", program});
+                   {Stage::Exec, "exec", plan.text(program)});
 }
 
 } // namespace ct::internal

@@ -5,6 +5,8 @@
 
 #include <cerrno>
 
+#include <boost/filesystem/operations.hpp>
+
 #include "base/concat.hpp"
 #include "base/sys.hpp"
 #include "plan/compile.hpp"
@@ -27,32 +29,49 @@ bool is_directory(const Mount& mount) {
     return S_ISDIR(status.st_mode);
 }
 
+/// The child changes its working directory while it mounts.
+std::string absolute(const std::string& path) {
+    return path.front() == '/' ? path : boost::filesystem::absolute(path).string();
+}
+
+void plan_bind(Plan& plan, const Mount& mount, MountArgs args) {
+    args.source = plan.text(absolute(mount.source));
+    args.recursive = mount.recursive;
+    args.target_is_file = !is_directory(mount);
+    plan.steps.add(Op::Mount, args, {Stage::Mounts, plan.text("bind '", mount.source, "' on"), args.target});
+}
+
+void plan_file_system(Plan& plan, const Mount& mount, MountArgs args) {
+    std::vector<MountOption> options;
+    bool has_comma = false;
+    for (const std::string& option : mount.options) {
+        const std::size_t equals = option.find('=');
+        const std::string_view view = option;
+        has_comma = has_comma || view.find(',') != std::string_view::npos;
+        options.push_back(equals == std::string::npos
+                              ? MountOption{plan.text(view), nullptr}
+                              : MountOption{plan.text(view.substr(0, equals)), plan.text(view.substr(equals + 1))});
+    }
+    args.type = plan.text(mount.type);
+    args.source = mount.source.empty() ? args.type : plan.text(mount.source); // mount(8) would show "none"
+    args.options = plan.array(options);
+    args.option_count = static_cast<std::uint32_t>(options.size());
+    if (!has_comma) args.data = plan.text(join(mount.options, ","));
+    plan.steps.add(Op::Mount, args, {Stage::Mounts, plan.text("mount ", mount.type, " on"), args.target});
+}
+
 } // namespace
 
 void plan_mounts(Plan& plan, const std::vector<Mount>& mounts) {
     for (const Mount& mount : mounts) {
         MountArgs args{};
         args.target = plan.text(mount.target);
-        args.source = plan.text(mount.source);
         args.attributes = attributes(mount);
         if (mount.type.empty()) {
-            args.recursive = mount.recursive;
-            args.target_is_file = !is_directory(mount);
-            plan.steps.add(Op::Mount, args, {Stage::Mounts, concat("bind '", mount.source, "' on"), mount.target});
-            continue;
+            plan_bind(plan, mount, args);
+        } else {
+            plan_file_system(plan, mount, args);
         }
-        std::vector<MountOption> options;
-        for (const std::string& option : mount.options) {
-            const std::size_t equals = option.find('=');
-            options.push_back(equals == std::string::npos ? MountOption{plan.text(option), nullptr}
-                                                          : MountOption{plan.text(option.substr(0, equals)),
-                                                                        plan.text(option.substr(equals + 1))});
-        }
-        args.type = plan.text(mount.type);
-        if (mount.source.empty()) args.source = args.type; // mount(8) shows "none" otherwise
-        args.options = plan.array(options);
-        args.option_count = static_cast<std::uint32_t>(options.size());
-        plan.steps.add(Op::Mount, args, {Stage::Mounts, concat("mount ", mount.type, " on"), mount.target});
     }
 }
 

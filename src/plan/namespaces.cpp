@@ -37,14 +37,15 @@ void plan_joins(Plan& plan, const Spec& spec) {
         const auto found = spec.namespaces.find(kind);
         if (found == spec.namespaces.end()) continue;
         const auto flag = static_cast<std::uint32_t>(namespace_flag(kind));
-        const auto join = [&](const char* path, int fd, std::string_view name) {
+        const auto join = [&](const char* path, int fd, const char* name) {
             plan.joins.add(Op::JoinNamespace, JoinArgs{path, fd, flag},
-                           {Stage::Namespaces, concat("join ", to_string(kind), " namespace"), std::string(name)});
+                           {Stage::Namespaces, plan.text("join ", to_string(kind), " namespace"), name});
         };
         if (const auto* path = std::get_if<NamespacePath>(&found->second)) {
-            join(plan.text(path->path), -1, path->path);
+            const char* const text = plan.text(path->path);
+            join(text, -1, text);
         } else if (const auto* fd = std::get_if<NamespaceFd>(&found->second)) {
-            join(nullptr, fd->fd, concat("fd ", fd->fd));
+            join(nullptr, fd->fd, plan.text("fd ", std::to_string(fd->fd)));
         } else {
             plan.new_namespaces |= flag;
         }

@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The libct authors
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <functional>
@@ -18,11 +19,11 @@
 
 namespace ct::internal {
 
-/// What a step is called in an error message: "<action> '<path>'".
+/// What a step is called in an error message: "<action> '<path>'". Text of the plan, or as long-lived.
 struct StepInfo {
     Stage stage;
-    std::string action;
-    std::string path = {};
+    std::string_view action;
+    std::string_view path = {};
 };
 
 /// A compiled start: the steps of the child (and of the helper that joins namespaces for it), the sentence for each,
@@ -37,13 +38,17 @@ public:
     class Steps {
     public:
         explicit Steps(Plan& plan) : plan_(plan) {}
+        void reserve(std::size_t count) {
+            steps_.reserve(count);
+            infos_.reserve(count);
+        }
 
-        void add(Op op, StepInfo info) { push(op, nullptr, std::move(info)); }
+        void add(Op op, const StepInfo& info) { push(op, nullptr, info); }
 
         template <typename Args>
-        void add(Op op, const Args& args, StepInfo info) {
+        void add(Op op, const Args& args, const StepInfo& info) {
             static_assert(std::is_trivially_copyable_v<Args>);
-            push(op, std::memcpy(plan_.allocate(sizeof(Args), alignof(Args)), &args, sizeof(Args)), std::move(info));
+            push(op, std::memcpy(plan_.allocate(sizeof(Args), alignof(Args)), &args, sizeof(Args)), info);
         }
 
         [[nodiscard]] StepList list() const { return {steps_.data(), static_cast<std::uint32_t>(steps_.size())}; }
@@ -52,9 +57,9 @@ public:
         [[nodiscard]] const StepInfo& info(std::size_t index) const { return infos_.at(index); }
 
     private:
-        void push(Op op, const void* args, StepInfo info) {
+        void push(Op op, const void* args, const StepInfo& info) {
             steps_.push_back({op, args});
-            infos_.push_back(std::move(info));
+            infos_.push_back(info);
         }
 
         Plan& plan_;
@@ -62,11 +67,16 @@ public:
         std::vector<StepInfo> infos_;
     };
 
-    /// Copies into the plan's memory.
-    const char* text(std::string_view value) {
-        auto* const copy = static_cast<char*>(allocate(value.size() + 1, 1));
-        std::memcpy(copy, value.data(), value.size());
-        copy[value.size()] = '\0';
+    /// The parts joined, in the plan's memory.
+    template <typename... Parts>
+    const char* text(const Parts&... parts) {
+        const std::string_view views[] = {parts...};
+        std::size_t size = 1;
+        for (const std::string_view part : views) size += part.size();
+        auto* const copy = static_cast<char*>(allocate(size, 1));
+        char* end = copy;
+        for (const std::string_view part : views) end = std::copy(part.begin(), part.end(), end);
+        *end = '\0';
         return copy;
     }
 

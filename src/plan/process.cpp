@@ -40,8 +40,8 @@ std::string amount(std::uint64_t value) {
 void plan_limits(Plan& plan, const ProcessSpec& process) {
     for (const ResourceLimit& limit : process.limits) {
         plan.steps.add(Op::ResourceLimit, LimitArgs{limit.resource, {limit.soft, limit.hard}},
-                       {Stage::Limits, concat("set ", name_of_limit(limit.resource), " to ", amount(limit.soft), ':',
-                                              amount(limit.hard))});
+                       {Stage::Limits, plan.text("set ", name_of_limit(limit.resource), " to ", amount(limit.soft), ":",
+                                                 amount(limit.hard))});
     }
 }
 
@@ -63,7 +63,8 @@ void plan_credentials(Plan& plan, const ProcessSpec& process, const HostFacts& h
         plan.steps.add(Op::SetCredentials,
                        CredentialsArgs{plan.array(user.groups), static_cast<std::uint32_t>(user.groups.size()),
                                        user.uid, user.gid, !groups_denied},
-                       {Stage::Credentials, concat("change to user ", user.uid, ", group ", user.gid)});
+                       {Stage::Credentials,
+                        plan.text("change to user ", std::to_string(user.uid), ", group ", std::to_string(user.gid))});
     }
     if (process.capabilities) {
         plan.steps.add(Op::SetCapabilities, capabilities, {Stage::Credentials, "set capabilities"});
@@ -85,7 +86,7 @@ void plan_process(Plan& plan, const ProcessSpec& process, const HostFacts& host,
     plan_credentials(plan, process, host, groups_denied, user_namespace);
     if (!process.working_directory.empty()) {
         plan.steps.add(Op::WorkingDirectory, PathArgs{plan.text(process.working_directory)},
-                       {Stage::Process, "change to the working directory", process.working_directory});
+                       {Stage::Process, "change to the working directory", plan.text(process.working_directory)});
     }
     if (process.umask) {
         plan.steps.add(Op::SetUmask, NumberArgs{*process.umask}, {Stage::Process, "set the umask"});

@@ -2,7 +2,6 @@
 // SPDX-FileCopyrightText: The libct authors
 #include <unistd.h>
 
-#include "base/concat.hpp"
 #include "config/defaults.hpp"
 #include "config/validate.hpp"
 #include "plan/compile.hpp"
@@ -12,16 +11,17 @@ namespace ct::internal {
 namespace {
 
 void plan_root_in_mount_namespace(Plan& plan, const Spec& spec, const FdLayout& fds) {
+    const char* const root = spec.root ? plan.text(spec.root->path) : "/";
     plan.steps.add(Op::SlavePropagation, {Stage::Mounts, "make all mounts slaves of the host's"});
     if (!spec.root) {
-        plan.steps.add(Op::OpenRoot, {Stage::Root, "open the root", "/"});
+        plan.steps.add(Op::OpenRoot, {Stage::Root, "open the root", root});
     } else {
         const bool covered = spec.private_area && covers_root(*spec.private_area);
         const std::string& source = covered ? spec.private_area->source : spec.root->path;
         // The root with all that is mounted below it; the private area alone.
-        plan.steps.add(Op::AttachRoot, AttachRootArgs{plan.text(source), plan.text(spec.root->path), !covered},
-                       {Stage::Root, covered ? concat("bind the private area '", source, "' on") : "bind the root",
-                        spec.root->path});
+        plan.steps.add(
+            Op::AttachRoot, AttachRootArgs{plan.text(source), root, !covered},
+            {Stage::Root, covered ? plan.text("bind the private area '", source, "' on") : "bind the root", root});
     }
     if (spec.private_area && !covers_root(*spec.private_area)) {
         plan_mounts(plan, {{.source = spec.private_area->source,
@@ -29,16 +29,20 @@ void plan_root_in_mount_namespace(Plan& plan, const Spec& spec, const FdLayout& 
                             .options = {},
                             .read_only = spec.private_area->read_only}});
     }
-    const MountOrder order = order_mounts(spec, ::access("/dev/mqueue", F_OK) == 0);
+    const bool host_has_mqueue = has_namespace(spec, Namespace::User) && ::access("/dev/mqueue", F_OK) == 0;
+    const MountOrder order = order_mounts(spec, host_has_mqueue);
     plan_mounts(plan, order.before_devices);
     plan_devices(plan, spec, fds);
     plan_mounts(plan, order.after_devices);
-    if (!spec.root) return;
+    if (!spec.root) {
+        plan.steps.add(Op::ReturnToDirectory, {Stage::Root, "return to the working directory"});
+        return;
+    }
     const bool area_read_only = spec.private_area && covers_root(*spec.private_area) && spec.private_area->read_only;
     if (spec.root->read_only || area_read_only) {
-        plan.steps.add(Op::ReadOnlyRoot, {Stage::Root, "make read-only the root", spec.root->path});
+        plan.steps.add(Op::ReadOnlyRoot, {Stage::Root, "make read-only the root", root});
     }
-    plan.steps.add(Op::PivotRoot, {Stage::Root, "pivot_root to", spec.root->path});
+    plan.steps.add(Op::PivotRoot, {Stage::Root, "pivot_root to", root});
 }
 
 } // namespace
@@ -47,8 +51,8 @@ void plan_root(Plan& plan, const Spec& spec, const FdLayout& fds) {
     if (makes_namespace(spec, Namespace::Mount)) {
         plan_root_in_mount_namespace(plan, spec, fds);
     } else if (spec.root) {
-        plan.steps.add(Op::ChangeRoot, PathArgs{plan.text(spec.root->path)},
-                       {Stage::Root, "chroot to", spec.root->path});
+        const char* const root = plan.text(spec.root->path);
+        plan.steps.add(Op::ChangeRoot, PathArgs{root}, {Stage::Root, "chroot to", root});
     }
 }
 
