@@ -11,6 +11,7 @@
 #include <cerrno>
 
 #include "base/concat.hpp"
+#include "base/subject.hpp"
 #include "base/sys.hpp"
 #include "config/validate.hpp"
 #include "plan/namespace_flags.hpp"
@@ -35,20 +36,15 @@ bool same_file(const std::string& a, const std::string& b) {
            first.st_ino == second.st_ino;
 }
 
-/// Runs \p body; an error gets \p subject in front.
-template <typename Body>
-auto with_subject(const std::string& subject, Body body) {
-    try {
-        return body();
-    } catch (const Error& error) {
-        throw error.with_subject(subject);
-    }
-}
-
 } // namespace
 
 ContainerCore::ContainerCore(std::shared_ptr<SessionCore> session, std::string name, Spec spec)
     : session_(std::move(session)), name_(std::move(name)), spec_(std::make_shared<const Spec>(std::move(spec))) {}
+
+ContainerCore::~ContainerCore() {
+    session_->leftovers.take_all(*entered_);
+    session_->release(name_);
+}
 
 std::string ContainerCore::subject() const {
     return concat("container '", name_, "'");
@@ -131,13 +127,16 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& proc
     if (auto found = violations(spec, process, runs, Role::First); !found.empty()) {
         throw Error::invalid_config("start", std::move(found));
     }
-    session_->orphans->sweep();
+    session_->leftovers.sweep();
+    session_->leftovers.take_all(*entered_);
+    entered_ = std::make_shared<Entered>();
     host_side_ = HostSide(spec);
     Streams streams(process, session_->low_fds);
     Plan plan;
     compile_start(plan, spec, process, streams.layout(), HostFacts::detect(), callable != nullptr);
     Launched launched = launch({plan, host_side_.files_root(), callable}, session_->areas);
-    return std::make_shared<ProcessCore>(name_, std::move(launched), streams.take_host_ends(), session_->orphans);
+    return std::make_shared<ProcessCore>(name_, std::move(launched), streams.take_host_ends(),
+                                         has_namespace(spec, Namespace::Pid) ? entered_ : nullptr);
 }
 
 std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, const std::function<int()>& callable) {
@@ -145,11 +144,13 @@ std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, co
     EnterTarget target{};
     UniqueFd root;
     std::shared_ptr<const Spec> spec;
+    std::shared_ptr<Entered> entered;
     {
         // The container may end and take its host side down at any time.
         const std::lock_guard lock(mutex_);
         target = enter_target_;
         spec = spec_;
+        entered = entered_;
         if (host_side_.chroot() >= 0) root = sys::duplicate(host_side_.chroot(), Stage::Enter, "duplicate the root");
         target.root_fd = root.get();
     }
@@ -158,12 +159,14 @@ std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, co
         if (auto found = violations(*spec, process, runs, Role::Entering); !found.empty()) {
             throw Error::invalid_config("enter", std::move(found));
         }
-        session_->orphans->sweep();
+        entered->sweep();
         Streams streams(process, session_->low_fds);
         Plan plan;
         compile_enter(plan, *spec, target, process, streams.layout(), HostFacts::detect(), callable != nullptr);
         Launched launched = launch({plan, -1, callable}, session_->areas);
-        return std::make_shared<ProcessCore>(name_, std::move(launched), streams.take_host_ends(), session_->orphans);
+        auto entering = std::make_shared<ProcessCore>(name_, std::move(launched), streams.take_host_ends(), nullptr);
+        entered->add(entering);
+        return entering;
     });
 }
 
@@ -188,7 +191,7 @@ void ContainerCore::adopt(pid_t pid) {
     {
         const std::lock_guard lock(mutex_);
         adopted_ = true;
-        init_ = std::make_shared<ProcessCore>(name_, std::move(launched), HostEnds{}, session_->orphans);
+        init_ = std::make_shared<ProcessCore>(name_, std::move(launched), HostEnds{}, entered_);
         enter_target_ = {init_->pidfd(), namespace_flags(spec), -1};
         spec_ = std::make_shared<const Spec>(std::move(spec));
         host_side_ = HostSide::adopted(std::move(chroot));

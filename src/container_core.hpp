@@ -26,7 +26,7 @@ public:
     ContainerCore(std::shared_ptr<SessionCore> session, std::string name, Spec spec);
     ContainerCore(const ContainerCore&) = delete;
     ContainerCore& operator=(const ContainerCore&) = delete;
-    ~ContainerCore() { session_->release(name_); }
+    ~ContainerCore();
 
     [[nodiscard]] const std::string& name() const noexcept { return name_; }
     /// Takes notice of an end that nobody waited for.
@@ -64,7 +64,8 @@ private:
     std::shared_ptr<const Spec> spec_; ///< Replaced only while stopped.
     bool adopted_ = false;
     std::shared_ptr<ProcessCore> init_;
-    EnterTarget enter_target_{}; ///< Without the root, which enter() duplicates.
+    std::shared_ptr<Entered> entered_ = std::make_shared<Entered>(); ///< Of the present or last run.
+    EnterTarget enter_target_{};                                     ///< Without the root, which enter() duplicates.
     HostSide host_side_;
 };
 

@@ -18,13 +18,9 @@ namespace ct {
 
 namespace internal {
 
-ProcessCore::ProcessCore(std::string container, Launched launched, HostEnds ends, std::shared_ptr<Orphans> orphans)
+ProcessCore::ProcessCore(std::string container, Launched launched, HostEnds ends, std::shared_ptr<Entered> others)
     : container_(std::move(container)), pid_(launched.pid), pidfd_(std::move(launched.pidfd)),
-      orphans_(std::move(orphans)), ends_(std::move(ends)) {}
-
-ProcessCore::~ProcessCore() {
-    if (!status_) orphans_->add(std::move(pidfd_));
-}
+      others_(std::move(others)), ends_(std::move(ends)) {}
 
 int ProcessCore::stream(int number) const noexcept {
     const std::lock_guard lock(mutex_);
@@ -41,7 +37,8 @@ std::optional<ExitStatus> ProcessCore::wait(std::optional<std::chrono::nanosecon
         const std::lock_guard lock(mutex_);
         if (status_) return status_;
     }
-    if (!wait_until_ended(pidfd_.get(), limit)) return std::nullopt;
+    const bool ended = others_ ? others_->wait_until_ended(pidfd_.get(), limit) : wait_until_ended(pidfd_.get(), limit);
+    if (!ended) return std::nullopt;
     const std::lock_guard lock(mutex_);
     if (!status_) {
         status_ = reap(pidfd_.get());

@@ -11,19 +11,18 @@
 
 #include <ct/process.hpp>
 
+#include "entered.hpp"
 #include "launch/launch.hpp"
 #include "launch/streams.hpp"
-#include "orphans.hpp"
 
 namespace ct::internal {
 
 /// A process, from its start until its status was collected. Reaped at most once; its pid is forgotten at that moment.
 class ProcessCore {
 public:
-    ProcessCore(std::string container, Launched launched, HostEnds ends, std::shared_ptr<Orphans> orphans);
+    ProcessCore(std::string container, Launched launched, HostEnds ends, std::shared_ptr<Entered> others);
     ProcessCore(const ProcessCore&) = delete;
     ProcessCore& operator=(const ProcessCore&) = delete;
-    ~ProcessCore();
 
     [[nodiscard]] const std::string& container() const noexcept { return container_; }
     [[nodiscard]] pid_t pid() const noexcept { return pid_; }
@@ -40,9 +39,9 @@ public:
 private:
     const std::string container_;
     std::atomic<pid_t> pid_;
-    UniqueFd pidfd_;
-    const std::shared_ptr<Orphans> orphans_;
-    mutable std::mutex mutex_; ///< Guards what follows.
+    const UniqueFd pidfd_;
+    const std::shared_ptr<Entered> others_; ///< Which have to be reaped before this one can end; or none.
+    mutable std::mutex mutex_;              ///< Guards what follows.
     HostEnds ends_;
     std::optional<ExitStatus> status_;
 };

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/concat.hpp"
+#include "base/subject.hpp"
 #include "config/validate.hpp"
 #include "container_core.hpp"
 #include "session_core.hpp"
@@ -34,6 +35,7 @@ std::shared_ptr<ContainerCore> SessionCore::insert(std::string name, Spec spec) 
 }
 
 std::shared_ptr<ContainerCore> SessionCore::create(std::string name, Spec spec) {
+    with_subject(concat("container '", name, "'"), [&] { check_spec(spec); });
     return insert(std::move(name), std::move(spec));
 }
 
@@ -89,7 +91,7 @@ void SessionCore::close() noexcept {
         running = std::exchange(running_, {});
     }
     for (const auto& [key, container] : running) container->close(options_.on_close);
-    orphans->sweep();
+    leftovers.sweep();
 }
 
 void SessionCore::log(LogLevel level, std::string_view text) const {
@@ -118,7 +120,6 @@ Container Session::create(std::string name) {
 }
 
 Container Session::create(std::string name, Spec spec) {
-    internal::check_spec(spec);
     return Container(core_->create(std::move(name), std::move(spec)));
 }
 

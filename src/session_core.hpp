@@ -10,9 +10,9 @@
 
 #include <ct/session.hpp>
 
+#include "entered.hpp"
 #include "launch/area.hpp"
 #include "launch/low_fds.hpp"
-#include "orphans.hpp"
 
 namespace ct::internal {
 
@@ -40,7 +40,7 @@ public:
 
     LowFds low_fds;
     AreaPool areas;
-    const std::shared_ptr<Orphans> orphans = std::make_shared<Orphans>();
+    Entered leftovers; ///< Processes whose container is gone.
 
 private:
     std::shared_ptr<ContainerCore> insert(std::string name, Spec spec);

@@ -80,11 +80,8 @@ struct Error::Detail {
     void compose(const std::error_code& code) {
         sentence = what;
         if (!path.empty()) sentence += internal::concat(" '", path, "'");
-        if (violations.empty()) {
-            sentence += internal::concat(": ", code.message());
-        } else {
-            sentence += internal::concat(": ", internal::join(violations, "; "));
-        }
+        if (!sentence.empty()) sentence += ": ";
+        sentence += violations.empty() ? code.message() : internal::join(violations, "; ");
         if (!hint.empty()) sentence += internal::concat("; ", hint);
     }
 };
@@ -139,7 +136,7 @@ Error Error::invalid_config(std::string_view subject, std::vector<std::string> v
 
 Error Error::with_subject(std::string_view subject) const {
     auto detail = std::make_shared<Detail>(*detail_);
-    detail->what = internal::concat(subject, ": ", detail->what);
+    detail->what = detail->what.empty() ? std::string(subject) : internal::concat(subject, ": ", detail->what);
     detail->compose(code());
     return {code(), std::move(detail)};
 }

@@ -74,7 +74,17 @@ std::vector<Mount> default_mounts(const Spec& spec, bool host_has_mqueue) {
 MountOrder order_mounts(const Spec& spec, bool host_has_mqueue) {
     MountOrder order;
     order.after_devices = spec.mounts;
-    if (!spec.default_mounts) return order;
+    if (!spec.default_mounts) {
+        // The devices go into a /dev of the specification's own.
+        const auto dev = std::find_if(order.after_devices.begin(), order.after_devices.end(),
+                                      [](const Mount& mount) { return normal_path(mount.target) == "/dev"; });
+        if (dev != order.after_devices.end()) {
+            order.before_devices.assign(std::make_move_iterator(order.after_devices.begin()),
+                                        std::make_move_iterator(dev + 1));
+            order.after_devices.erase(order.after_devices.begin(), dev + 1);
+        }
+        return order;
+    }
     for (Mount& mount : default_mounts(spec, host_has_mqueue)) {
         const auto own = std::find_if(order.after_devices.begin(), order.after_devices.end(),
                                       [&](const Mount& other) { return normal_path(other.target) == mount.target; });

@@ -14,7 +14,7 @@ namespace ct::internal {
 namespace {
 
 [[noreturn]] void reject(std::string violation) {
-    throw Error::invalid_config("configuration", {std::move(violation)});
+    throw Error::invalid_config({}, {std::move(violation)});
 }
 
 bool has_nul(std::string_view text) {

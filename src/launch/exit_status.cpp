@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 
@@ -51,8 +52,8 @@ bool wait_until_ended(int pidfd, std::optional<std::chrono::nanoseconds> limit) 
         timespec left{};
         if (limit) {
             const auto remaining = std::max(*limit - (Clock::now() - start), std::chrono::nanoseconds(0));
-            left.tv_sec = static_cast<time_t>(remaining.count() / 1'000'000'000);
-            left.tv_nsec = static_cast<long>(remaining.count() % 1'000'000'000);
+            const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(remaining);
+            left = {seconds.count(), (remaining - seconds).count()};
         }
         pollfd fd{pidfd, POLLIN, 0};
         const int ready = ::ppoll(&fd, 1, limit ? &left : nullptr, nullptr);

@@ -9,7 +9,8 @@
 
 namespace ct::internal {
 
-/// Blocks until the process has ended (it may be reaped already, by whomever), at most for \p limit.
+/// Blocks until the process has ended (it may be reaped already, by whomever), at most for \p limit. Serves for any
+/// descriptor that becomes readable.
 /// \returns whether it has ended
 [[nodiscard]] bool wait_until_ended(int pidfd, std::optional<std::chrono::nanoseconds> limit);
 

@@ -29,20 +29,30 @@ Streams::Streams(const ProcessSpec& process, LowFds& low_fds) : low_fds_(low_fds
         }
     }
     for (const FdMapping& mapping : process.fds) {
-        if (::fcntl(mapping.source, F_GETFD) < 0) {
+        const int flags = ::fcntl(mapping.source, F_GETFD);
+        if (flags < 0) {
             throw sys::error(errno, Stage::Stdio, concat("map descriptor ", mapping.target, " to ", mapping.source));
         }
-        add(mapping.target, mapping.source);
+        add(mapping.target, mapping.source, flags);
     }
 }
 
-void Streams::add(int target, int source) {
-    layout_.map.push_back({target, lease_.low(source)});
+void Streams::add(int target, int source, int fd_flags) {
+    const int low = lease_.low(source);
+    layout_.map.push_back({target, low, low == source && (fd_flags & FD_CLOEXEC) == 0});
 }
 
 void Streams::open_stream(int number, Stdio kind) {
     switch (kind) {
-    case Stdio::Inherit: add(number, ::fcntl(number, F_GETFD) < 0 ? low_fds_.null() : number); break;
+    case Stdio::Inherit: {
+        const int flags = ::fcntl(number, F_GETFD);
+        if (flags < 0) {
+            add(number, low_fds_.null());
+        } else {
+            add(number, number, flags);
+        }
+        break;
+    }
     case Stdio::Null: add(number, low_fds_.null()); break;
     case Stdio::Output: {
         // Output comes before error, so it is there, unless the map defines it.

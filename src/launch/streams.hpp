@@ -2,6 +2,8 @@
 // SPDX-FileCopyrightText: The libct authors
 #pragma once
 
+#include <fcntl.h>
+
 #include <array>
 
 #include <ct/process.hpp>
@@ -30,7 +32,7 @@ public:
 private:
     void open_terminal(const TerminalSize& size);
     void open_stream(int number, Stdio kind);
-    void add(int target, int source);
+    void add(int target, int source, int fd_flags = FD_CLOEXEC);
 
     LowFds& low_fds_;
     LowFds::Lease lease_;

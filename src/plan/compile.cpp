@@ -63,7 +63,7 @@ void plan_terminal(Plan& plan, const ProcessSpec& process, const FdLayout& fds) 
 void plan_end(Plan& plan, const Spec& spec, const ProcessSpec& process, const FdLayout& fds, const HostFacts& host,
               bool callable) {
     // Before the limits: RLIMIT_NOFILE also bounds dup3(2).
-    plan_fds(plan, fds);
+    plan_fds(plan, fds, callable);
     plan_process(plan, process, host, denies_setgroups(spec, host), has_namespace(spec, Namespace::User));
     if (callable) {
         plan.steps.add(Op::UnblockSignals, {Stage::Launch, "unblock signals"});
@@ -85,6 +85,7 @@ void compile_start(Plan& plan, const Spec& spec, const ProcessSpec& process, con
     plan_terminal(plan, process, fds);
     plan.steps.add(Op::ClearUmask, {Stage::Launch, "clear the umask"});
     plan_root(plan, spec, fds);
+    plan.steps.add(Op::RestoreUmask, {Stage::Launch, "restore the umask"});
     plan_hostname(plan, spec);
     plan_end(plan, spec, process, fds, host, callable);
 }
@@ -103,7 +104,6 @@ void compile_enter(Plan& plan, const Spec& spec, const EnterTarget& target, cons
     plan_beginning(plan, fds, callable);
     plan_user_namespace_root(plan, spec, host);
     plan_terminal(plan, process, fds);
-    plan.steps.add(Op::ClearUmask, {Stage::Launch, "clear the umask"});
     if (target.root_fd >= 0) {
         plan.steps.add(Op::ChangeRoot, PathArgs{nullptr}, {Stage::Root, "chroot to the container's root"});
     }

@@ -26,8 +26,9 @@ struct HostFacts {
 
 /// A descriptor of the host for the child; see FdSource.
 struct FdSource {
-    int target; ///< In the new process.
-    int source; ///< In the host's table.
+    int target;                 ///< In the new process.
+    int source;                 ///< In the host's table.
+    bool survives_exec = false; ///< It is not close-on-exec.
 };
 
 /// The descriptors of a new process; made by the parent before the plan, see launch/streams.hpp.
@@ -61,7 +62,7 @@ void plan_devices(Plan& plan, const Spec& spec, const FdLayout& fds);
 void plan_hostname(Plan& plan, const Spec& spec);
 void plan_process(Plan& plan, const ProcessSpec& process, const HostFacts& host, bool groups_denied,
                   bool user_namespace);
-void plan_fds(Plan& plan, const FdLayout& fds);
+void plan_fds(Plan& plan, const FdLayout& fds, bool callable);
 void plan_exec(Plan& plan, const ProcessSpec& process);
 
 /// One above the highest source: what the child needs of the host's descriptor table.

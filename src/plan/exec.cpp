@@ -15,21 +15,23 @@ std::string_view name_of(std::string_view entry) {
     return entry.substr(0, entry.find('='));
 }
 
-std::vector<std::string> environment(const ProcessSpec& process) {
-    std::vector<std::string> entries;
+std::vector<std::string_view> environment(Plan& plan, const ProcessSpec& process) {
+    std::vector<std::string_view> entries;
+    const auto add = [&](std::string_view entry) {
+        if (process.add_environment.empty() || !process.add_environment.contains(std::string(name_of(entry)))) {
+            entries.push_back(entry);
+        }
+    };
     if (process.environment) {
-        entries = *process.environment;
+        for (const std::string& entry : *process.environment) add(entry);
     } else {
-        for (char** entry = ::environ; entry != nullptr && *entry != nullptr; ++entry) entries.emplace_back(*entry);
+        for (char** entry = ::environ; entry != nullptr && *entry != nullptr; ++entry) add(*entry);
     }
-    std::erase_if(entries, [&](const std::string& entry) {
-        return process.add_environment.contains(std::string(name_of(entry)));
-    });
-    for (const auto& [name, value] : process.add_environment) entries.push_back(concat(name, '=', value));
+    for (const auto& [name, value] : process.add_environment) entries.emplace_back(plan.text(name, "=", value));
     return entries;
 }
 
-std::vector<std::string> candidates(const std::string& program, const std::vector<std::string>& entries) {
+std::vector<std::string> candidates(const std::string& program, const std::vector<std::string_view>& entries) {
     if (program.find('/') != std::string::npos) return {program};
     std::string_view path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     for (const std::string_view entry : entries) {
@@ -49,7 +51,7 @@ std::vector<std::string> candidates(const std::string& program, const std::vecto
 } // namespace
 
 void plan_exec(Plan& plan, const ProcessSpec& process) {
-    const std::vector<std::string> entries = environment(process);
+    const std::vector<std::string_view> entries = environment(plan, process);
     const std::string& program = process.executable.empty() ? process.argv.at(0) : process.executable;
     plan.exec_candidates = candidates(program, entries);
     plan.steps.add(Op::UnblockSignals, {Stage::Exec, "unblock signals"});

@@ -17,7 +17,7 @@ std::vector<FdMove> ordered_moves(std::vector<FdSource> pending) {
     // Those that stay in place only lose their close-on-exec flag.
     std::erase_if(pending, [&](const FdSource& move) {
         if (move.source != move.target) return false;
-        moves.push_back({move.source, move.target});
+        if (!move.survives_exec) moves.push_back({move.source, move.target});
         return true;
     });
     while (!pending.empty()) {
@@ -41,8 +41,8 @@ std::vector<FdMove> ordered_moves(std::vector<FdSource> pending) {
     return moves;
 }
 
-/// Everything except the targets.
-std::vector<FdRange> gaps(const std::vector<FdSource>& map) {
+/// Everything below \p limit except the targets.
+std::vector<FdRange> gaps(const std::vector<FdSource>& map, std::uint32_t limit) {
     std::set<std::uint32_t> targets;
     for (const FdSource& entry : map) targets.insert(static_cast<std::uint32_t>(entry.target));
     std::vector<FdRange> ranges;
@@ -51,7 +51,7 @@ std::vector<FdRange> gaps(const std::vector<FdSource>& map) {
         if (target > first) ranges.push_back({first, target - 1});
         first = target + 1;
     }
-    ranges.push_back({first, ~0U});
+    if (first < limit) ranges.push_back({first, ~0U});
     return ranges;
 }
 
@@ -63,9 +63,12 @@ int low_fd_limit(const FdLayout& fds) {
     return limit;
 }
 
-void plan_fds(Plan& plan, const FdLayout& fds) {
+void plan_fds(Plan& plan, const FdLayout& fds, bool callable) {
     const std::vector<FdMove> moves = ordered_moves(fds.map);
-    const std::vector<FdRange> closed = gaps(fds.map);
+    // What the child opens itself is close-on-exec; at most the host's part of the table is left, and spare numbers.
+    std::uint32_t limit = static_cast<std::uint32_t>(low_fd_limit(fds));
+    for (const FdMove& move : moves) limit = std::max(limit, static_cast<std::uint32_t>(move.to) + 1);
+    const std::vector<FdRange> closed = gaps(fds.map, callable ? ~0U : limit);
     plan.steps.add(Op::MapFds,
                    FdMapArgs{plan.array(moves), static_cast<std::uint32_t>(moves.size()), plan.array(closed),
                              static_cast<std::uint32_t>(closed.size())},

@@ -89,10 +89,11 @@ public:
     }
 
     /// A null-terminated array of strings, as execve(2) takes.
-    const char* const* strings(const std::vector<std::string>& values) {
+    template <typename Text>
+    const char* const* strings(const std::vector<Text>& values) {
         std::vector<const char*> pointers;
         pointers.reserve(values.size() + 1);
-        for (const std::string& value : values) pointers.push_back(text(value));
+        for (const Text& value : values) pointers.push_back(text(value));
         pointers.push_back(nullptr);
         return array(pointers);
     }

@@ -90,8 +90,6 @@ void plan_process(Plan& plan, const ProcessSpec& process, const HostFacts& host,
     }
     if (process.umask) {
         plan.steps.add(Op::SetUmask, NumberArgs{*process.umask}, {Stage::Process, "set the umask"});
-    } else {
-        plan.steps.add(Op::RestoreUmask, {Stage::Process, "restore the umask"});
     }
     // After the change of user, which clears it.
     plan.steps.add(Op::ParentDeathSignal, NumberArgs{static_cast<std::uint64_t>(process.parent_death_signal)},

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include "base/unique_fd.hpp"
+
+namespace ct::internal {
+
+class ProcessCore;
+
+/// The processes that entered a container and are not reaped yet.
+///
+/// They are children of the host. Kept here, they leave no zombie when nobody waits for them. And the first process of
+/// a pid namespace does not end before all others in it are reaped (zap_pid_ns_processes in the kernel): who waits for
+/// it has to reap these meanwhile.
+class Entered {
+public:
+    Entered() = default;
+    Entered(const Entered&) = delete;
+    Entered& operator=(const Entered&) = delete;
+
+    void add(const std::shared_ptr<ProcessCore>& process);
+    /// Reaps those that have ended; never blocks.
+    void sweep();
+    /// Takes over all of \p other.
+    void take_all(Entered& other);
+
+    /// Blocks until the first process of the container has ended, at most for \p limit, and reaps the others.
+    /// \param first  its pidfd, the same at every call
+    [[nodiscard]] bool wait_until_ended(int first, std::optional<std::chrono::nanoseconds> limit);
+
+private:
+    void open_epoll(int first);
+    void watch(ProcessCore& process);
+    void reap(ProcessCore* process);
+
+    std::mutex mutex_;
+    std::map<ProcessCore*, std::shared_ptr<ProcessCore>> processes_;
+    UniqueFd epoll_; ///< Of the first process and all others; made by the first who waits.
+};
+
+} // namespace ct::internal
