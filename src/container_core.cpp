@@ -127,6 +127,7 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& proc
     if (auto found = violations(spec, process, runs, Role::First); !found.empty()) {
         throw Error::invalid_config("start", std::move(found));
     }
+    check_borrowed_fds(spec, process);
     session_->leftovers.sweep();
     session_->leftovers.take_all(*entered_);
     entered_ = std::make_shared<Entered>();
@@ -159,6 +160,7 @@ std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, co
         if (auto found = violations(*spec, process, runs, Role::Entering); !found.empty()) {
             throw Error::invalid_config("enter", std::move(found));
         }
+        check_borrowed_fds({}, process);
         entered->sweep();
         Streams streams(process, session_->low_fds);
         Plan plan;

@@ -23,8 +23,10 @@ struct Root {
 
 /// A private area that is a directory of the host, bind-mounted (not recursively) into the root.
 struct BindDir {
-    std::string source = {};  ///< A directory of the host.
-    std::string target = "/"; ///< Where in the root; "/" puts it over the root directory itself.
+    std::string source = {}; ///< A directory of the host.
+    /// Where in the root; "/" puts it over the root directory itself. What is missing of it is created if there is a
+    /// new mount namespace; without one it has to be there.
+    std::string target = "/";
     bool read_only = false;
     bool operator==(const BindDir&) const = default;
 };

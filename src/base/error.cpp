@@ -2,6 +2,8 @@
 // SPDX-FileCopyrightText: The libct authors
 #include <ct/error.hpp>
 
+#include <algorithm>
+
 #include "base/concat.hpp"
 
 namespace ct {
@@ -83,6 +85,9 @@ struct Error::Detail {
         if (!sentence.empty()) sentence += ": ";
         sentence += violations.empty() ? code.message() : internal::join(violations, "; ");
         if (!hint.empty()) sentence += internal::concat("; ", hint);
+        // Names and paths come from anywhere: they shall neither cut the sentence nor break a line of a log.
+        const auto is_control = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
+        std::replace_if(sentence.begin(), sentence.end(), is_control, '?');
     }
 };
 

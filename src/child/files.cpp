@@ -66,6 +66,12 @@ void remember_created(Handshake& handshake, long fd, std::size_t length, bool is
     __atomic_store_n(&handshake.created_count, handshake.created_count + 1, __ATOMIC_RELEASE);
 }
 
+bool is_directory(long fd) noexcept {
+    struct statx status;
+    return raw_syscall(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_TYPE, &status) >= 0 &&
+           (status.stx_mode & 0170000U) == 0040000U;
+}
+
 /// Makes one missing component of a target, and opens it. A single name in an already resolved directory: neither
 /// mkdirat(2) nor O_EXCL follow a link there.
 long create_component(Context& context, long parent, const char* name, const char* path, std::size_t length,
@@ -106,6 +112,10 @@ long open_target(Context& context, const char* target, bool is_file) noexcept {
         path[known] = '\0';
         fd = open_in(context.root_fd, path, O_DIRECTORY);
         path[known] = cut;
+    }
+    if (fd >= 0 && known == length && is_file && is_directory(fd)) {
+        raw_syscall(SYS_close, fd);
+        return -EISDIR;
     }
     // ... and forth again.
     while (fd >= 0 && known < length) {

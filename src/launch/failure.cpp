@@ -54,6 +54,7 @@ std::string hint(const Plan& plan, const Handshake& handshake) {
         if (error == ENODEV) return concat("this kernel has no file system '", type, "'");
         if (error == ENOSYS) return "flags of binds need Linux 5.12";
         if (error == EROFS) return "the mount point is missing and cannot be created on a read-only file system";
+        if (error == EISDIR) return "a file can only be bound on a file";
         if (error == EINVAL && type.empty() && !args.recursive) {
             return "within a user namespace what is mounted below the source must be taken along: make the bind "
                    "recursive";

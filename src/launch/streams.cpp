@@ -15,6 +15,22 @@
 
 namespace ct::internal {
 
+void check_borrowed_fds(const Spec& spec, const ProcessSpec& process) {
+    for (const auto& [kind, source] : spec.namespaces) {
+        const auto* fd = std::get_if<NamespaceFd>(&source);
+        if (fd != nullptr && ::fcntl(fd->fd, F_GETFD) < 0) {
+            throw sys::error(errno, Stage::Namespaces, concat("join ", to_string(kind), " namespace"),
+                             concat("fd ", fd->fd));
+        }
+    }
+    for (const FdMapping& mapping : process.fds) {
+        if (::fcntl(mapping.source, F_GETFD) < 0) {
+            throw sys::error(errno, Stage::Stdio, concat("map descriptor ", mapping.target, " to"),
+                             concat("fd ", mapping.source));
+        }
+    }
+}
+
 Streams::Streams(const ProcessSpec& process, LowFds& low_fds) : low_fds_(low_fds), lease_(low_fds) {
     const auto is_mapped = [&](int number) {
         return std::any_of(process.fds.begin(), process.fds.end(),
@@ -29,11 +45,7 @@ Streams::Streams(const ProcessSpec& process, LowFds& low_fds) : low_fds_(low_fds
         }
     }
     for (const FdMapping& mapping : process.fds) {
-        const int flags = ::fcntl(mapping.source, F_GETFD);
-        if (flags < 0) {
-            throw sys::error(errno, Stage::Stdio, concat("map descriptor ", mapping.target, " to ", mapping.source));
-        }
-        add(mapping.target, mapping.source, flags);
+        add(mapping.target, mapping.source, ::fcntl(mapping.source, F_GETFD));
     }
 }
 

@@ -7,12 +7,17 @@
 #include <array>
 
 #include <ct/process.hpp>
+#include <ct/spec.hpp>
 
 #include "base/unique_fd.hpp"
 #include "launch/low_fds.hpp"
 #include "plan/compile.hpp"
 
 namespace ct::internal {
+
+/// Checks the descriptors that the specification borrows, before anything is opened that could get their numbers.
+/// \throws Error with EBADF
+void check_borrowed_fds(const Spec& spec, const ProcessSpec& process);
 
 /// The host's ends of a process's streams.
 struct HostEnds {
