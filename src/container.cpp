@@ -176,11 +176,15 @@ Process Container::start(ProcessSpec process, std::function<int()> main) {
 }
 
 Process Container::enter(ProcessSpec process) {
-    return Process(core_->enter(process, nullptr));
+    return enter(std::move(process), nullptr);
 }
 
 Process Container::enter(ProcessSpec process, std::function<int()> main) {
-    return Process(core_->enter(process, main));
+    auto entered = core_->enter(process, main);
+    internal::ProcessCore* const handle = entered.get();
+    // The container keeps the process until it is reaped; its streams close with the last handle.
+    const auto release = [entered = std::move(entered)](internal::ProcessCore* core) { core->close_streams(); };
+    return Process(std::shared_ptr<internal::ProcessCore>(handle, release));
 }
 
 Process Container::init() const {

@@ -32,6 +32,16 @@ int ProcessCore::release_stream(int number) noexcept {
     return number >= 0 && number < 3 ? ends_.pipes.at(static_cast<std::size_t>(number)).release() : -1;
 }
 
+int ProcessCore::terminal() const noexcept {
+    const std::lock_guard lock(mutex_);
+    return ends_.terminal.get();
+}
+
+void ProcessCore::close_streams() noexcept {
+    const std::lock_guard lock(mutex_);
+    ends_ = HostEnds();
+}
+
 std::optional<ExitStatus> ProcessCore::wait(std::optional<std::chrono::nanoseconds> limit) {
     {
         const std::lock_guard lock(mutex_);

@@ -29,7 +29,8 @@ public:
     [[nodiscard]] int pidfd() const noexcept { return pidfd_.get(); }
     [[nodiscard]] int stream(int number) const noexcept;
     [[nodiscard]] int release_stream(int number) noexcept;
-    [[nodiscard]] int terminal() const noexcept { return ends_.terminal.get(); }
+    [[nodiscard]] int terminal() const noexcept;
+    void close_streams() noexcept;
 
     /// Empty if \p limit has passed first.
     std::optional<ExitStatus> wait(std::optional<std::chrono::nanoseconds> limit);

@@ -136,9 +136,10 @@ struct ExitStatus {
 
 /// A process that libct started: the first process of a container, or one that entered it.
 ///
-/// A handle; copies name the same process. Destroying all of them neither kills nor waits: the status of an entered
-/// process is then collected by the session. All calls may be made from any thread. A Process obeys its pidfd: it
-/// never signals a reused pid, and neither needs nor disturbs the host process's own SIGCHLD handling.
+/// A handle; copies name the same process. Destroying all of them neither kills nor waits: it closes the host's ends of
+/// an entered process's streams, and the session collects its status. (The first process of a container keeps its
+/// streams until the container is started again or destroyed.) All calls may be made from any thread. A Process obeys
+/// its pidfd: it never signals a reused pid, and neither needs nor disturbs the host process's own SIGCHLD handling.
 class CT_EXPORT Process {
 public:
     /// The pid as the host process sees it, or -1 once the process was waited for.
