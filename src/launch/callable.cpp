@@ -85,6 +85,7 @@ void run_callable(const Plan& plan, Handshake& handshake, const std::function<in
     child::announce(handshake, Handshake::Ready);
     thread.restore();
 
+    if (plan.environment != nullptr) ::environ = const_cast<char**>(plan.environment);
     // What the host had not written yet is for the host to write.
     ::__fpurge(stdout);
     ::__fpurge(stderr);

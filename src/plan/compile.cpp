@@ -67,7 +67,7 @@ void plan_end(Plan& plan, const Spec& spec, const ProcessSpec& process, const Fd
     plan_fds(plan, fds, callable);
     plan_process(plan, process, host, denies_setgroups(spec, host), has_namespace(spec, Namespace::User));
     if (callable) {
-        plan.steps.add(Op::UnblockSignals, {Stage::Launch, "unblock signals"});
+        plan_callable(plan, process);
     } else {
         plan_exec(plan, process);
     }

@@ -63,6 +63,7 @@ void plan_hostname(Plan& plan, const Spec& spec);
 void plan_process(Plan& plan, const ProcessSpec& process, const HostFacts& host, bool groups_denied,
                   bool user_namespace);
 void plan_fds(Plan& plan, const FdLayout& fds, bool callable);
+void plan_callable(Plan& plan, const ProcessSpec& process);
 void plan_exec(Plan& plan, const ProcessSpec& process);
 
 /// One above the highest source: what the child needs of the host's descriptor table.

@@ -50,6 +50,13 @@ std::vector<std::string> candidates(const std::string& program, const std::vecto
 
 } // namespace
 
+void plan_callable(Plan& plan, const ProcessSpec& process) {
+    plan.steps.add(Op::UnblockSignals, {Stage::Launch, "unblock signals"});
+    if (process.environment || !process.add_environment.empty()) {
+        plan.environment = plan.strings(environment(plan, process));
+    }
+}
+
 void plan_exec(Plan& plan, const ProcessSpec& process) {
     const std::vector<std::string_view> entries = environment(plan, process);
     const std::string& program = process.executable.empty() ? process.argv.at(0) : process.executable;
