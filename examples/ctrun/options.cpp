@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include "options.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <stdexcept>
+#include <vector>
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+
+#include "values.hpp"
+
+namespace ctrun {
+
+namespace {
+
+constexpr const char* RunExamples = R"(Examples:
+  A shell in a container of its own, on the present terminal:
+    ctrun run -t --root /srv/debian --new all --hostname box --default-mounts --default-devices -- /bin/sh
+
+  As an ordinary user, with the host's files read-only and nothing else of the host in sight:
+    ctrun run --new user,all --map-root --root / --read-only --default-mounts -- /bin/sh -c id
+
+  A service with data of its own, without privileges:
+    ctrun run --name web --root /srv/web --new all --default-mounts --bind /srv/data:/data:ro,noexec \
+        --user 33:33 --cap net_bind_service --no-new-privs --rlimit nofile=1024 -- httpd -f
+
+Options may be repeated where that makes sense; of single values the last one counts.
+The exit status is the command's, 128+N if signal N killed it, 124 after --timeout, 125 if ctrun failed,
+126 if the command cannot be executed, and 127 if it was not found. See ctrun(1).)";
+
+constexpr const char* ExecExamples = R"(Examples:
+    ctrun exec web -- ps
+    ctrun exec -t web -- /bin/sh
+
+The exit status is the same as that of ctrun run. See ctrun(1).)";
+
+/// CLI11 knows nothing of the command after "--".
+class Formatter final : public CLI::Formatter {
+public:
+    std::string make_usage(const CLI::App* app, std::string) const override {
+        if (app->get_parent() == nullptr) return "Usage: ctrun SUBCOMMAND ...\n";
+        std::string usage = "Usage: ctrun " + app->get_name() + " [OPTION]...";
+        if (app->get_name() == "exec") usage += " NAME";
+        if (app->get_name() != "list") usage += " -- COMMAND [ARGUMENT]...";
+        return usage + "\n";
+    }
+};
+
+/// Adds options to one subcommand. Each is handled when it is met, so that those of different names keep their order.
+class Adder {
+public:
+    explicit Adder(CLI::App& app) : app_(app) {}
+
+    void group(const std::string& name) { app_.option_defaults()->group(name); }
+
+    template <typename Handler>
+    void option(const std::string& names, const char* value, const char* help, Handler handle) {
+        const auto checked = [names, handle](const std::string& text) {
+            try {
+                handle(text);
+            } catch (const std::invalid_argument& error) {
+                throw CLI::ValidationError(names, error.what());
+            }
+        };
+        app_.add_option_function<std::string>(names, checked, help)->type_name(value)->trigger_on_parse();
+    }
+
+    void flag(const std::string& names, const char* help, const std::function<void()>& handle) {
+        app_.add_flag_callback(names, handle, help);
+    }
+
+private:
+    CLI::App& app_;
+};
+
+void add_namespace_options(Adder& add, ct::Spec& spec) {
+    add.group("Namespaces");
+    add.option("--new", "KIND,...",
+               "Make namespaces: mount, pid, net, uts, ipc, user, cgroup, time;\n"
+               "all is every one but user and time",
+               [&](const std::string& text) {
+                   for (const ct::Namespace kind : parse_kinds(text)) spec.namespaces[kind] = ct::NewNamespace{};
+               });
+    add.option("--join", "KIND=PATH", "Join the namespace of that file, such as /proc/PID/ns/net",
+               [&](const std::string& text) {
+                   auto [kind, path] = parse_join(text);
+                   spec.namespaces[kind] = ct::NamespacePath{std::move(path)};
+               });
+    add.option("--uid-map", "IN:OUT:COUNT", "Map user ids of the new user namespace",
+               [&](const std::string& text) { spec.uid_map.push_back(parse_id_range(text)); });
+    add.option("--gid-map", "IN:OUT:COUNT", "Map group ids of the new user namespace",
+               [&](const std::string& text) { spec.gid_map.push_back(parse_id_range(text)); });
+    add.flag("--map-root", "Make a user namespace where root is the caller; needs no privilege", [&] {
+        spec.namespaces[ct::Namespace::User] = ct::NewNamespace{};
+        spec.uid_map.push_back({.inside = 0, .outside = ::geteuid()});
+        spec.gid_map.push_back({.inside = 0, .outside = ::getegid()});
+    });
+    add.option("--setgroups", "POLICY", "Whether setgroups(2) works in it: auto, allow, deny",
+               [&](const std::string& text) { spec.setgroups = parse_setgroups(text); });
+    add.option("--hostname", "NAME", "Set the host name", [&](const std::string& text) { spec.hostname = text; });
+    add.option("--domainname", "NAME", "Set the NIS domain name",
+               [&](const std::string& text) { spec.domainname = text; });
+}
+
+void add_file_options(Adder& add, ct::Spec& spec) {
+    const auto root = [&]() -> ct::Root& { return spec.root ? *spec.root : spec.root.emplace(); };
+    add.group("Files");
+    add.option("--root", "DIR", "Make DIR the root directory", [root](const std::string& text) { root().path = text; });
+    add.flag("--read-only", "Make the root's file system read-only", [root] { root().read_only = true; });
+    add.option("--private", "DIR[:TARGET[:ro]]", "Bind DIR into the root, over all of it without TARGET",
+               [&](const std::string& text) { spec.private_area = parse_private(text); });
+    add.option("--bind", "SRC:DST[:FLAG,...]",
+               "Bind a file or directory of the host;\n"
+               "flags are rbind, ro, nosuid, nodev, noexec",
+               [&](const std::string& text) { spec.mounts.push_back(parse_bind(text)); });
+    add.option("--tmpfs", "DST[:OPTION,...]", "Mount an empty tmpfs; options are the flags and tmpfs(5)'s own",
+               [&](const std::string& text) { spec.mounts.push_back(parse_tmpfs(text)); });
+    add.option("--mount", "type=T,source=S,target=D[,OPTION]...", "Mount anything; type=bind is a bind",
+               [&](const std::string& text) { spec.mounts.push_back(parse_mount(text)); });
+    add.flag("--default-mounts", "Mount /proc, /sys and a small /dev first, with the default devices",
+             [&] { spec.default_mounts = true; });
+    add.flag("--default-devices", "Make /dev/null, zero, full, random, urandom, tty and their links",
+             [&] { spec.default_devices = true; });
+}
+
+void add_environment(ct::ProcessSpec& spec, const std::string& text) {
+    const std::size_t equals = text.find('=');
+    if (equals != std::string::npos) {
+        spec.add_environment[text.substr(0, equals)] = text.substr(equals + 1);
+    } else if (const char* const value = std::getenv(text.c_str())) {
+        spec.add_environment[text] = value;
+    } else {
+        throw std::invalid_argument("'" + text + "' is neither NAME=VALUE nor a variable that is set");
+    }
+}
+
+void add_privilege_options(Adder& add, ct::ProcessSpec& spec) {
+    add.group("Privileges and limits");
+    add.option("--user", "UID[:GID[,GROUP]...]", "User, group (by default the same number) and further groups",
+               [&](const std::string& text) { spec.user = parse_user(text); });
+    add.option("--umask", "OCTAL", "File mode creation mask",
+               [&](const std::string& text) { spec.umask = static_cast<mode_t>(parse_number(text, 0777, 8)); });
+    add.option("--cap", "NAME,...", "Have exactly these capabilities", [&](const std::string& text) {
+        if (!spec.capabilities) spec.capabilities.emplace();
+        std::ranges::copy(split(text, ','), std::back_inserter(*spec.capabilities));
+    });
+    add.flag("--cap-drop-all", "Have no capability but those of --cap", [&] {
+        if (!spec.capabilities) spec.capabilities.emplace();
+    });
+    add.flag("--no-new-privs", "Let no program gain privileges", [&] { spec.no_new_privileges = true; });
+    add.option("--rlimit", "NAME=SOFT[:HARD]", "Resource limit such as nofile=1024:4096 or core=unlimited",
+               [&](const std::string& text) { spec.limits.push_back(parse_limit(text)); });
+}
+
+void add_process_options(Adder& add, ProcessOptions& process) {
+    ct::ProcessSpec& spec = process.spec;
+    add.group("Process");
+    add.flag("-t,--tty", "Give the command a terminal of its own, connected to this one",
+             [&] { process.terminal = true; });
+    add.option("--stdin", "MODE", "inherit, null", [&](const std::string& text) { spec.stdio.in = parse_stdio(text); });
+    add.option("--stdout", "MODE", "inherit, null",
+               [&](const std::string& text) { spec.stdio.out = parse_stdio(text); });
+    add.option("--stderr", "MODE", "inherit, null, stdout (the same as standard output)",
+               [&](const std::string& text) { spec.stdio.err = parse_stdio(text); });
+    add.option("--fd", "TARGET=SOURCE", "Pass on descriptor SOURCE as TARGET; others but 0, 1, 2 are closed",
+               [&](const std::string& text) { spec.fds.push_back(parse_fd(text)); });
+    add.option("--env", "NAME[=VALUE]", "Set a variable, or pass on ctrun's own",
+               [&](const std::string& text) { add_environment(spec, text); });
+    add.flag("--clear-env", "Start with an empty environment but for --env", [&] { spec.environment.emplace(); });
+    add.option("--workdir", "DIR", "Working directory",
+               [&](const std::string& text) { spec.working_directory = text; });
+    add.flag("--setsid", "Start a session", [&] { spec.new_session = true; });
+    add.option("--pdeathsig", "SIGNAL", "Send this to the command if ctrun dies, KILL for example",
+               [&](const std::string& text) { spec.parent_death_signal = parse_signal(text); });
+    add.option("--timeout", "SECONDS", "Then send SIGTERM, and 5 seconds later SIGKILL", [&](const std::string& text) {
+        process.timeout = std::chrono::seconds(parse_number(text, 1'000'000'000));
+    });
+    add_privilege_options(add, spec);
+}
+
+} // namespace
+
+Command parse_command_line(int argc, const char* const* argv) {
+    RunCommand run;
+    ExecCommand exec;
+
+    CLI::App app("Runs a command in a container.", "ctrun");
+    app.require_subcommand(0, 1);
+    auto formatter = std::make_shared<Formatter>();
+    formatter->column_width(36);
+    app.formatter(formatter);
+    app.footer("Each subcommand explains itself with --help.");
+
+    CLI::App* const run_app = app.add_subcommand("run", "Run a command in a new container");
+    run_app->footer(RunExamples);
+    Adder add_run(*run_app);
+    add_run.group("Container");
+    add_run.option("--name", "NAME", "Name for ctrun exec; by default one is made up",
+                   [&](const std::string& text) { run.name = text; });
+    add_namespace_options(add_run, run.spec);
+    add_file_options(add_run, run.spec);
+    add_process_options(add_run, run.process);
+
+    CLI::App* const exec_app = app.add_subcommand("exec", "Run a command in a container that ctrun runs");
+    exec_app->footer(ExecExamples);
+    exec_app->add_option("NAME", exec.name, "The container's name")->required();
+    Adder add_exec(*exec_app);
+    add_process_options(add_exec, exec.process);
+
+    app.add_subcommand("list", "List the running containers: name and first process")->footer("");
+
+    // What follows "--" is not CLI11's business: it would take "[x]" for a list.
+    const char* const* const end = argv + argc;
+    const char* const* const mark = std::find(argv, end, std::string_view("--"));
+    std::vector<std::string> words(std::make_reverse_iterator(mark), std::make_reverse_iterator(argv + 1));
+    try {
+        app.parse(words);
+    } catch (const CLI::CallForHelp&) {
+        return HelpCommand{CLI::detail::find_and_replace(app.help(), "\n\n\n", "\n\n")};
+    } catch (const CLI::ParseError& error) {
+        const bool misplaced = mark == end && !app.get_subcommands().empty();
+        const char* const reminder = misplaced ? "; the command goes after '--'" : "";
+        throw std::runtime_error(error.what() + std::string(reminder) + " (see ctrun --help)");
+    }
+    if (app.get_subcommands().empty()) throw std::runtime_error("no subcommand was given (see ctrun --help)");
+    if (app.got_subcommand("list")) return ListCommand{};
+    if (end - mark < 2) throw std::runtime_error("there is no command after '--' (see ctrun --help)");
+    (app.got_subcommand("run") ? run.process : exec.process).spec.argv.assign(mark + 1, end);
+    if (app.got_subcommand("run")) return run;
+    return exec;
+}
+
+} // namespace ctrun

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include "values.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <csignal>
+#include <cstring>
+#include <stdexcept>
+
+#include <fcntl.h>
+#include <strings.h>
+#include <sys/resource.h>
+
+namespace ctrun {
+
+namespace {
+
+[[noreturn]] void reject(std::string_view text, std::string_view expected) {
+    throw std::invalid_argument("'" + std::string(text) + "' is not " + std::string(expected));
+}
+
+bool same_word(const std::string& left, const std::string& right) {
+    return ::strcasecmp(left.c_str(), right.c_str()) == 0;
+}
+
+std::uint32_t parse_id(std::string_view text) {
+    return static_cast<std::uint32_t>(parse_number(text, std::numeric_limits<std::uint32_t>::max()));
+}
+
+int parse_descriptor(std::string_view text) {
+    return static_cast<int>(parse_number(text, std::numeric_limits<int>::max()));
+}
+
+/// The two sides of the first \p separator in \p text.
+std::pair<std::string, std::string> halves(std::string_view text, char separator, std::string_view expected) {
+    const std::size_t at = text.find(separator);
+    if (at == std::string_view::npos) reject(text, expected);
+    return {std::string(text.substr(0, at)), std::string(text.substr(at + 1))};
+}
+
+ct::Namespace parse_kind(std::string_view text) {
+    using enum ct::Namespace;
+    if (text == "mount") return Mount; // the kernel says mnt
+    for (const ct::Namespace kind : {Mount, Pid, Net, Uts, Ipc, User, Cgroup, Time})
+        if (ct::to_string(kind) == text) return kind;
+    reject(text, "a kind of namespace (mount, pid, net, uts, ipc, user, cgroup, time, all)");
+}
+
+/// Sets the flag called \p word; false if there is none of that name.
+bool set_flag(ct::Mount& mount, std::string_view word) {
+    if (word == "ro") return mount.read_only = true;
+    if (word == "rbind") return mount.recursive = true;
+    if (word == "nosuid") return mount.no_suid = true;
+    if (word == "nodev") return mount.no_dev = true;
+    if (word == "noexec") return mount.no_exec = true;
+    return false;
+}
+
+std::uint64_t parse_limit_value(std::string_view text) {
+    return text == "unlimited" ? ct::ResourceLimit::Unlimited : parse_number(text);
+}
+
+struct LimitName {
+    const char* name;
+    int resource;
+};
+
+constexpr std::array LimitNames{
+    LimitName{"as", RLIMIT_AS},
+    LimitName{"core", RLIMIT_CORE},
+    LimitName{"cpu", RLIMIT_CPU},
+    LimitName{"data", RLIMIT_DATA},
+    LimitName{"fsize", RLIMIT_FSIZE},
+    LimitName{"locks", RLIMIT_LOCKS},
+    LimitName{"memlock", RLIMIT_MEMLOCK},
+    LimitName{"msgqueue", RLIMIT_MSGQUEUE},
+    LimitName{"nice", RLIMIT_NICE},
+    LimitName{"nofile", RLIMIT_NOFILE},
+    LimitName{"nproc", RLIMIT_NPROC},
+    LimitName{"rss", RLIMIT_RSS},
+    LimitName{"rtprio", RLIMIT_RTPRIO},
+    LimitName{"rttime", RLIMIT_RTTIME},
+    LimitName{"sigpending", RLIMIT_SIGPENDING},
+    LimitName{"stack", RLIMIT_STACK},
+};
+
+} // namespace
+
+std::vector<std::string> split(std::string_view text, char separator) {
+    std::vector<std::string> parts;
+    for (;;) {
+        const std::size_t at = text.find(separator);
+        parts.emplace_back(text.substr(0, at));
+        if (at == std::string_view::npos) return parts;
+        text.remove_prefix(at + 1);
+    }
+}
+
+std::uint64_t parse_number(std::string_view text, std::uint64_t max, int base) {
+    std::uint64_t value = 0;
+    const char* const end = text.data() + text.size();
+    const auto [stopped, error] = std::from_chars(text.data(), end, value, base);
+    if (error != std::errc{} || stopped != end) reject(text, base == 8 ? "an octal number" : "a number");
+    if (value > max) reject(text, "at most " + std::to_string(max));
+    return value;
+}
+
+std::vector<ct::Namespace> parse_kinds(std::string_view text) {
+    using enum ct::Namespace;
+    std::vector<ct::Namespace> kinds;
+    for (const std::string& word : split(text, ',')) {
+        if (word == "all") {
+            kinds.insert(kinds.end(), {Mount, Pid, Net, Uts, Ipc, Cgroup});
+        } else {
+            kinds.push_back(parse_kind(word));
+        }
+    }
+    return kinds;
+}
+
+std::pair<ct::Namespace, std::string> parse_join(std::string_view text) {
+    const auto [kind, path] = halves(text, '=', "KIND=PATH");
+    return {parse_kind(kind), path};
+}
+
+ct::IdRange parse_id_range(std::string_view text) {
+    const auto parts = split(text, ':');
+    if (parts.size() != 3) reject(text, "INSIDE:OUTSIDE:COUNT");
+    return {.inside = parse_id(parts[0]), .outside = parse_id(parts[1]), .count = parse_id(parts[2])};
+}
+
+ct::SetGroups parse_setgroups(std::string_view text) {
+    if (text == "auto") return ct::SetGroups::Auto;
+    if (text == "allow") return ct::SetGroups::Allow;
+    if (text == "deny") return ct::SetGroups::Deny;
+    reject(text, "auto, allow or deny");
+}
+
+ct::BindDir parse_private(std::string_view text) {
+    const auto parts = split(text, ':');
+    if (parts.size() > 3 || (parts.size() == 3 && parts[2] != "ro")) reject(text, "DIR[:TARGET[:ro]]");
+    ct::BindDir dir{.source = parts[0], .read_only = parts.size() == 3};
+    if (parts.size() > 1) dir.target = parts[1];
+    return dir;
+}
+
+ct::Mount parse_bind(std::string_view text) {
+    const auto parts = split(text, ':');
+    if (parts.size() < 2 || parts.size() > 3) reject(text, "SOURCE:TARGET[:FLAG,...]");
+    ct::Mount mount;
+    mount.source = parts[0];
+    mount.target = parts[1];
+    if (parts.size() == 3)
+        for (const std::string& word : split(parts[2], ','))
+            if (!set_flag(mount, word)) reject(word, "a flag of a bind (rbind, ro, nosuid, nodev, noexec)");
+    return mount;
+}
+
+ct::Mount parse_tmpfs(std::string_view text) {
+    const std::size_t colon = text.find(':');
+    ct::Mount mount;
+    mount.source = mount.type = "tmpfs";
+    mount.target = text.substr(0, colon);
+    if (colon != std::string_view::npos)
+        for (const std::string& word : split(text.substr(colon + 1), ','))
+            if (!set_flag(mount, word)) mount.options.push_back(word);
+    return mount;
+}
+
+ct::Mount parse_mount(std::string_view text) {
+    ct::Mount mount;
+    for (const std::string& word : split(text, ',')) {
+        const std::size_t equals = word.find('=');
+        const std::string key = word.substr(0, equals);
+        const std::string value = equals == std::string::npos ? "" : word.substr(equals + 1);
+        if (key == "type") {
+            mount.type = value == "bind" ? "" : value;
+        } else if (key == "source" || key == "src") {
+            mount.source = value;
+        } else if (key == "target" || key == "dst") {
+            mount.target = value;
+        } else if (!set_flag(mount, word)) {
+            mount.options.push_back(word);
+        }
+    }
+    if (mount.target.empty()) reject(text, "type=TYPE,source=SOURCE,target=TARGET[,OPTION...]");
+    if (!mount.type.empty() && mount.source.empty()) mount.source = mount.type;
+    return mount;
+}
+
+ct::User parse_user(std::string_view text) {
+    const std::size_t colon = text.find(':');
+    ct::User user;
+    user.uid = user.gid = parse_id(text.substr(0, colon));
+    if (colon == std::string_view::npos) return user;
+    const auto ids = split(text.substr(colon + 1), ',');
+    user.gid = parse_id(ids.front());
+    std::transform(ids.begin() + 1, ids.end(), std::back_inserter(user.groups), parse_id);
+    return user;
+}
+
+ct::ResourceLimit parse_limit(std::string_view text) {
+    const auto [name, values] = halves(text, '=', "NAME=SOFT[:HARD]");
+    const auto* found = std::find_if(LimitNames.begin(), LimitNames.end(), [&name = name](const LimitName& known) {
+        return same_word(name, known.name) || same_word(name, std::string("RLIMIT_") + known.name);
+    });
+    if (found == LimitNames.end()) reject(name, "a resource limit; see prlimit(1)");
+    const auto parts = split(values, ':');
+    if (parts.size() > 2) reject(text, "NAME=SOFT[:HARD]");
+    return {
+        .resource = found->resource, .soft = parse_limit_value(parts.front()), .hard = parse_limit_value(parts.back())};
+}
+
+int parse_signal(std::string_view text) {
+    const std::string word(text);
+    for (int number = 1; number < SIGRTMIN; ++number) {
+        const char* const name = ::sigabbrev_np(number);
+        if (name != nullptr && (same_word(word, name) || same_word(word, std::string("SIG") + name))) return number;
+    }
+    return static_cast<int>(parse_number(text, static_cast<std::uint64_t>(SIGRTMAX)));
+}
+
+ct::FdMapping parse_fd(std::string_view text) {
+    const auto [target, source] = halves(text, '=', "TARGET=SOURCE");
+    const ct::FdMapping mapping{.target = parse_descriptor(target), .source = parse_descriptor(source)};
+    // Checked before ctrun opens files of its own, which could come to lie at that number.
+    if (::fcntl(mapping.source, F_GETFD) < 0) reject(source, "an open descriptor");
+    return mapping;
+}
+
+ct::Stdio parse_stdio(std::string_view text) {
+    if (text == "inherit") return ct::Stdio::Inherit;
+    if (text == "null") return ct::Stdio::Null;
+    if (text == "stdout") return ct::Stdio::Output;
+    reject(text, "inherit, null or, for standard error, stdout");
+}
+
+} // namespace ctrun

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <ct/ct.hpp>
+
+/// The values of ctrun's options, as text, turned into what libct takes. Each throws std::invalid_argument with a
+/// clause that says what was expected.
+namespace ctrun {
+
+std::vector<std::string> split(std::string_view text, char separator);
+/// All of \p text as a number from 0 to \p max.
+std::uint64_t parse_number(std::string_view text, std::uint64_t max = std::numeric_limits<std::uint64_t>::max(),
+                           int base = 10);
+
+/// KIND[,KIND...], where `all` is every kind but user, which needs id maps to be of use, and time.
+std::vector<ct::Namespace> parse_kinds(std::string_view text);
+/// KIND=PATH
+std::pair<ct::Namespace, std::string> parse_join(std::string_view text);
+/// INSIDE:OUTSIDE:COUNT
+ct::IdRange parse_id_range(std::string_view text);
+ct::SetGroups parse_setgroups(std::string_view text);
+
+/// DIR[:TARGET[:ro]]
+ct::BindDir parse_private(std::string_view text);
+/// SOURCE:TARGET[:FLAG,...]
+ct::Mount parse_bind(std::string_view text);
+/// TARGET[:FLAG or OPTION,...]
+ct::Mount parse_tmpfs(std::string_view text);
+/// type=TYPE,source=SOURCE,target=TARGET[,FLAG or OPTION...]
+ct::Mount parse_mount(std::string_view text);
+
+/// UID[:GID[,GROUP...]]; GID is UID if left out.
+ct::User parse_user(std::string_view text);
+/// NAME=SOFT[:HARD]; HARD is SOFT if left out.
+ct::ResourceLimit parse_limit(std::string_view text);
+/// A signal's number, or its name with or without SIG.
+int parse_signal(std::string_view text);
+/// TARGET=SOURCE, where ctrun itself has SOURCE open.
+ct::FdMapping parse_fd(std::string_view text);
+/// inherit, null, or stdout.
+ct::Stdio parse_stdio(std::string_view text);
+
+} // namespace ctrun

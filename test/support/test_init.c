@@ -1,0 +1,497 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+
+// The only program of the test images: static, so that an image needs nothing else. Each subcommand reports one aspect
+// of the process that libct made, in plain text, without needing /proc. A subcommand that fails prints the errno's
+// name to standard error and ends with 1.
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/utsname.h>
+#include <termios.h>
+#include <unistd.h>
+
+extern char **environ;
+
+static int fail(const char *what)
+{
+    const int error = errno;
+    fprintf(stderr, "%s: %s\n", what, strerrorname_np(error));
+    return 1;
+}
+
+static void ready(void)
+{
+    puts("ready");
+    fflush(stdout);
+}
+
+static int pause_forever(void)
+{
+    while (pause() != 0)
+        ;
+    return 0;
+}
+
+// --- processes ---
+
+static int do_exit(char **args)
+{
+    return atoi(args[0]);
+}
+
+static int do_raise(char **args)
+{
+    const int number = atoi(args[0]);
+    signal(number, SIG_DFL);
+    raise(number);
+    return 1;
+}
+
+static int do_pause(char **args)
+{
+    (void)args;
+    ready();
+    return pause_forever();
+}
+
+static volatile sig_atomic_t caught;
+
+static void remember(int number)
+{
+    caught = number;
+}
+
+// trap SIGNAL CODE: ends with CODE when SIGNAL arrives.
+static int do_trap(char **args)
+{
+    const int number = atoi(args[0]);
+    sigset_t set, before;
+    sigemptyset(&set);
+    sigaddset(&set, number);
+    sigprocmask(SIG_BLOCK, &set, &before);
+    signal(number, remember);
+    ready();
+    while (!caught)
+        sigsuspend(&before);
+    return atoi(args[1]);
+}
+
+static int do_ignore(char **args)
+{
+    signal(atoi(args[0]), SIG_IGN);
+    ready();
+    return pause_forever();
+}
+
+// A child that holds the standard streams too: their end of file tells that both processes are gone.
+static int do_fork_pause(char **args)
+{
+    (void)args;
+    if (fork() == 0)
+        return pause_forever();
+    return do_pause(args);
+}
+
+// Ends at once, and leaves a child behind.
+static int do_orphan(char **args)
+{
+    (void)args;
+    if (fork() == 0)
+        return pause_forever();
+    ready();
+    return 0;
+}
+
+static int do_exec(char **args)
+{
+    execv(args[0], args);
+    return fail(args[0]);
+}
+
+// Reaps as the first process of a pid namespace should, until standard input ends.
+static int do_wait_stdin(char **args)
+{
+    char buffer[256];
+    (void)args;
+    ready();
+    while (read(0, buffer, sizeof buffer) > 0)
+        ;
+    return 0;
+}
+
+// --- attributes ---
+
+static int do_args(char **args)
+{
+    for (char **arg = args - 2; *arg; ++arg)
+        puts(*arg);
+    return 0;
+}
+
+static int do_env(char **args)
+{
+    (void)args;
+    for (char **entry = environ; *entry; ++entry)
+        puts(*entry);
+    return 0;
+}
+
+static int do_ids(char **args)
+{
+    uid_t uid[3];
+    gid_t gid[3], groups[64];
+    (void)args;
+    getresuid(&uid[0], &uid[1], &uid[2]);
+    getresgid(&gid[0], &gid[1], &gid[2]);
+    const int count = getgroups(64, groups);
+    if (count < 0)
+        return fail("getgroups");
+    printf("uid %u %u %u\ngid %u %u %u\ngroups", uid[0], uid[1], uid[2], gid[0], gid[1], gid[2]);
+    for (int i = 0; i < count; ++i)
+        printf(" %u", groups[i]);
+    puts("");
+    return 0;
+}
+
+static int do_caps(char **args)
+{
+    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct data[2];
+    unsigned long long bounding = 0, ambient = 0;
+    (void)args;
+    if (syscall(SYS_capget, &header, data) != 0)
+        return fail("capget");
+    for (int cap = 0; cap < 64; ++cap) {
+        if (prctl(PR_CAPBSET_READ, cap) == 1)
+            bounding |= 1ULL << cap;
+        if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, cap, 0, 0) == 1)
+            ambient |= 1ULL << cap;
+    }
+#define SET(field) ((unsigned long long)data[1].field << 32 | data[0].field)
+    printf("permitted %llx\neffective %llx\ninheritable %llx\nbounding %llx\nambient %llx\n", SET(permitted),
+           SET(effective), SET(inheritable), bounding, ambient);
+    return 0;
+}
+
+static int do_limits(char **args)
+{
+    (void)args;
+    for (int resource = 0; resource < RLIM_NLIMITS; ++resource) {
+        struct rlimit limit;
+        if (getrlimit((__rlimit_resource_t)resource, &limit) == 0)
+            printf("%d %lld %lld\n", resource, (long long)limit.rlim_cur, (long long)limit.rlim_max);
+    }
+    return 0;
+}
+
+// Signals that are blocked and those that are ignored.
+static void print_signals(void)
+{
+    sigset_t mask;
+    sigprocmask(SIG_BLOCK, NULL, &mask);
+    printf("blocked");
+    for (int number = 1; number <= 64; ++number)
+        if (sigismember(&mask, number) == 1)
+            printf(" %d", number);
+    printf("\nignored");
+    for (int number = 1; number <= 64; ++number) {
+        struct sigaction action;
+        if (sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN)
+            printf(" %d", number);
+    }
+    puts("");
+}
+
+static int do_status(char **args)
+{
+    char cwd[4096];
+    int death_signal = 0;
+    const mode_t mask = umask(0);
+    (void)args;
+    prctl(PR_GET_PDEATHSIG, &death_signal);
+    printf("pid %d\nppid %d\npgid %d\nsid %d\n", getpid(), getppid(), getpgrp(), getsid(0));
+    printf("umask %o\ncwd %s\n", (unsigned)mask, getcwd(cwd, sizeof cwd) ? cwd : "?");
+    printf("no_new_privs %d\npdeathsig %d\ndumpable %d\n", prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), death_signal,
+           prctl(PR_GET_DUMPABLE));
+    print_signals();
+    return 0;
+}
+
+static int do_uname(char **args)
+{
+    struct utsname name;
+    (void)args;
+    uname(&name);
+    printf("%s\n%s\n", name.nodename, name.domainname);
+    return 0;
+}
+
+// Every open descriptor: number, device, inode and access mode. A large table is sparse, hence no early end.
+static int do_fds(char **args)
+{
+    (void)args;
+    for (int fd = 0; fd < 70000; ++fd) {
+        struct stat status;
+        if (fstat(fd, &status) != 0)
+            continue;
+        const int flags = fcntl(fd, F_GETFL);
+        printf("%d %lu:%lu %s%s\n", fd, (unsigned long)status.st_dev, (unsigned long)status.st_ino,
+               (flags & O_ACCMODE) == O_RDONLY ? "r" : (flags & O_ACCMODE) == O_WRONLY ? "w" : "rw",
+               (fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0 ? " cloexec" : "");
+    }
+    return 0;
+}
+
+// --- files ---
+
+static int do_cat(char **args)
+{
+    for (; *args; ++args) {
+        char buffer[4096];
+        ssize_t length;
+        const int fd = open(*args, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+            return fail(*args);
+        while ((length = read(fd, buffer, sizeof buffer)) > 0)
+            if (write(1, buffer, (size_t)length) != length)
+                return fail("write");
+        if (length < 0)
+            return fail(*args);
+        close(fd);
+    }
+    return 0;
+}
+
+// copy: standard input to standard output until the end.
+static int do_copy(char **args)
+{
+    char buffer[4096];
+    ssize_t length;
+    (void)args;
+    while ((length = read(0, buffer, sizeof buffer)) > 0)
+        if (write(1, buffer, (size_t)length) != length)
+            return fail("write");
+    return length == 0 ? 0 : fail("read");
+}
+
+static int do_echo(char **args)
+{
+    printf("%s\n", args[0]);
+    fprintf(stderr, "%s\n", args[1]);
+    return 0;
+}
+
+static int do_write(char **args)
+{
+    const int fd = open(args[0], O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    const size_t length = strlen(args[1]);
+    if (fd < 0)
+        return fail(args[0]);
+    return write(fd, args[1], length) == (ssize_t)length ? 0 : fail(args[0]);
+}
+
+static int compare(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int do_ls(char **args)
+{
+    char *names[1024];
+    size_t count = 0;
+    struct dirent *entry;
+    DIR *dir = opendir(args[0]);
+    if (!dir)
+        return fail(args[0]);
+    while ((entry = readdir(dir)) && count < 1024)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            names[count++] = strdup(entry->d_name);
+    qsort(names, count, sizeof *names, compare);
+    for (size_t i = 0; i < count; ++i)
+        puts(names[i]);
+    return 0;
+}
+
+static int do_mkdir(char **args)
+{
+    return mkdir(args[0], 0777) == 0 ? 0 : fail(args[0]);
+}
+
+static int do_readlink(char **args)
+{
+    for (; *args; ++args) {
+        char target[4096];
+        const ssize_t length = readlink(*args, target, sizeof target - 1);
+        if (length < 0)
+            return fail(*args);
+        target[length] = 0;
+        puts(target);
+    }
+    return 0;
+}
+
+// stat PATH...: type, mode, owner, device number.
+static int do_stat(char **args)
+{
+    for (; *args; ++args) {
+        struct stat status;
+        const char *type = "other";
+        if (lstat(*args, &status) != 0)
+            return fail(*args);
+        switch (status.st_mode & S_IFMT) {
+        case S_IFDIR: type = "dir"; break;
+        case S_IFREG: type = "file"; break;
+        case S_IFLNK: type = "link"; break;
+        case S_IFCHR: type = "char"; break;
+        }
+        printf("%s %o %u:%u %u:%u\n", type, status.st_mode & 07777, status.st_uid, status.st_gid,
+               major(status.st_rdev), minor(status.st_rdev));
+    }
+    return 0;
+}
+
+// inode PATH: device and inode.
+static int do_inode(char **args)
+{
+    struct stat status;
+    if (stat(args[0], &status) != 0)
+        return fail(args[0]);
+    printf("%lu:%lu\n", (unsigned long)status.st_dev, (unsigned long)status.st_ino);
+    return 0;
+}
+
+// statvfs PATH: size in bytes and mount flags.
+static int do_statvfs(char **args)
+{
+    struct statvfs status;
+    if (statvfs(args[0], &status) != 0)
+        return fail(args[0]);
+    printf("%llu%s%s%s%s\n", (unsigned long long)status.f_blocks * status.f_frsize,
+           status.f_flag & ST_RDONLY ? " ro" : "", status.f_flag & ST_NOSUID ? " nosuid" : "",
+           status.f_flag & ST_NODEV ? " nodev" : "", status.f_flag & ST_NOEXEC ? " noexec" : "");
+    return 0;
+}
+
+// mount TYPE TARGET: whether this process may mount.
+static int do_mount(char **args)
+{
+    return mount("none", args[1], args[0], 0, NULL) == 0 ? 0 : fail("mount");
+}
+
+// read-device PATH: reads 8 bytes.
+static int do_read_device(char **args)
+{
+    char buffer[8];
+    const int fd = open(args[0], O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return fail(args[0]);
+    const ssize_t length = read(fd, buffer, sizeof buffer);
+    if (length < 0)
+        return fail(args[0]);
+    printf("%zd\n", length);
+    return 0;
+}
+
+// --- terminals ---
+
+static void print_size(int fd)
+{
+    struct winsize size = {0, 0, 0, 0};
+    ioctl(fd, TIOCGWINSZ, &size);
+    printf("%ux%u\n", size.ws_row, size.ws_col);
+    fflush(stdout);
+}
+
+// Whether each standard stream is a terminal, whether it is the controlling one, and its size.
+static int do_tty(char **args)
+{
+    (void)args;
+    printf("terminals %d %d %d\n", isatty(0), isatty(1), isatty(2));
+    printf("controlling %d\n", tcgetsid(0) == getsid(0));
+    printf("foreground %d\n", tcgetpgrp(0) == getpgrp());
+    printf("leader %d\n", getsid(0) == getpid());
+    print_size(0);
+    return 0;
+}
+
+static int do_winch(char **args)
+{
+    sigset_t set, before;
+    (void)args;
+    sigemptyset(&set);
+    sigaddset(&set, SIGWINCH);
+    sigprocmask(SIG_BLOCK, &set, &before);
+    signal(SIGWINCH, remember);
+    print_size(0);
+    while (!caught)
+        sigsuspend(&before);
+    print_size(0);
+    return 0;
+}
+
+// Whether a new pseudo-terminal can be had.
+static int do_openpty(char **args)
+{
+    char name[64];
+    int unlock = 0, number = -1;
+    const int fd = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+    (void)args;
+    if (fd < 0)
+        return fail("/dev/ptmx");
+    if (ioctl(fd, TIOCSPTLCK, &unlock) != 0 || ioctl(fd, TIOCGPTN, &number) != 0)
+        return fail("ptmx");
+    snprintf(name, sizeof name, "/dev/pts/%d", number);
+    if (open(name, O_RDWR | O_NOCTTY | O_CLOEXEC) < 0)
+        return fail(name);
+    puts(name);
+    return 0;
+}
+
+struct command {
+    const char *name;
+    int arguments;
+    int (*run)(char **args);
+};
+
+static const struct command commands[] = {
+    {"exit", 1, do_exit},         {"raise", 1, do_raise},       {"pause", 0, do_pause},
+    {"trap", 2, do_trap},         {"ignore", 1, do_ignore},     {"fork-pause", 0, do_fork_pause},
+    {"orphan", 0, do_orphan},     {"exec", 1, do_exec},         {"wait-stdin", 0, do_wait_stdin},
+    {"args", 0, do_args},         {"env", 0, do_env},           {"ids", 0, do_ids},
+    {"caps", 0, do_caps},         {"limits", 0, do_limits},     {"status", 0, do_status},
+    {"uname", 0, do_uname},       {"fds", 0, do_fds},           {"cat", 1, do_cat},
+    {"copy", 0, do_copy},         {"echo", 2, do_echo},         {"write", 2, do_write},
+    {"ls", 1, do_ls},             {"mkdir", 1, do_mkdir},       {"readlink", 1, do_readlink},
+    {"stat", 1, do_stat},         {"inode", 1, do_inode},       {"statvfs", 1, do_statvfs},
+    {"mount", 2, do_mount},       {"read-device", 1, do_read_device},
+    {"tty", 0, do_tty},           {"winch", 0, do_winch},       {"openpty", 0, do_openpty},
+};
+
+int main(int argc, char **argv)
+{
+    for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof *commands; ++i) {
+        if (strcmp(argv[1], commands[i].name) != 0)
+            continue;
+        if (argc - 2 < commands[i].arguments)
+            break;
+        return commands[i].run(argv + 2);
+    }
+    fprintf(stderr, "test_init: unknown command or too few arguments\n");
+    return 2;
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include <gtest/gtest.h>
+
+#include "base/unique_fd.hpp"
+#include "launch/failure.hpp"
+
+/// What a failed child has created in a root is taken away again, and nothing else.
+namespace ct::internal {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct RemoveCreated : ::testing::Test {
+    fs::path root;
+    UniqueFd lock;
+    Plan plan;
+    Handshake handshake{};
+
+    void SetUp() override {
+        std::string name = fs::temp_directory_path() / "libct-unit-XXXXXX";
+        ASSERT_NE(::mkdtemp(name.data()), nullptr);
+        root = name;
+        lock = UniqueFd(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        ASSERT_EQ(::flock(lock.get(), LOCK_SH), 0);
+    }
+    void TearDown() override { fs::remove_all(root); }
+
+    [[nodiscard]] fs::path in_root(std::string_view path) const { return root / path.substr(1); }
+    void make_dir(std::string_view path) const { fs::create_directory(in_root(path)); }
+    void make_file(std::string_view path, std::string_view text = "") const { std::ofstream(in_root(path)) << text; }
+    [[nodiscard]] bool exists(std::string_view path) const { return fs::exists(fs::symlink_status(in_root(path))); }
+
+    std::uint32_t add_mount(std::string_view target) {
+        MountArgs args{};
+        args.target = plan.text(target);
+        plan.steps.add(Op::Mount, args, {Stage::Mounts, "mount on", args.target});
+        return static_cast<std::uint32_t>(plan.steps.steps().size()) - 1;
+    }
+    /// Says that the child has made \p path for the mount of \p step.
+    void record(std::uint32_t step, std::string_view path) {
+        struct stat status {};
+        ASSERT_EQ(::lstat(in_root(path).c_str(), &status), 0);
+        handshake.created[handshake.created_count++] = {.step = step,
+                                                        .length = static_cast<std::uint16_t>(path.size()),
+                                                        .is_directory = S_ISDIR(status.st_mode),
+                                                        .inode = status.st_ino,
+                                                        .device_major = ::major(status.st_dev),
+                                                        .device_minor = ::minor(status.st_dev)};
+    }
+    void remove() { remove_created(plan, handshake, lock.get()); }
+};
+
+TEST_F(RemoveCreated, TakesAwayAllLevelsAndFiles) {
+    const std::uint32_t dir = add_mount("/a/b/c");
+    const std::uint32_t file = add_mount("/f");
+    for (const char* path : {"/a", "/a/b", "/a/b/c"}) {
+        make_dir(path);
+        record(dir, path);
+    }
+    make_file("/f");
+    record(file, "/f");
+    remove();
+    EXPECT_TRUE(fs::is_empty(root));
+}
+
+TEST_F(RemoveCreated, KeepsWhatWasThereBefore) {
+    make_dir("/a");
+    make_dir("/a/b");
+    record(add_mount("/a/b"), "/a/b");
+    remove();
+    EXPECT_TRUE(exists("/a"));
+    EXPECT_FALSE(exists("/a/b"));
+}
+
+TEST_F(RemoveCreated, KeepsWhatIsInUseByNow) {
+    make_dir("/a");
+    record(add_mount("/a"), "/a");
+    make_file("/a/kept");
+    make_file("/f");
+    record(add_mount("/f"), "/f");
+    make_file("/f", "text");
+    remove();
+    EXPECT_TRUE(exists("/a/kept"));
+    EXPECT_TRUE(exists("/f"));
+}
+
+TEST_F(RemoveCreated, KeepsAnotherOneOfThatName) {
+    make_dir("/a");
+    record(add_mount("/a"), "/a");
+    make_dir("/new"); // while the old one still has its inode
+    fs::rename(in_root("/new"), in_root("/a"));
+    remove();
+    EXPECT_TRUE(exists("/a"));
+}
+
+TEST_F(RemoveCreated, KeepsAllAsLongAsAnotherContainerUsesTheRoot) {
+    const UniqueFd other(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    ASSERT_EQ(::flock(other.get(), LOCK_SH), 0);
+    make_dir("/a");
+    record(add_mount("/a"), "/a");
+    remove();
+    EXPECT_TRUE(exists("/a"));
+    ASSERT_EQ(::flock(other.get(), LOCK_UN), 0);
+    remove();
+    EXPECT_FALSE(exists("/a"));
+}
+
+TEST_F(RemoveCreated, DoesNothingWithoutALock) {
+    make_dir("/a");
+    record(add_mount("/a"), "/a");
+    remove_created(plan, handshake, -1);
+    EXPECT_TRUE(exists("/a"));
+}
+
+TEST_F(RemoveCreated, IsNotLedOutOfTheRoot) {
+    make_dir("/inside");
+    make_dir("/inside/a");
+    make_dir("/outside");
+    make_dir("/outside/a");
+    record(add_mount("/inside/a"), "/inside/a");
+    struct stat status {};
+    ASSERT_EQ(::lstat(in_root("/outside/a").c_str(), &status), 0);
+    handshake.created[0].inode = status.st_ino;
+    // The image's link now leads to the very directory that was recorded, but out of the root.
+    fs::rename(in_root("/inside"), in_root("/moved"));
+    fs::create_directory_symlink(in_root("/outside"), in_root("/inside"));
+    remove();
+    EXPECT_TRUE(exists("/outside/a"));
+}
+
+TEST_F(RemoveCreated, SurvivesACountThatIsTooHigh) {
+    handshake.created_count = Handshake::MaxCreated + 5;
+    const std::uint32_t step = add_mount("/a");
+    for (CreatedEntry& entry : handshake.created) entry = {step, 2, 1, 0, 0, 0};
+    make_dir("/a");
+    remove();
+    EXPECT_TRUE(exists("/a"));
+}
+
+} // namespace
+} // namespace ct::internal

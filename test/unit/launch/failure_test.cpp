@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include "launch/failure.hpp"
+
+#include <linux/sched.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace ct::internal {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+/// What a child leaves behind when its only step fails.
+struct StepError : ::testing::Test {
+    Plan plan;
+    Handshake handshake{};
+
+    Error error(int number) {
+        handshake.error = number;
+        return step_error(plan, handshake);
+    }
+    void add(Op op, const StepInfo& info) { plan.steps.add(op, info); }
+    void add_mount(const char* type, bool recursive = false, bool is_file = false) {
+        MountArgs args{};
+        args.type = type;
+        args.recursive = recursive;
+        args.target_is_file = is_file;
+        plan.steps.add(Op::Mount, args, {Stage::Mounts, "mount it on", "/a"});
+    }
+    void add_exec(std::vector<std::string> candidates) {
+        plan.exec_candidates = std::move(candidates);
+        add(Op::Exec, {Stage::Exec, "exec", "tool"});
+    }
+};
+
+TEST_F(StepError, NamesActionPathAndReason) {
+    add(Op::ResetSignals, {Stage::Launch, "reset signals"});
+    add(Op::PivotRoot, {Stage::Root, "pivot_root to", "/srv"});
+    handshake.step = 1;
+    const Error failed = error(EINVAL);
+    EXPECT_STREQ(failed.what(), "pivot_root to '/srv': Invalid argument");
+    EXPECT_EQ(failed.stage(), Stage::Root);
+    EXPECT_EQ(failed.path(), "/srv");
+    EXPECT_EQ(failed.code(), std::error_code(EINVAL, std::system_category()));
+}
+
+TEST_F(StepError, CountsTheHelpersStepsWhereItFailed) {
+    plan.joins.add(Op::JoinNamespace, {Stage::Namespaces, "join net namespace", "/run/ns"});
+    add(Op::ResetSignals, {Stage::Launch, "reset signals"});
+    EXPECT_STREQ(error(EBADF).what(), "reset signals: Bad file descriptor");
+    handshake.in_helper = 1;
+    EXPECT_STREQ(error(ENOENT).what(), "join net namespace '/run/ns': No such file or directory");
+    EXPECT_THAT(error(EINVAL).hint(), HasSubstr("not a namespace of this kind"));
+    handshake.step = 1; // past the joins: the clone itself
+    EXPECT_STREQ(error(EMFILE).what(), "make a process: Too many open files");
+}
+
+TEST_F(StepError, MountsAreExplained) {
+    add_mount("tmpfs");
+    EXPECT_EQ(error(ENOSPC).hint(), "there are too many mounts, see /proc/sys/fs/mount-max");
+    EXPECT_EQ(error(ENODEV).hint(), "this kernel has no file system 'tmpfs'");
+    EXPECT_THAT(error(ELOOP).hint(), HasSubstr("symbolic link"));
+    EXPECT_THAT(error(EROFS).hint(), HasSubstr("cannot be created on a read-only file system"));
+    EXPECT_THAT(error(ENOTDIR).hint(), HasSubstr("not a directory"));
+    EXPECT_EQ(error(EPERM).hint(), "");
+}
+
+TEST_F(StepError, FileSystemHasTheFirstWord) {
+    add_mount("tmpfs");
+    std::snprintf(handshake.message, sizeof handshake.message, "tmpfs: Unknown parameter 'x'");
+    EXPECT_EQ(error(EINVAL).hint(), "the file system says: tmpfs: Unknown parameter 'x'");
+}
+
+TEST_F(StepError, ProcInAUserNamespaceIsExplained) {
+    add_mount("proc");
+    EXPECT_THAT(error(EPERM).hint(), HasSubstr("needs a new pid namespace"));
+}
+
+TEST_F(StepError, BindInAUserNamespaceIsExplained) {
+    add_mount(nullptr);
+    EXPECT_THAT(error(EINVAL).hint(), HasSubstr("recursive"));
+}
+
+TEST_F(StepError, RecursiveBindNeedsNoSuchExplanation) {
+    add_mount(nullptr, true);
+    EXPECT_EQ(error(EINVAL).hint(), "");
+}
+
+TEST_F(StepError, BindOfAFileOnADirectoryIsNotMisexplained) {
+    add_mount(nullptr, false, true);
+    EXPECT_EQ(error(ENOTDIR).hint(), "");
+}
+
+TEST_F(StepError, ExecNamesTheFileThatWasFound) {
+    add_exec({"/a/tool", "/b/tool"});
+    handshake.candidate = 1;
+    handshake.detail = Handshake::NotExecutable;
+    const Error failed = error(EACCES);
+    EXPECT_EQ(failed.path(), "/b/tool");
+    EXPECT_THAT(failed.what(), StartsWith("exec '/b/tool': Permission denied; "));
+    EXPECT_EQ(failed.hint(), "the file is there, but may not be executed");
+    handshake.detail = Handshake::IsDirectory;
+    EXPECT_EQ(error(EACCES).hint(), "it is a directory");
+    handshake.detail = Handshake::MissingInterpreter;
+    EXPECT_THAT(error(ENOENT).hint(), HasSubstr("interpreter"));
+}
+
+TEST_F(StepError, ExecThatFoundNothingNamesTheProgram) {
+    add_exec({"/a/tool", "/b/tool"});
+    const Error failed = error(ENOENT);
+    EXPECT_STREQ(failed.what(), "exec 'tool': No such file or directory; looked in 2 directories of PATH");
+}
+
+TEST_F(StepError, ExecOfAPathDidNotSearch) {
+    add_exec({"/a/tool"});
+    EXPECT_EQ(error(ENOENT).hint(), "");
+    EXPECT_THAT(error(ENOEXEC).hint(), HasSubstr("neither a program"));
+}
+
+TEST_F(StepError, PrivilegesAreExplained) {
+    const std::vector<std::tuple<Op, int, const char*>> cases{
+        {Op::SetCredentials, EINVAL, "not mapped"},      {Op::BecomeRoot, EINVAL, "not mapped"},
+        {Op::ResourceLimit, EPERM, "CAP_SYS_RESOURCE"},  {Op::DropBoundingSet, EPERM, "CAP_SETPCAP"},
+        {Op::SetCapabilities, EPERM, "CAP_SETPCAP"},     {Op::RaiseAmbient, EPERM, "CAP_SETPCAP"},
+        {Op::MakeNode, EPERM, "CAP_MKNOD"},              {Op::MakeNode, EEXIST, "another file of that name"}};
+    for (const auto& [op, number, part] : cases) {
+        add(op, {Stage::Credentials, "step"});
+        EXPECT_THAT(error(number).hint(), HasSubstr(part));
+        EXPECT_EQ(error(EIO).hint(), "");
+        ++handshake.step;
+    }
+}
+
+TEST(CloneError, NamesTheNamespaces) {
+    Plan plan;
+    plan.new_namespaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWTIME;
+    const Error error = clone_error(EPERM, plan);
+    EXPECT_STREQ(error.what(), "make a process with new namespaces (mnt, pid, time): Operation not permitted; "
+                               "needs CAP_SYS_ADMIN, or a new user namespace as well");
+    EXPECT_EQ(error.stage(), Stage::Namespaces);
+    plan.new_namespaces |= CLONE_NEWUSER;
+    EXPECT_EQ(clone_error(EPERM, plan).hint(), "user namespaces are not allowed here");
+    EXPECT_THAT(clone_error(ENOSPC, plan).hint(), HasSubstr("/proc/sys/user"));
+    EXPECT_THAT(clone_error(EINVAL, plan).hint(), HasSubstr("lacks one of the namespaces"));
+}
+
+TEST(CloneError, WithoutNamespacesIsAboutTheProcess) {
+    const Error error = clone_error(EAGAIN, Plan());
+    EXPECT_THAT(error.what(), StartsWith("make a process: Resource temporarily unavailable; "));
+    EXPECT_EQ(error.stage(), Stage::Launch);
+    EXPECT_THAT(error.hint(), HasSubstr("number of processes"));
+}
+
+TEST(DeathError, TellsHowAndWhere) {
+    Plan plan;
+    plan.steps.add(Op::Mount, {Stage::Mounts, "mount tmpfs on", "/run"});
+    Handshake handshake{};
+    const ExitStatus killed{ExitStatus::Kind::Signaled, SIGKILL, false};
+    const Error error = death_error(plan, handshake, killed);
+    EXPECT_EQ(error.code(), Errc::ChildDied);
+    EXPECT_EQ(error.stage(), Stage::Launch);
+    EXPECT_STREQ(error.what(), "set up the process, which was killed by signal 9 (SIGKILL) in the step "
+                               "'mount tmpfs on /run': the new process died during its set-up");
+    handshake.step = 1;
+    EXPECT_THAT(death_error(plan, handshake, killed).what(), HasSubstr("before its first step"));
+}
+
+} // namespace
+} // namespace ct::internal
