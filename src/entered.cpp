@@ -28,15 +28,15 @@ constexpr std::chrono::nanoseconds Now{0};
 void Entered::add(const std::shared_ptr<ProcessCore>& process) {
     const std::lock_guard lock(mutex_);
     processes_.emplace(process.get(), process);
-    if (epoll_) watch(*process);
+    if (const auto epoll = epoll_.lock()) watch(epoll->get(), *process);
 }
 
-void Entered::watch(ProcessCore& process) {
+void Entered::watch(int epoll, ProcessCore& process) {
     epoll_event event{};
     // Once: a pidfd stays readable after its process was reaped, perhaps by a handle of its own.
     event.events = EPOLLIN | EPOLLONESHOT;
     event.data.ptr = &process;
-    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, process.pidfd(), &event) < 0) fail();
+    if (::epoll_ctl(epoll, EPOLL_CTL_ADD, process.pidfd(), &event) < 0) fail();
 }
 
 void Entered::reap(ProcessCore* process) {
@@ -48,7 +48,7 @@ void Entered::reap(ProcessCore* process) {
         ended = found->second;
         if (!ended->wait(Now)) return;
         processes_.erase(found);
-        if (epoll_) (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, ended->pidfd(), nullptr);
+        if (const auto epoll = epoll_.lock()) (void)::epoll_ctl(epoll->get(), EPOLL_CTL_DEL, ended->pidfd(), nullptr);
     }
 }
 
@@ -67,34 +67,52 @@ void Entered::take_all(Entered& other) {
     processes_.merge(other.processes_);
 }
 
-void Entered::open_epoll(int first) {
+std::shared_ptr<UniqueFd> Entered::open_epoll(int first) {
     const std::lock_guard lock(mutex_);
-    if (epoll_) return;
-    epoll_ = sys::above_stdio(UniqueFd(::epoll_create1(EPOLL_CLOEXEC)), Stage::Wait, "make an epoll");
-    if (!epoll_) fail();
+    if (auto epoll = epoll_.lock()) return epoll;
+    UniqueFd fd(::epoll_create1(EPOLL_CLOEXEC));
+    if (!fd) return nullptr;
+    auto epoll = std::make_shared<UniqueFd>(sys::above_stdio(std::move(fd), Stage::Wait, "duplicate an epoll"));
     epoll_event event{};
     event.events = EPOLLIN;
-    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, first, &event) < 0) fail();
-    for (const auto& [key, process] : processes_) watch(*process);
+    if (::epoll_ctl(epoll->get(), EPOLL_CTL_ADD, first, &event) < 0) fail();
+    for (const auto& [key, process] : processes_) watch(epoll->get(), *process);
+    epoll_ = epoll;
+    return epoll;
 }
 
 bool Entered::wait_until_ended(int first, std::optional<std::chrono::nanoseconds> limit) {
+    if (limit == Now) {
+        sweep();
+        return internal::wait_until_ended(first, Now);
+    }
+    // Without a descriptor to spare one has to look again and again.
+    const std::shared_ptr<UniqueFd> epoll = open_epoll(first);
+    const bool watched = epoll != nullptr;
+    const int fd = watched ? epoll->get() : first;
+    constexpr std::chrono::nanoseconds moment = std::chrono::milliseconds(20);
     using Clock = std::chrono::steady_clock;
-    open_epoll(first);
     const auto start = Clock::now();
     for (;;) {
         std::optional<std::chrono::nanoseconds> left;
         if (limit) left = std::max(*limit - (Clock::now() - start), Now);
-        if (!internal::wait_until_ended(epoll_.get(), left)) return false;
-        std::array<epoll_event, 16> events{};
-        const int count = ::epoll_wait(epoll_.get(), events.data(), events.size(), 0);
-        if (count < 0 && errno != EINTR) fail();
-        for (int i = 0; i < count; ++i) {
-            auto* const process = static_cast<ProcessCore*>(events.at(static_cast<std::size_t>(i)).data.ptr);
-            if (process == nullptr) return true;
-            reap(process);
-        }
+        const bool ready = internal::wait_until_ended(fd, watched ? left : std::min(left.value_or(moment), moment));
+        if (watched ? ready && reap_ready(fd) : ready) return true;
+        if (!ready && left && (watched || *left <= moment)) return false;
+        if (!watched) sweep();
     }
+}
+
+bool Entered::reap_ready(int epoll) {
+    std::array<epoll_event, 16> events{};
+    const int count = ::epoll_wait(epoll, events.data(), events.size(), 0);
+    if (count < 0 && errno != EINTR) fail();
+    for (int i = 0; i < count; ++i) {
+        auto* const process = static_cast<ProcessCore*>(events.at(static_cast<std::size_t>(i)).data.ptr);
+        if (process == nullptr) return true;
+        reap(process);
+    }
+    return false;
 }
 
 } // namespace ct::internal

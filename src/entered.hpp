@@ -36,13 +36,16 @@ public:
     [[nodiscard]] bool wait_until_ended(int first, std::optional<std::chrono::nanoseconds> limit);
 
 private:
-    void open_epoll(int first);
-    void watch(ProcessCore& process);
+    /// \returns null if no descriptor is to be had
+    std::shared_ptr<UniqueFd> open_epoll(int first);
+    /// Reaps what epoll reports. \returns whether the first process has ended
+    bool reap_ready(int epoll);
+    void watch(int epoll, ProcessCore& process);
     void reap(ProcessCore* process);
 
     std::mutex mutex_;
     std::map<ProcessCore*, std::shared_ptr<ProcessCore>> processes_;
-    UniqueFd epoll_; ///< Of the first process and all others; made by the first who waits.
+    std::weak_ptr<UniqueFd> epoll_; ///< Of the first process and all others; held by those who wait.
 };
 
 } // namespace ct::internal
