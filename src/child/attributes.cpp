@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 
 #include <cerrno>
+#include <csignal>
 
 #include "child/child_ops.hpp"
 #include "child/raw_syscall.hpp"
@@ -88,6 +89,8 @@ long set_credentials(const CredentialsArgs& args) noexcept {
     if (args.set_groups) error = raw_syscall(SYS_setgroups, args.group_count, args.groups);
     if (error >= 0) error = raw_syscall(SYS_setresgid, args.gid, args.gid, args.gid);
     if (error >= 0) error = raw_syscall(SYS_setresuid, args.uid, args.uid, args.uid);
+    // A change of user clears Op::DieWithParent.
+    if (error >= 0) error = raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
     return error;
 }
 

@@ -4,6 +4,7 @@
 
 #include <linux/close_range.h>
 #include <linux/prctl.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 
@@ -35,7 +36,7 @@ const Args& args(const Step& step) noexcept {
 
 long perform(Context& context, const Step& step) noexcept {
     switch (step.op) {
-    case Op::DieWithParent: return raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
+    case Op::DieWithParent: return die_with_parent(context.handshake);
     case Op::EnterDirectory: return raw_syscall(SYS_fchdir, args<FdArgs>(step).fd);
     case Op::JoinNamespace: return join_namespace(args<JoinArgs>(step));
     case Op::UnshareFds: return raw_syscall(SYS_close_range, args<FdArgs>(step).fd, ~0U, CLOSE_RANGE_UNSHARE);
@@ -95,6 +96,20 @@ void adopt_handshake(Handshake& handshake) noexcept {
     raw_syscall(SYS_set_robust_list, &handshake.robust_head, sizeof handshake.robust_head);
 }
 
+long die_with_parent(const Handshake& handshake) noexcept {
+    const long error = raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
+    if (error < 0) return error;
+    pollfd parent;
+    parent.fd = handshake.host_pidfd;
+    parent.events = POLLIN;
+    parent.revents = 0;
+    timespec now;
+    now.tv_sec = 0;
+    now.tv_nsec = 0;
+    const long ended = raw_syscall(SYS_ppoll, &parent, 1, &now, nullptr, 0);
+    return ended > 0 ? -ESRCH : ended;
+}
+
 void announce(Handshake& handshake, Handshake::Phase phase) noexcept {
     __atomic_store_n(&handshake.phase, phase, __ATOMIC_RELEASE);
     __atomic_fetch_xor(&handshake.word, static_cast<std::uint32_t>(FUTEX_OWNER_DIED), __ATOMIC_ACQ_REL);
@@ -129,7 +144,7 @@ void run_helper(void* plan) noexcept {
     HelperPlan& helper = *static_cast<HelperPlan*>(plan);
     Handshake& handshake = *helper.child.handshake;
     handshake.in_helper = 1;
-    if (!perform_steps(helper.steps, handshake)) {
+    if (die_with_parent(handshake) < 0 || !perform_steps(helper.steps, handshake)) {
         give_up(handshake);
         exit_now();
     }

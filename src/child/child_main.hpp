@@ -11,6 +11,9 @@ namespace ct::internal::child {
 /// Makes the calling process the one that the handshake is about: its exec or death is seen by the parent.
 void adopt_handshake(Handshake& handshake) noexcept;
 
+/// Has this process killed when the parent's thread ends. \returns -ESRCH if the parent has ended already
+long die_with_parent(const Handshake& handshake) noexcept;
+
 /// Tells the parent that a new phase has begun.
 void announce(Handshake& handshake, Handshake::Phase phase) noexcept;
 

@@ -14,7 +14,7 @@ namespace ct::internal {
 
 /// What a step does; in brackets the type of its arguments.
 enum class Op : std::uint32_t {
-    DieWithParent,       ///< SIGKILL if the parent's thread ends during the set-up.
+    DieWithParent,       ///< SIGKILL if the parent's thread ends during the set-up, and now if it has ended already.
     EnterDirectory,      ///< fchdir to one of the host's descriptors. [FdArgs]
     JoinNamespace,       ///< setns(2). [JoinArgs]
     UnshareFds,          ///< Leave the host's descriptor table, keeping only the low part of it. [FdArgs]

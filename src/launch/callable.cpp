@@ -72,7 +72,7 @@ void move_into_namespaces(const Plan& plan, Handshake& handshake, const ThreadRe
 
 void run_callable(const Plan& plan, Handshake& handshake, const std::function<int()>& callable) noexcept {
     handshake.in_helper = 1;
-    if (!child::perform_steps(plan.joins.list(), handshake)) {
+    if (child::die_with_parent(handshake) < 0 || !child::perform_steps(plan.joins.list(), handshake)) {
         child::give_up(handshake);
         ::_exit(127);
     }

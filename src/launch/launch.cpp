@@ -66,10 +66,13 @@ clone_args clone_request(const Plan& plan, std::span<std::byte> stack) {
 class Launch {
 public:
     Launch(const LaunchRequest& request, std::unique_ptr<LaunchArea> area)
-        : request_(request), plan_(request.plan), area_(std::move(area)), handshake_(area_->handshake()) {
+        : request_(request), plan_(request.plan), area_(std::move(area)), handshake_(area_->handshake()),
+          host_(kept_pidfd(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)))) {
+        if (!host_) throw sys::error(errno, Stage::Launch, "open a pidfd");
         handshake_ = Handshake{};
         handshake_.word = Handshake::Unborn;
         handshake_.child_pidfd = -1;
+        handshake_.host_pidfd = host_.get();
     }
 
     Launched run() {
@@ -234,6 +237,7 @@ private:
     const Plan& plan_;
     std::unique_ptr<LaunchArea> area_;
     Handshake& handshake_;
+    UniqueFd host_; ///< This process.
     ChildPlan child_{};
     child::HelperPlan helper_plan_{};
     UniqueFd helper_;

@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The libct authors
 #include <linux/capability.h>
 #include <linux/sched.h>
+#include <sys/prctl.h>
 
 #include <algorithm>
 #include <array>
@@ -59,6 +60,14 @@ bool denies_setgroups(const Spec& spec, const HostFacts& host) {
 
 namespace {
 
+std::string_view hint() {
+    if (::prctl(PR_GET_DUMPABLE) != 1) {
+        return "this process is not dumpable, perhaps because it changed its user: its files in /proc belong to root "
+               "until it sets PR_SET_DUMPABLE or executes a program";
+    }
+    return "without CAP_SETUID and CAP_SETGID a caller may map only its own user and group";
+}
+
 std::string map_text(const std::vector<IdRange>& ranges) {
     std::string text;
     for (const IdRange& range : ranges) text += concat(range.inside, ' ', range.outside, ' ', range.count, '\n');
@@ -69,8 +78,7 @@ void write_map(pid_t child, std::string_view name, const std::vector<IdRange>& r
     const std::string text = map_text(ranges);
     const std::string shown = text.substr(0, text.find('\n'));
     sys::write_file(concat("/proc/", child, '/', name), text, Stage::IdMap,
-                    concat("write the map \"", shown, ranges.size() > 1 ? "...\"" : "\"", " to"),
-                    "without CAP_SETUID and CAP_SETGID a caller may map only its own user and group");
+                    concat("write the map \"", shown, ranges.size() > 1 ? "...\"" : "\"", " to"), hint());
 }
 
 } // namespace
@@ -80,7 +88,7 @@ void plan_id_maps(Plan& plan, const Spec& spec, const HostFacts& host) {
     const bool deny = denies_setgroups(spec, host);
     plan.parent_tasks.emplace_back([&spec, deny](pid_t child) {
         if (deny) {
-            sys::write_file(concat("/proc/", child, "/setgroups"), "deny", Stage::IdMap, "deny setgroups in");
+            sys::write_file(concat("/proc/", child, "/setgroups"), "deny", Stage::IdMap, "deny setgroups in", hint());
         }
         write_map(child, "gid_map", spec.gid_map);
         write_map(child, "uid_map", spec.uid_map);
