@@ -52,6 +52,7 @@ std::string hint(const Plan& plan, const Handshake& handshake) {
         if (error == ENOTDIR)
             return args.target_is_file ? "" : "something in the way, or the target itself, is not a directory";
         if (error == ENODEV) return concat("this kernel has no file system '", type, "'");
+        if (error == EACCES) return "the mount point or the source cannot be reached, or not be created, as this user";
         if (error == ENOSYS) return "flags of binds need Linux 5.12";
         if (error == EROFS) return "the mount point is missing and cannot be created on a read-only file system";
         if (error == EISDIR) return "a file can only be bound on a file";
