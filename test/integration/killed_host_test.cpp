@@ -92,6 +92,7 @@ TEST_F(KilledHost, LeavesNothingOfAnEntry) {
     kill_in_the_middle([](Container& container) {
         ProcessSpec init = program({"pause"});
         init.parent_death_signal = SIGKILL;
+        init.stdio.out = Stdio::Null;
         if (container.state() == State::Stopped) container.start(init);
         container.enter(program({"exit", "0"})).wait();
         container.enter({}, [] { return 0; }).wait();
