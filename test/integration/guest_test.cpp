@@ -58,13 +58,19 @@ protected:
         for (std::size_t size = 1; size < 200000; size = size * 3 + 1) blocks.push_back(std::make_unique<char[]>(size));
     }
 
+    /// The wait status of a child of the host, which signals may interrupt; -1 if there is none.
+    static int reap(pid_t child) {
+        int status = -1;
+        pid_t reaped = ::waitpid(child, &status, 0);
+        while (reaped < 0 && errno == EINTR) reaped = ::waitpid(child, &status, 0);
+        return reaped == child ? status : -1;
+    }
+
     void fork_and_reap() {
         const pid_t child = ::fork();
         if (child == 0) ::_exit(7);
-        int status = -1;
-        const bool reaped = child > 0 && ::waitpid(child, &status, 0) == child;
-        check(reaped && WIFEXITED(status) && WEXITSTATUS(status) == 7,
-              "somebody else took the status of a host's child");
+        const int status = reap(child);
+        check(WIFEXITED(status) && WEXITSTATUS(status) == 7, "somebody else took the status of a host's child");
     }
 
     /// The descriptors that a program inherits when the host executes it right now.
@@ -87,10 +93,7 @@ protected:
             text.append(buffer, static_cast<std::size_t>(length));
         }
         ::close(ends[0]);
-        int status = -1;
-        while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-        }
-        check(status == 0, "a program that the host executed failed");
+        check(reap(child) == 0, "a program that the host executed failed");
         std::string numbers;
         for (const std::string& line : lines(text)) numbers += line.substr(0, line.find(' ')) + " ";
         return numbers;
@@ -121,7 +124,7 @@ protected:
             check(read_line(process.stream(1)) == "ready", "the first process is not ready");
             const Finished entered = run_entered(container, program({"exit", id}));
             check(static_cast<bool>(exited(entered.status, number)), "an entered process has another status");
-            if (number % 4 == 0) {
+            if (number % 4 == 0 && !ForksCannotAllocate) {
                 const Process callable = container.enter({}, [number] { return number + 100; });
                 check(static_cast<bool>(exited(callable.wait(), number + 100)), "a callable has another status");
             }
@@ -161,7 +164,6 @@ TEST_F(Guest, IsNotNoticedByABusyHost) {
     close_session();
     const HostState before = HostState::capture();
     const int threads = thread_count();
-    std::thread{[] {}}.join(); // glibc installs a handler of its own with the first thread
     const std::string attributes = shared_attributes();
     const std::string inherited = inherited_by_exec();
     (void)session(); // opened here, not by one of the workers

@@ -224,6 +224,9 @@ std::string open_descriptors() {
 }
 
 TEST_F(OddHost, WithoutFreeDescriptorsGetsAnErrorAndLosesNone) {
+#ifdef __SANITIZE_ADDRESS__
+    GTEST_SKIP() << "UndefinedBehaviorSanitizer, built in as well, needs descriptors to look at an object's type";
+#endif
     EXPECT_EQ(run_here("no-descriptors"), "");
 }
 void no_descriptors(Host& host) {

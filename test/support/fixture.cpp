@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <stdexcept>
+#include <thread>
 
 #include <grp.h>
 #include <sched.h>
@@ -27,6 +28,13 @@ namespace fs = std::filesystem;
 class OwnNamespaces : public ::testing::Environment {
 public:
     void SetUp() override {
+        unshare_mounts_and_network();
+        // With the first thread glibc installs a signal handler, and ThreadSanitizer makes a thread: not our concern.
+        std::thread{[] {}}.join();
+    }
+
+private:
+    static void unshare_mounts_and_network() {
         if (!has(Privilege::Root)) return;
         if (::unshare(CLONE_NEWNS | CLONE_NEWNET) != 0) give_up("unshare");
         // First private, or else a host with shared mounts would see ours.

@@ -25,6 +25,21 @@ namespace ct::test {
 /// The longest that anything here may take: reached only when something hangs.
 inline constexpr std::chrono::seconds Patience{60};
 
+/// ThreadSanitizer gives a forked process a thread of its own, which some system calls and tests cannot have.
+#ifdef __SANITIZE_THREAD__
+inline constexpr bool ForksHaveThreads = true;
+#else
+inline constexpr bool ForksHaveThreads = false;
+#endif
+
+/// AddressSanitizer of GCC 12 keeps the locks of its allocator across fork(2): a copy of a host whose other threads
+/// allocate must not.
+#ifdef __SANITIZE_ADDRESS__
+inline constexpr bool ForksCannotAllocate = true;
+#else
+inline constexpr bool ForksCannotAllocate = false;
+#endif
+
 /// Where the image has its only program.
 inline constexpr const char* InitPath = "/bin/test_init";
 

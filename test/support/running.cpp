@@ -123,7 +123,9 @@ std::string read_line(int fd) {
     std::string line;
     for (;;) {
         pollfd poll_fd{fd, POLLIN, 0};
-        if (::poll(&poll_fd, 1, milliseconds_until(deadline)) == 0) {
+        const int ready = ::poll(&poll_fd, 1, milliseconds_until(deadline));
+        if (ready < 0 && errno == EINTR) continue;
+        if (ready == 0) {
             ADD_FAILURE() << "no whole line came, only: " << line;
             return line;
         }

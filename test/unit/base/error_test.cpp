@@ -41,7 +41,8 @@ TEST(Error, SentenceLeavesOutWhatThereIsNot) {
 }
 
 TEST(Error, SubjectComesFirstAndTheRestStays) {
-    const Error error = Error(from_kernel(EPERM), Stage::Mounts, "mount proc on", "/proc", "why").with_subject("box 'a'");
+    const Error error =
+        Error(from_kernel(EPERM), Stage::Mounts, "mount proc on", "/proc", "why").with_subject("box 'a'");
     EXPECT_STREQ(error.what(), "box 'a': mount proc on '/proc': Operation not permitted; why");
     EXPECT_EQ(error.code(), from_kernel(EPERM));
     EXPECT_EQ(error.stage(), Stage::Mounts);

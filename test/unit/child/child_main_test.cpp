@@ -4,7 +4,9 @@
 
 #include <linux/sched.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
@@ -14,6 +16,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/unique_fd.hpp"
 #include "child/clone.hpp"
 #include "launch/area.hpp"
 #include "plan/plan.hpp"
@@ -122,6 +125,24 @@ TEST_F(ChildMain, ProgramStartsWithDefaultSignals) {
     run();
     (void)std::signal(SIGUSR1, previous);
     EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGUSR1) << status;
+}
+
+TEST_F(ChildMain, DoesNotOutliveAHostThatHasEnded) {
+    const auto pidfd_of = [](pid_t pid) { return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))); };
+    const UniqueFd alive = pidfd_of(::getpid());
+    handshake.host_pidfd = alive.get();
+    add(Op::DieWithParent);
+    run();
+    EXPECT_EQ(handshake.error, 0);
+
+    const pid_t host = ::fork();
+    if (host == 0) ::_exit(0);
+    const UniqueFd ended = pidfd_of(host);
+    ASSERT_EQ(::waitpid(host, nullptr, 0), host);
+    handshake.host_pidfd = ended.get();
+    handshake.word = Handshake::Unborn;
+    run();
+    EXPECT_EQ(handshake.error, ESRCH);
 }
 
 /// Files that cannot be executed, each for a reason of its own.

@@ -14,7 +14,8 @@ constexpr std::uint64_t bit(int number) {
 }
 
 TEST(Capabilities, AreKnownInAnyCaseWithOrWithoutPrefix) {
-    for (const char* name : {"CAP_NET_ADMIN", "cap_net_admin", "NET_ADMIN", "net_admin", "Cap_Net_Admin", "nEt_aDmIn"}) {
+    for (const char* name :
+         {"CAP_NET_ADMIN", "cap_net_admin", "NET_ADMIN", "net_admin", "Cap_Net_Admin", "nEt_aDmIn"}) {
         EXPECT_TRUE(is_capability(name)) << name;
         EXPECT_EQ(capability_set({name}, 0), bit(CAP_NET_ADMIN)) << name;
     }

@@ -61,7 +61,8 @@ TEST_F(DefaultMounts, AreNotThereUnasked) {
 TEST_F(DefaultMounts, DevicesGoIntoAnOwnDev) {
     spec.default_mounts = false;
     spec.default_devices = true;
-    spec.mounts = {{.source = "/a", .target = "/a"}, {.target = "//dev/", .type = "tmpfs"}, {.source = "/b", .target = "/b"}};
+    spec.mounts = {
+        {.source = "/a", .target = "/a"}, {.target = "//dev/", .type = "tmpfs"}, {.source = "/b", .target = "/b"}};
     EXPECT_THAT(targets(order().before_devices), ElementsAre("/a", "//dev/"));
     EXPECT_THAT(targets(order().after_devices), ElementsAre("/b"));
 }
@@ -106,7 +107,8 @@ TEST_F(DefaultMounts, OwnMountTakesThePlaceOfADefaultOne) {
 }
 
 TEST_F(DefaultMounts, OwnMountsKeepTheirOrder) {
-    spec.mounts = {{.source = "/b", .target = "/b"}, {.source = "/a", .target = "/a"}, {.source = "/c", .target = "/c"}};
+    spec.mounts = {
+        {.source = "/b", .target = "/b"}, {.source = "/a", .target = "/a"}, {.source = "/c", .target = "/c"}};
     EXPECT_EQ(order().after_devices, spec.mounts);
 }
 

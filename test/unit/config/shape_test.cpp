@@ -55,9 +55,7 @@ TEST(ContainerName, StandsInTheSentence) {
 }
 
 TEST(HostName, TakesUpTo64Bytes) {
-    const auto check = [](const std::string& name) {
-        return violation([&] { check_host_name("host name", name); });
-    };
+    const auto check = [](const std::string& name) { return violation([&] { check_host_name("host name", name); }); };
     EXPECT_EQ(check(""), "");
     EXPECT_EQ(check(std::string(64, 'x')), "");
     EXPECT_EQ(check(std::string(65, 'x')), "host name '" + std::string(65, 'x') + "' is longer than 64 bytes");

@@ -53,7 +53,8 @@ TEST_F(Violations, WholeContainerHasNone) {
     spec.domainname = "example";
     spec.root = Root{.path = "/srv", .read_only = true};
     spec.private_area = BindDir{.source = "/data", .target = "/data"};
-    spec.mounts = {{.source = "", .target = "/run", .type = "tmpfs"}, {.source = "", .target = "/tmp", .type = "tmpfs"}};
+    spec.mounts = {{.source = "", .target = "/run", .type = "tmpfs"},
+                   {.source = "", .target = "/tmp", .type = "tmpfs"}};
     spec.default_mounts = true;
     spec.default_devices = true;
     process.environment = {"A=1", "B="};
@@ -107,8 +108,7 @@ TEST_F(NamespaceViolations, SetgroupsPolicyNeedsANewUserNamespace) {
 
 TEST_F(NamespaceViolations, NewUserNamespaceNeedsBothMaps) {
     make(Namespace::User);
-    EXPECT_THAT(found(),
-                ElementsAre("a new user namespace needs a uid map", "a new user namespace needs a gid map"));
+    EXPECT_THAT(found(), ElementsAre("a new user namespace needs a uid map", "a new user namespace needs a gid map"));
     spec.uid_map = {{0, 0, 1}};
     EXPECT_THAT(found(), ElementsAre("a new user namespace needs a gid map"));
     spec.namespaces.clear();
@@ -269,7 +269,8 @@ TEST_F(ProcessViolations, WorkingDirectoryIsAbsolute) {
 
 TEST_F(StreamViolations, OutputIsOnlyForTheErrorStream) {
     process.stdio = {Stdio::Output, Stdio::Output, Stdio::Output};
-    EXPECT_THAT(found(), ElementsAre("standard input cannot be Stdio::Output", "standard output cannot be Stdio::Output"));
+    EXPECT_THAT(found(),
+                ElementsAre("standard input cannot be Stdio::Output", "standard output cannot be Stdio::Output"));
 }
 
 TEST_F(StreamViolations, TerminalIsTheStandardStreams) {

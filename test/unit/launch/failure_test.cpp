@@ -125,11 +125,14 @@ TEST_F(StepError, ExecOfAPathDidNotSearch) {
 }
 
 TEST_F(StepError, PrivilegesAreExplained) {
-    const std::vector<std::tuple<Op, int, const char*>> cases{
-        {Op::SetCredentials, EINVAL, "not mapped"},      {Op::BecomeRoot, EINVAL, "not mapped"},
-        {Op::ResourceLimit, EPERM, "CAP_SYS_RESOURCE"},  {Op::DropBoundingSet, EPERM, "CAP_SETPCAP"},
-        {Op::SetCapabilities, EPERM, "CAP_SETPCAP"},     {Op::RaiseAmbient, EPERM, "CAP_SETPCAP"},
-        {Op::MakeNode, EPERM, "CAP_MKNOD"},              {Op::MakeNode, EEXIST, "another file of that name"}};
+    const std::vector<std::tuple<Op, int, const char*>> cases{{Op::SetCredentials, EINVAL, "not mapped"},
+                                                              {Op::BecomeRoot, EINVAL, "not mapped"},
+                                                              {Op::ResourceLimit, EPERM, "CAP_SYS_RESOURCE"},
+                                                              {Op::DropBoundingSet, EPERM, "CAP_SETPCAP"},
+                                                              {Op::SetCapabilities, EPERM, "CAP_SETPCAP"},
+                                                              {Op::RaiseAmbient, EPERM, "CAP_SETPCAP"},
+                                                              {Op::MakeNode, EPERM, "CAP_MKNOD"},
+                                                              {Op::MakeNode, EEXIST, "another file of that name"}};
     for (const auto& [op, number, part] : cases) {
         add(op, {Stage::Credentials, "step"});
         EXPECT_THAT(error(number).hint(), HasSubstr(part));

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 
 #include <gmock/gmock.h>
@@ -153,9 +154,7 @@ TEST_P(Launches, ParentTasksRunWhileTheChildWaits) {
 TEST_P(Launches, FailedParentTaskEndsTheChild) {
     Start waiting = start({"exit", "7"});
     Plan plan;
-    plan.parent_tasks.emplace_back([](pid_t) {
-        throw Error(Errc::Unsupported, Stage::IdMap, "write the map");
-    });
+    plan.parent_tasks.emplace_back([](pid_t) { throw Error(Errc::Unsupported, Stage::IdMap, "write the map"); });
     compile_start(plan, waiting.spec, waiting.process, waiting.fds, {}, false);
     const Error error = failure(plan);
     EXPECT_EQ(error.code(), Errc::Unsupported);
@@ -180,6 +179,19 @@ TEST_P(Launches, CallableRunsAsAChildOfThisProcess) {
     const pid_t parent = ::getpid();
     const Launched child = run(*plan, [&] { return ::getppid() == parent ? 5 : 6; });
     EXPECT_EQ(reap(child.pidfd.get()), (ExitStatus{ExitStatus::Kind::Exited, 5, false}));
+}
+
+TEST_P(Launches, CallableHasItsOwnEnvironment) {
+    Start calling = start({});
+    calling.process.argv.clear();
+    calling.process.environment = {"CT_UNIT=5"};
+    calling.callable = true;
+    const auto plan = calling.compile();
+    const Launched child = run(*plan, [] {
+        const char* const value = ::getenv("CT_UNIT");
+        return value != nullptr && ::getenv("PATH") == nullptr ? *value - '0' : 6;
+    });
+    EXPECT_EQ(reap(child.pidfd.get()).value, 5);
 }
 
 TEST_P(Launches, FailedStepBeforeACallableIsNamed) {

@@ -65,19 +65,38 @@ TEST(StartPlan, CallableHasTheSameStepsWithoutExecAndAlwaysWaits) {
 TEST(StartPlan, EverythingInOrder) {
     const auto plan = everything().compile();
     EXPECT_THAT(listed(plan->joins), ElementsAre(Op::JoinNamespace));
-    const std::vector<Op> files{
-        Op::SlavePropagation, Op::AttachRoot,  Op::Mount,       Op::Mount,       Op::Mount,
-        Op::Mount,            Op::Mount,       Op::Mount,       Op::Mount,       Op::OpenDirectory, Op::MakeNode,
-        Op::MakeNode,         Op::MakeNode,    Op::MakeNode,    Op::MakeNode,    Op::MakeNode,
-        Op::MakeSymlink,      Op::MakeSymlink, Op::MakeSymlink, Op::MakeSymlink, Op::MakeSymlink,
-        Op::Mount,            Op::Mount,       Op::ReadOnlyRoot, Op::PivotRoot};
+    const std::vector<Op> files{Op::SlavePropagation,
+                                Op::AttachRoot,
+                                Op::Mount,
+                                Op::Mount,
+                                Op::Mount,
+                                Op::Mount,
+                                Op::Mount,
+                                Op::Mount,
+                                Op::Mount,
+                                Op::OpenDirectory,
+                                Op::MakeNode,
+                                Op::MakeNode,
+                                Op::MakeNode,
+                                Op::MakeNode,
+                                Op::MakeNode,
+                                Op::MakeNode,
+                                Op::MakeSymlink,
+                                Op::MakeSymlink,
+                                Op::MakeSymlink,
+                                Op::MakeSymlink,
+                                Op::MakeSymlink,
+                                Op::Mount,
+                                Op::Mount,
+                                Op::ReadOnlyRoot,
+                                Op::PivotRoot};
     std::vector<Op> expected{Op::DieWithParent, Op::UnshareFds,          Op::ResetSignals,
                              Op::NewSession,    Op::ControllingTerminal, Op::ClearUmask};
     expected.insert(expected.end(), files.begin(), files.end());
-    for (const Op op : {Op::RestoreUmask, Op::HostName, Op::DomainName, Op::MapFds, Op::ResourceLimit, Op::DropBoundingSet,
-                        Op::KeepCapabilities, Op::SetCredentials, Op::SetCapabilities, Op::RaiseAmbient,
-                        Op::NoNewPrivileges, Op::WorkingDirectory, Op::SetUmask, Op::ParentDeathSignal,
-                        Op::UnblockSignals, Op::Exec}) {
+    for (const Op op :
+         {Op::RestoreUmask, Op::HostName, Op::DomainName, Op::MapFds, Op::ResourceLimit, Op::DropBoundingSet,
+          Op::KeepCapabilities, Op::SetCredentials, Op::SetCapabilities, Op::RaiseAmbient, Op::NoNewPrivileges,
+          Op::WorkingDirectory, Op::SetUmask, Op::ParentDeathSignal, Op::UnblockSignals, Op::Exec}) {
         expected.push_back(op);
     }
     EXPECT_THAT(listed(plan->steps), ::testing::ElementsAreArray(expected));
@@ -247,11 +266,16 @@ const std::vector<MemoryRow> MemoryRows{
     {"Nothing", [](Start&) {}, Shares, Shares, Shares, Shares},
     {"NewNamespaces",
      [](Start& s) {
-         for (const Namespace kind : {Namespace::Mount, Namespace::Pid, Namespace::Net, Namespace::Cgroup}) s.make(kind);
+         for (const Namespace kind : {Namespace::Mount, Namespace::Pid, Namespace::Net, Namespace::Cgroup})
+             s.make(kind);
      },
      Shares, Shares, Shares, Shares},
     {"UserNamespace", [](Start& s) { s.make_user_namespace(); }, SharesHidden, SharesHidden, Shares, Shares},
-    {"User", [](Start& s) { s.process.user = User{0, 0}; }, SharesHidden, SharesHidden, Shares, Shares},
+    {"User",
+     [](Start& s) {
+         s.process.user = User{0, 0};
+     },
+     SharesHidden, SharesHidden, Shares, Shares},
     {"Capabilities", [](Start& s) { s.process.capabilities.emplace(); }, SharesHidden, SharesHidden, Shares, Shares},
     {"Join", [](Start& s) { s.join(Namespace::Net); }, SharesHidden, {true, true, true}, CopiesHidden, CopiesHidden},
     {"JoinedUserNamespace",

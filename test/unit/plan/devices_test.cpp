@@ -62,7 +62,8 @@ TEST_F(DevicesPlan, HostsDevicesAreBoundInAUserNamespace) {
             EXPECT_STREQ(bind.source, bind.target);
             EXPECT_EQ(bind.type, nullptr);
             EXPECT_TRUE(bind.target_is_file);
-            EXPECT_EQ(bind.attributes, std::uint64_t{MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC}) << "nodev would disable it";
+            EXPECT_EQ(bind.attributes, std::uint64_t{MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC})
+                << "nodev would disable it";
         }
         EXPECT_STREQ(binds[5].target, "/dev/tty");
         EXPECT_TRUE(ordered(made->steps, Op::Mount, Op::OpenDirectory));
@@ -77,8 +78,9 @@ TEST_F(DevicesPlan, LinksLeadToTheProcessesOwnDescriptors) {
     for (const SymlinkArgs& link : all_args<SymlinkArgs>(made->steps, Op::MakeSymlink)) {
         links.push_back(concat(link.name, " -> ", link.content));
     }
-    EXPECT_THAT(links, ::testing::ElementsAre("fd -> /proc/self/fd", "stdin -> /proc/self/fd/0", "stdout -> /proc/self/fd/1",
-                                              "stderr -> /proc/self/fd/2", "ptmx -> pts/ptmx"));
+    EXPECT_THAT(links,
+                ::testing::ElementsAre("fd -> /proc/self/fd", "stdin -> /proc/self/fd/0", "stdout -> /proc/self/fd/1",
+                                       "stderr -> /proc/self/fd/2", "ptmx -> pts/ptmx"));
 }
 
 TEST_F(DevicesPlan, TerminalIsTheConsole) {

@@ -25,9 +25,8 @@ TEST(EnterPlan, JoinsAllNamespacesOfTheFirstProcessAtOnce) {
     EXPECT_EQ(join.fd, 17);
     EXPECT_EQ(join.kinds, unsigned{CLONE_NEWNS | CLONE_NEWPID});
     EXPECT_EQ(plan->joins.info(0).stage, Stage::Enter);
-    EXPECT_THAT(listed(plan->steps),
-                ElementsAre(Op::DieWithParent, Op::UnshareFds, Op::ResetSignals, Op::MapFds,
-                            Op::ParentDeathSignal, Op::UnblockSignals, Op::Exec));
+    EXPECT_THAT(listed(plan->steps), ElementsAre(Op::DieWithParent, Op::UnshareFds, Op::ResetSignals, Op::MapFds,
+                                                 Op::ParentDeathSignal, Op::UnblockSignals, Op::Exec));
     EXPECT_EQ(plan->new_namespaces, 0U);
 }
 
@@ -55,9 +54,8 @@ TEST(EnterPlan, MakesNothingOfTheContainerAgain) {
     start.spec.default_mounts = true;
     const auto plan =
         start.compile_entering({.pidfd = 17, .namespaces = CLONE_NEWNS | CLONE_NEWUSER | CLONE_NEWUTS, .root_fd = -1});
-    EXPECT_THAT(listed(plan->steps),
-                ElementsAre(Op::DieWithParent, Op::UnshareFds, Op::ResetSignals, Op::BecomeRoot, Op::MapFds,
-                            Op::ParentDeathSignal, Op::UnblockSignals, Op::Exec));
+    EXPECT_THAT(listed(plan->steps), ElementsAre(Op::DieWithParent, Op::UnshareFds, Op::ResetSignals, Op::BecomeRoot,
+                                                 Op::MapFds, Op::ParentDeathSignal, Op::UnblockSignals, Op::Exec));
     EXPECT_THAT(plan->parent_tasks, IsEmpty());
 }
 

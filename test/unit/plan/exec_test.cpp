@@ -63,7 +63,7 @@ TEST(ExecPlan, ExecutableStandsInForTheFirstArgument) {
 
 TEST(ExecPlan, NameIsLookedForAlongPath) {
     EXPECT_THAT(looked_for({"PATH=/a:/b/c"}), ElementsAre("/a/tool", "/b/c/tool"));
-    EXPECT_THAT(looked_for({"XPATH=/x", "PATH=/a", "PATHX=/y"}), ElementsAre("/a/tool"));
+    EXPECT_THAT(looked_for({"PATH=/a", "XPATH=/x", "PATHX=/y"}), ElementsAre("/a/tool"));
 }
 
 TEST(ExecPlan, EmptyEntryOfPathIsTheWorkingDirectory) {
@@ -86,9 +86,8 @@ TEST(ExecPlan, PathIsTheProcessesOwn) {
 }
 
 TEST(ExecPlan, EnvironmentIsReplacedAndAddedTo) {
-    const Executed exec = executed({.argv = {"/bin/tool"},
-                                    .environment = {{"A=1", "B=2", "AB=3"}},
-                                    .add_environment = {{"B", "x=y"}, {"C", ""}}});
+    const Executed exec = executed(
+        {.argv = {"/bin/tool"}, .environment = {{"A=1", "B=2", "AB=3"}}, .add_environment = {{"B", "x=y"}, {"C", ""}}});
     EXPECT_THAT(exec.environment, ElementsAre("A=1", "AB=3", "B=x=y", "C="));
 }
 
@@ -107,6 +106,28 @@ TEST(ExecPlan, EnvironmentIsInherited) {
     EXPECT_THAT(environment, Contains("CT_UNIT_KEPT=1"));
     EXPECT_THAT(environment, Contains("CT_UNIT_REPLACED=2"));
     EXPECT_THAT(environment, Not(Contains("CT_UNIT_REPLACED=1")));
+}
+
+TEST(CallablePlan, EnvironmentIsTheHostsUnlessSetOtherwise) {
+    Plan plan;
+    plan_callable(plan, {});
+    EXPECT_THAT(listed(plan.steps), ElementsAre(Op::UnblockSignals));
+    EXPECT_EQ(plan.environment, nullptr);
+
+    Plan replaced;
+    plan_callable(replaced, {.environment = {{"A=1", "B=2"}}, .add_environment = {{"B", "3"}}});
+    EXPECT_THAT(strings(replaced.environment), ElementsAre("A=1", "B=3"));
+
+    Plan emptied;
+    plan_callable(emptied, {.environment = std::vector<std::string>{}});
+    EXPECT_THAT(strings(emptied.environment), ElementsAre());
+
+    ASSERT_EQ(::setenv("CT_UNIT_KEPT", "1", 1), 0);
+    Plan added;
+    plan_callable(added, {.add_environment = {{"CT_UNIT_ADDED", "2"}}});
+    ::unsetenv("CT_UNIT_KEPT");
+    EXPECT_THAT(strings(added.environment), Contains("CT_UNIT_KEPT=1"));
+    EXPECT_THAT(strings(added.environment), Contains("CT_UNIT_ADDED=2"));
 }
 
 } // namespace

@@ -60,15 +60,16 @@ TEST(MountsPlan, EveryFlagIsAnAttribute) {
     EXPECT_EQ(attributes({.source = "/", .target = "/a", .no_suid = true}), std::uint64_t{MOUNT_ATTR_NOSUID});
     EXPECT_EQ(attributes({.source = "/", .target = "/a", .no_dev = true}), std::uint64_t{MOUNT_ATTR_NODEV});
     EXPECT_EQ(attributes({.source = "/", .target = "/a", .no_exec = true}), std::uint64_t{MOUNT_ATTR_NOEXEC});
-    EXPECT_EQ(attributes({.target = "/a", .type = "tmpfs", .read_only = true, .no_suid = true, .no_dev = true,
-                          .no_exec = true}),
-              std::uint64_t{MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC});
+    EXPECT_EQ(
+        attributes(
+            {.target = "/a", .type = "tmpfs", .read_only = true, .no_suid = true, .no_dev = true, .no_exec = true}),
+        std::uint64_t{MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC});
 }
 
 TEST(MountsPlan, OptionsAreFlagsAndValues) {
     Plan plan;
-    const MountArgs args =
-        planned(plan, {.source = "scratch", .target = "/a", .type = "tmpfs", .options = {"noswap", "size=1m", "x=", "y=a=b"}});
+    const MountArgs args = planned(
+        plan, {.source = "scratch", .target = "/a", .type = "tmpfs", .options = {"noswap", "size=1m", "x=", "y=a=b"}});
     EXPECT_STREQ(args.source, "scratch");
     EXPECT_STREQ(args.type, "tmpfs");
     ASSERT_EQ(args.option_count, 4U);
@@ -105,7 +106,9 @@ TEST(MountsPlan, FileSystemWithoutASourceShowsItsType) {
 
 TEST(MountsPlan, KeepsTheOrder) {
     Plan plan;
-    plan_mounts(plan, {{.target = "/b", .type = "tmpfs"}, {.target = "/a", .type = "tmpfs"}, {.target = "/b/c", .type = "tmpfs"}});
+    plan_mounts(
+        plan,
+        {{.target = "/b", .type = "tmpfs"}, {.target = "/a", .type = "tmpfs"}, {.target = "/b/c", .type = "tmpfs"}});
     std::vector<std::string> targets;
     for (const MountArgs& args : all_args<MountArgs>(plan.steps, Op::Mount)) targets.emplace_back(args.target);
     EXPECT_THAT(targets, ElementsAre("/b", "/a", "/b/c"));

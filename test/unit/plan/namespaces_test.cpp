@@ -14,8 +14,8 @@ namespace {
 using ::testing::ElementsAre;
 
 const std::vector<std::pair<Namespace, std::uint64_t>> Kinds{
-    {Namespace::Mount, CLONE_NEWNS}, {Namespace::Pid, CLONE_NEWPID},       {Namespace::Net, CLONE_NEWNET},
-    {Namespace::Uts, CLONE_NEWUTS},  {Namespace::Ipc, CLONE_NEWIPC},       {Namespace::User, CLONE_NEWUSER},
+    {Namespace::Mount, CLONE_NEWNS},      {Namespace::Pid, CLONE_NEWPID},  {Namespace::Net, CLONE_NEWNET},
+    {Namespace::Uts, CLONE_NEWUTS},       {Namespace::Ipc, CLONE_NEWIPC},  {Namespace::User, CLONE_NEWUSER},
     {Namespace::Cgroup, CLONE_NEWCGROUP}, {Namespace::Time, CLONE_NEWTIME}};
 
 TEST(NamespacesPlan, NewOnesAreCloneFlags) {
@@ -32,7 +32,8 @@ TEST(NamespacesPlan, NewOnesAreCloneFlags) {
 
 TEST(NamespacesPlan, UserIsJoinedFirstAndMountLast) {
     Spec spec;
-    for (const auto& [kind, flag] : Kinds) spec.namespaces[kind] = NamespacePath{"/run/" + std::string(to_string(kind))};
+    for (const auto& [kind, flag] : Kinds)
+        spec.namespaces[kind] = NamespacePath{"/run/" + std::string(to_string(kind))};
     Plan plan;
     plan_joins(plan, spec);
     std::vector<std::string> joined;
@@ -101,8 +102,8 @@ TEST(IdMapPlan, FailureNamesTheMapAndTheFile) {
     } catch (const Error& error) {
         EXPECT_EQ(error.stage(), Stage::IdMap);
         EXPECT_EQ(error.path(), "/proc/0/gid_map");
-        EXPECT_THAT(error.what(), ::testing::StartsWith(
-                                      "write the map \"0 100000 1000...\" to '/proc/0/gid_map': No such file"));
+        EXPECT_THAT(error.what(),
+                    ::testing::StartsWith("write the map \"0 100000 1000...\" to '/proc/0/gid_map': No such file"));
     }
 }
 

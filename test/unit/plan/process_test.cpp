@@ -105,8 +105,8 @@ TEST_F(ProcessPlan, CapabilitiesGoIntoEverySet) {
     process.capabilities = {"chown", "CAP_SETUID"};
     host.last_capability = 38;
     const auto made = plan();
-    EXPECT_THAT(listed(made->steps), ElementsAre(Op::DropBoundingSet, Op::SetCapabilities, Op::RaiseAmbient,
-                                                 Op::ParentDeathSignal));
+    EXPECT_THAT(listed(made->steps),
+                ElementsAre(Op::DropBoundingSet, Op::SetCapabilities, Op::RaiseAmbient, Op::ParentDeathSignal));
     for (const Op op : {Op::DropBoundingSet, Op::SetCapabilities, Op::RaiseAmbient}) {
         EXPECT_EQ(args<CapabilityArgs>(made->steps, op).set, bit(CAP_CHOWN) | bit(CAP_SETUID));
         EXPECT_EQ(args<CapabilityArgs>(made->steps, op).last, 38U);
@@ -135,9 +135,8 @@ TEST_F(ProcessPlan, CapabilitiesAreKeptOverTheChangeToAnotherUser) {
     process.user = User{33, 33};
     EXPECT_THAT(listed(plan()->steps), Not(Contains(Op::KeepCapabilities)));
     process.capabilities = {"chown"};
-    EXPECT_THAT(listed(plan()->steps),
-                ElementsAre(Op::DropBoundingSet, Op::KeepCapabilities, Op::SetCredentials, Op::SetCapabilities,
-                            Op::RaiseAmbient, Op::ParentDeathSignal));
+    EXPECT_THAT(listed(plan()->steps), ElementsAre(Op::DropBoundingSet, Op::KeepCapabilities, Op::SetCredentials,
+                                                   Op::SetCapabilities, Op::RaiseAmbient, Op::ParentDeathSignal));
     process.user->uid = 0;
     EXPECT_THAT(listed(plan()->steps), Not(Contains(Op::KeepCapabilities)));
 }

@@ -52,7 +52,8 @@ TEST_F(RootPlan, WithAMountNamespaceItIsPivotRoot) {
 TEST_F(RootPlan, WithoutARootTargetsAreInThePresentOne) {
     make(Namespace::Mount);
     spec.mounts = {{.source = "", .target = "/tmp", .type = "tmpfs"}};
-    EXPECT_THAT(listed(plan()->steps), ElementsAre(Op::SlavePropagation, Op::OpenRoot, Op::Mount, Op::ReturnToDirectory));
+    EXPECT_THAT(listed(plan()->steps),
+                ElementsAre(Op::SlavePropagation, Op::OpenRoot, Op::Mount, Op::ReturnToDirectory));
 }
 
 TEST_F(RootPlan, JoinedMountNamespaceIsLeftAsItIs) {
@@ -111,10 +112,10 @@ TEST_F(RootPlan, DevicesComeBetweenDefaultAndOwnMounts) {
     std::vector<std::string> paths;
     const auto made = plan();
     for (std::size_t i = 0; i < made->steps.steps().size(); ++i) paths.emplace_back(made->steps.info(i).path);
-    EXPECT_THAT(paths, ElementsAre("", "/srv/root", "/proc", "/sys", "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue",
-                                   "/dev", "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty",
-                                   "/dev/fd", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/ptmx", "/dev/zero",
-                                   "/run", "/srv/root"));
+    EXPECT_THAT(paths,
+                ElementsAre("", "/srv/root", "/proc", "/sys", "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue", "/dev",
+                            "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/fd",
+                            "/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/ptmx", "/dev/zero", "/run", "/srv/root"));
 }
 
 } // namespace

@@ -36,14 +36,16 @@ inline std::vector<Listed> listed(const Plan::Steps& steps) {
     std::vector<Listed> result;
     for (std::size_t i = 0; i < steps.steps().size(); ++i) {
         const StepInfo& info = steps.info(i);
-        result.push_back({steps.steps()[i].op, info.path.empty() ? std::string(info.action) : concat(info.action, " '", info.path, '\'')});
+        result.push_back({steps.steps()[i].op,
+                          info.path.empty() ? std::string(info.action) : concat(info.action, " '", info.path, '\'')});
     }
     return result;
 }
 
 inline std::size_t count(const Plan::Steps& steps, Op op) {
     const auto& all = steps.steps();
-    return static_cast<std::size_t>(std::count_if(all.begin(), all.end(), [&](const Step& step) { return step.op == op; }));
+    return static_cast<std::size_t>(
+        std::count_if(all.begin(), all.end(), [&](const Step& step) { return step.op == op; }));
 }
 
 /// The arguments of every step with that operation.
