@@ -53,17 +53,17 @@ struct Mount {
 /// Everything that a container is, apart from the process that runs in it. Plain data: copy it, compare it, keep it.
 /// Every field left out means "as the host process has it".
 struct Spec {
-    std::map<Namespace, NamespaceSource> namespaces;
-    std::vector<IdRange> uid_map; ///< Needs a new user namespace, as gid_map does.
-    std::vector<IdRange> gid_map;
+    std::map<Namespace, NamespaceSource> namespaces = {};
+    std::vector<IdRange> uid_map = {}; ///< Needs a new user namespace, as gid_map does.
+    std::vector<IdRange> gid_map = {};
     SetGroups setgroups = SetGroups::Auto;
-    std::string hostname;   ///< Needs a new or joined Namespace::Uts, as domainname does.
-    std::string domainname; ///< The NIS domain name; see uname(2).
-    std::optional<Root> root;
-    std::optional<BindDir> private_area; ///< Needs a root.
-    std::vector<Mount> mounts;           ///< In this order; after the default ones.
-    bool default_mounts = false;         ///< See Container::add_default_mounts().
-    bool default_devices = false;        ///< See Container::add_default_devices().
+    std::string hostname = {};   ///< Needs a new or joined Namespace::Uts, as domainname does.
+    std::string domainname = {}; ///< The NIS domain name; see uname(2).
+    std::optional<Root> root = {};
+    std::optional<BindDir> private_area = {}; ///< Needs a root.
+    std::vector<Mount> mounts = {};           ///< In this order; after the default ones.
+    bool default_mounts = false;              ///< See Container::add_default_mounts().
+    bool default_devices = false;             ///< See Container::add_default_devices().
 
     bool operator==(const Spec&) const = default;
 };

@@ -19,11 +19,29 @@ namespace ct::internal::child {
 
 namespace {
 
-/// Waits for `go`, or for death by DieWithParent.
+/// \returns -ESRCH if the host has ended
+long check_host(const Handshake& handshake) noexcept {
+    pollfd host;
+    host.fd = handshake.host_pidfd;
+    host.events = POLLIN;
+    host.revents = 0;
+    timespec now;
+    now.tv_sec = 0;
+    now.tv_nsec = 0;
+    const long ended = raw_syscall(SYS_ppoll, &host, 1, &now, nullptr, 0);
+    return ended > 0 ? -ESRCH : ended;
+}
+
+/// Waits for `go`, or for death by DieWithParent. That signal is lost if it was asked for while the last threads of a
+/// killed host were ending, so the host is looked at now and then.
 long await_parent(Handshake& handshake) noexcept {
     announce(handshake, Handshake::Awaiting);
     while (__atomic_load_n(&handshake.go, __ATOMIC_ACQUIRE) == 0) {
-        const long error = raw_syscall(SYS_futex, &handshake.go, FUTEX_WAIT, 0, nullptr);
+        timespec moment;
+        moment.tv_sec = 0;
+        moment.tv_nsec = 100'000'000;
+        long error = raw_syscall(SYS_futex, &handshake.go, FUTEX_WAIT, 0, &moment);
+        if (error == -ETIMEDOUT) error = check_host(handshake);
         if (error < 0 && error != -EAGAIN && error != -EINTR) return error;
     }
     return 0;
@@ -98,16 +116,7 @@ void adopt_handshake(Handshake& handshake) noexcept {
 
 long die_with_parent(const Handshake& handshake) noexcept {
     const long error = raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
-    if (error < 0) return error;
-    pollfd parent;
-    parent.fd = handshake.host_pidfd;
-    parent.events = POLLIN;
-    parent.revents = 0;
-    timespec now;
-    now.tv_sec = 0;
-    now.tv_nsec = 0;
-    const long ended = raw_syscall(SYS_ppoll, &parent, 1, &now, nullptr, 0);
-    return ended > 0 ? -ESRCH : ended;
+    return error < 0 ? error : check_host(handshake);
 }
 
 void announce(Handshake& handshake, Handshake::Phase phase) noexcept {

@@ -103,6 +103,8 @@ void check_streams(Violations& found, const ProcessSpec& process) {
     for (const FdMapping& mapping : process.fds) {
         if (mapping.target < 0 || mapping.source < 0) {
             found.push_back(concat("negative descriptor in the map ", mapping.target, "=", mapping.source));
+        } else if (mapping.target >= 1 << 30) {
+            found.push_back(concat("descriptor ", mapping.target, " is above what any kernel allows"));
         } else if (!targets.insert(mapping.target).second) {
             found.push_back(concat("descriptor ", mapping.target, " is mapped twice"));
         }

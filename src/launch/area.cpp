@@ -29,8 +29,11 @@ LaunchArea::LaunchArea(Sharing sharing) {
     void* const memory = ::mmap(nullptr, AreaSize, PROT_READ | PROT_WRITE, kind | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) throw sys::error(errno, Stage::Launch, "map memory for the child's stack");
     memory_ = static_cast<std::byte*>(memory);
-    ::mprotect(memory_, Page, PROT_NONE);
-    ::mprotect(memory_ + HelperStack - Page, Page, PROT_NONE);
+    if (::mprotect(memory_, Page, PROT_NONE) < 0 || ::mprotect(memory_ + HelperStack - Page, Page, PROT_NONE) < 0) {
+        const int error = errno;
+        ::munmap(memory_, AreaSize);
+        throw sys::error(error, Stage::Launch, "protect the child's stack");
+    }
 }
 
 LaunchArea::~LaunchArea() {

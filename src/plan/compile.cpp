@@ -26,10 +26,11 @@ void plan_memory(Plan& plan, const ProcessSpec& process, const HostFacts& host, 
 
 void plan_beginning(Plan& plan, const FdLayout& fds, bool callable) {
     plan.steps.add(Op::DieWithParent, {Stage::Launch, "set the parent-death signal"});
+    // Before the host's descriptors are gone, one of which tells whether the host lives. A callable also waits until
+    // the parent has a pidfd of it: the host may reap it at any time.
+    if (!plan.parent_tasks.empty() || callable) plan.steps.add(Op::AwaitParent, {Stage::Launch, "wait for the parent"});
     plan.steps.add(Op::UnshareFds, FdArgs{low_fd_limit(fds)}, {Stage::Launch, "leave the host's descriptor table"});
     plan.steps.add(Op::ResetSignals, {Stage::Launch, "reset signals"});
-    // A callable also waits until the parent has a pidfd of it: the host may reap it at any time.
-    if (!plan.parent_tasks.empty() || callable) plan.steps.add(Op::AwaitParent, {Stage::Launch, "wait for the parent"});
     // A callable keeps the copy of the host's memory, and others are there only where it enters.
     const bool keeps_copy = !plan.shares_memory || callable;
     if (keeps_copy && plan.hides_memory && (!callable || !plan.joins.empty())) {

@@ -80,7 +80,11 @@ void ContainerTest::SetUp() {
 }
 
 void ContainerTest::TearDown() {
-    if (!before_) return;
+    std::error_code error;
+    if (!before_) { // SetUp did not get that far
+        if (!dir_.empty()) fs::remove_all(dir_, error);
+        return;
+    }
     session_.reset();
     for (auto path = mounted_.rbegin(); path != mounted_.rend(); ++path) {
         if (::umount2(path->c_str(), UMOUNT_NOFOLLOW) != 0)
@@ -89,7 +93,6 @@ void ContainerTest::TearDown() {
     EXPECT_TRUE(settle_threads(threads_)) << "threads are left";
     EXPECT_EQ(before_->difference(HostState::capture()), "") << "the container left something behind";
     EXPECT_EQ(processes_left(), "") << "processes are left";
-    std::error_code error;
     fs::remove_all(dir_, error);
     EXPECT_FALSE(error) << "remove " << dir_ << ": " << error.message();
 }
