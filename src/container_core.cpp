@@ -23,12 +23,6 @@ namespace {
 constexpr std::array AllNamespaces{Namespace::Mount, Namespace::Pid,  Namespace::Net,    Namespace::Uts,
                                    Namespace::Ipc,   Namespace::User, Namespace::Cgroup, Namespace::Time};
 
-unsigned namespace_flags(const Spec& spec) {
-    std::uint64_t flags = 0;
-    for (const auto& [kind, source] : spec.namespaces) flags |= namespace_flag(kind);
-    return static_cast<unsigned>(flags);
-}
-
 bool same_file(const std::string& a, const std::string& b) {
     struct stat first {};
     struct stat second {};
@@ -99,7 +93,12 @@ std::shared_ptr<ProcessCore> ContainerCore::start(const ProcessSpec& process, co
     try {
         init = with_subject(subject(), [&] { return launch_first(process, callable); });
     } catch (...) {
-        host_side_ = HostSide();
+        HostSide failed;
+        {
+            const std::lock_guard lock(mutex_);
+            failed = std::exchange(host_side_, HostSide());
+        }
+        failed = HostSide(); // taken down before anybody can start again
         {
             const std::lock_guard lock(mutex_);
             state_ = State::Stopped;
@@ -107,14 +106,16 @@ std::shared_ptr<ProcessCore> ContainerCore::start(const ProcessSpec& process, co
         changed_.notify_all();
         throw;
     }
+    // Registered before anybody can see it run, and notice its end.
+    const bool kept = session_->keep(shared_from_this());
     {
         const std::lock_guard lock(mutex_);
         init_ = init;
-        enter_target_ = {init->pidfd(), namespace_flags(*spec_), -1};
+        enter_target_ = {init->pidfd(), static_cast<unsigned>(namespace_flags(*spec_)), -1};
         state_ = State::Running;
     }
     changed_.notify_all();
-    if (session_->keep(shared_from_this())) return init;
+    if (kept) return init;
     close(OnClose::Kill);
     throw Error(Errc::InvalidState, Stage::Launch, concat(subject(), ": start"), {},
                 "its session was closed meanwhile");
@@ -129,13 +130,21 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& proc
     }
     check_borrowed_fds(spec, process);
     session_->leftovers.sweep();
-    session_->leftovers.take_all(*entered_);
-    entered_ = std::make_shared<Entered>();
-    host_side_ = HostSide(spec);
+    {
+        const std::lock_guard lock(mutex_);
+        session_->leftovers.take_all(*entered_);
+        entered_ = std::make_shared<Entered>();
+    }
+    HostSide host_side(spec);
+    const int files_root = host_side.files_root();
+    {
+        const std::lock_guard lock(mutex_);
+        host_side_ = std::move(host_side);
+    }
     Streams streams(process, session_->low_fds);
     Plan plan;
     compile_start(plan, spec, process, streams.layout(), HostFacts::detect(), callable != nullptr);
-    Launched launched = launch({plan, host_side_.files_root(), callable}, session_->areas);
+    Launched launched = launch({plan, files_root, callable}, session_->areas);
     return std::make_shared<ProcessCore>(name_, std::move(launched), streams.take_host_ends(),
                                          has_namespace(spec, Namespace::Pid) ? entered_ : nullptr);
 }
@@ -149,6 +158,7 @@ std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, co
     {
         // The container may end and take its host side down at any time.
         const std::lock_guard lock(mutex_);
+        if (init_ != init || state_ != State::Running) throw wrong_state("enter", "running", state_);
         target = enter_target_;
         spec = spec_;
         entered = entered_;
@@ -194,7 +204,7 @@ void ContainerCore::adopt(pid_t pid) {
         const std::lock_guard lock(mutex_);
         adopted_ = true;
         init_ = std::make_shared<ProcessCore>(name_, std::move(launched), HostEnds{}, entered_);
-        enter_target_ = {init_->pidfd(), namespace_flags(spec), -1};
+        enter_target_ = {init_->pidfd(), static_cast<unsigned>(namespace_flags(spec)), -1};
         spec_ = std::make_shared<const Spec>(std::move(spec));
         host_side_ = HostSide::adopted(std::move(chroot));
         state_ = State::Running;
@@ -226,12 +236,13 @@ void ContainerCore::finish(const std::shared_ptr<ProcessCore>& init) {
             ended = std::move(host_side_);
         }
     }
+    const auto self = shared_from_this(); // the session's may be the last reference
+    session_->forget(*this);
     {
         const std::lock_guard lock(mutex_);
         state_ = State::Stopped;
     }
     changed_.notify_all();
-    session_->forget(*this);
 }
 
 std::optional<ExitStatus> ContainerCore::wait(std::optional<std::chrono::nanoseconds> limit) {

@@ -22,7 +22,7 @@ class ProcessCore;
 
 /// What a standard stream of the new process is.
 enum class Stdio : std::uint8_t {
-    Inherit, ///< The host process's own stream; /dev/null if the host process has it closed.
+    Inherit, ///< The host process's own stream; /dev/null if it has that closed or marked close-on-exec.
     Null,    ///< /dev/null.
     Pipe,    ///< A pipe whose other end is Process::stream().
     Output,  ///< Only for `err`: the same file as standard output.
@@ -145,6 +145,8 @@ public:
     /// The pid as the host process sees it, or -1 once the process was waited for.
     [[nodiscard]] pid_t pid() const noexcept;
     /// A descriptor that becomes readable when the process ends. Borrowed; lives as long as this handle or a copy.
+    /// The first process of a pid namespace ends only after those that entered were reaped: wait for them as well, or
+    /// let Container::state() or wait() do so.
     [[nodiscard]] int pidfd() const noexcept;
 
     /// Blocks until the process has ended. Any number of threads may wait, any number of times.

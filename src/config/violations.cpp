@@ -66,6 +66,10 @@ void check_files(Violations& found, const Spec& spec) {
     if (spec.root && spec.root->read_only && !new_mount)
         found.push_back("a read-only root needs a new mount namespace");
     if (spec.private_area && !spec.root) found.push_back("a private area needs a root");
+    if (spec.root && spec.private_area && !new_mount && normal_path(spec.root->path) == "/" &&
+        covers_root(*spec.private_area)) {
+        found.push_back("a private area over the host's own root needs a new mount namespace");
+    }
     if (!spec.mounts.empty() && !new_mount) found.push_back("mounts need a new mount namespace");
     if (spec.default_mounts && !new_mount) found.push_back("the default mounts need a new mount namespace");
     if (spec.default_devices && !spec.default_mounts && !new_mount) {

@@ -12,6 +12,8 @@
 #include <cstdio>
 #include <iostream>
 
+#include <ext/stdio_sync_filebuf.h>
+
 #include "child/child_main.hpp"
 #include "child/clone.hpp"
 
@@ -45,6 +47,20 @@ struct ThreadRegistration {
         }
     }
 };
+
+/// What the host had not written yet is for the host to write.
+void discard_unwritten() {
+    ::__fpurge(stdout);
+    ::__fpurge(stderr);
+#ifdef __GLIBCXX__
+    // After sync_with_stdio(false) these have buffers of their own.
+    static __gnu_cxx::stdio_sync_filebuf<char> out(stdout);
+    static __gnu_cxx::stdio_sync_filebuf<char> err(stderr);
+    std::cout.rdbuf(&out);
+    std::cerr.rdbuf(&err);
+    std::clog.rdbuf(&err);
+#endif
+}
 
 /// This process, a fork of the host, moves into the new namespaces: a child takes its place, on its stack and, where
 /// the kernel allows, in its memory, as another child of the host.
@@ -86,9 +102,7 @@ void run_callable(const Plan& plan, Handshake& handshake, const std::function<in
     thread.restore();
 
     if (plan.environment != nullptr) ::environ = const_cast<char**>(plan.environment);
-    // What the host had not written yet is for the host to write.
-    ::__fpurge(stdout);
-    ::__fpurge(stderr);
+    discard_unwritten();
     const int status = callable();
     std::cout.flush();
     std::fflush(stdout);

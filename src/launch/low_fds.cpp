@@ -3,6 +3,7 @@
 #include "launch/low_fds.hpp"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/sys.hpp"
@@ -17,6 +18,8 @@ constexpr int LowEnough = 256; ///< Below this a copied table costs next to noth
 } // namespace
 
 LowFds::LowFds() : null_(sys::open("/dev/null", O_RDWR, Stage::Session)) {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur < LowEnough) return; // none to spare
     free_.reserve(Reserved);
     while (free_.size() < Reserved) {
         const int slot = ::fcntl(null_.get(), F_DUPFD_CLOEXEC, 3);

@@ -57,12 +57,11 @@ void Streams::add(int target, int source, int fd_flags) {
 void Streams::open_stream(int number, Stdio kind) {
     switch (kind) {
     case Stdio::Inherit: {
+        // What is close-on-exec there is not meant for others: most likely a passing descriptor of another thread, in a
+        // host that closed its standard streams.
         const int flags = ::fcntl(number, F_GETFD);
-        if (flags < 0) {
-            add(number, low_fds_.null());
-        } else {
-            add(number, number, flags);
-        }
+        const bool meant = flags >= 0 && (flags & FD_CLOEXEC) == 0;
+        add(number, meant ? number : low_fds_.null(), meant ? flags : FD_CLOEXEC);
         break;
     }
     case Stdio::Null: add(number, low_fds_.null()); break;

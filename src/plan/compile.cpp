@@ -13,15 +13,19 @@ namespace ct::internal {
 namespace {
 
 /// Decides how near the child may be to the host's memory, see Documentation/design/shared-memory.md.
-void plan_memory(Plan& plan, const ProcessSpec& process, const HostFacts& host, bool user_namespace,
-                 bool time_namespace) {
-    const bool joins = !plan.joins.empty();
-    const bool privileged = host.can(CAP_DAC_OVERRIDE);
-    // Without privileges all ids are the caller's own, and so is everything that could look into the child.
-    plan.hides_memory = joins || (privileged && (user_namespace || process.user || process.capabilities));
-    // time_namespaces(7) cannot be entered with shared memory. And a host without privileges would lose the access to
-    // its own files in /proc while its memory is hidden.
-    plan.shares_memory = !time_namespace && (privileged || !plan.hides_memory);
+void plan_memory(Plan& plan, const ProcessSpec& process, const HostFacts& host, std::uint64_t namespaces, bool joins) {
+    // Without any privilege all ids are the caller's own, and so is everything that could look into the child.
+    const bool changes_credentials = (namespaces & CLONE_NEWUSER) != 0 || process.user || process.capabilities;
+    plan.hides_memory = joins || (host.capabilities != 0 && changes_credentials);
+    // time_namespaces(7) cannot be entered with shared memory. And a host that may not override file permissions would
+    // lose the access to its own files in /proc while its memory is hidden.
+    const bool time_namespace = (namespaces & CLONE_NEWTIME) != 0;
+    plan.shares_memory = !time_namespace && (host.can(CAP_DAC_OVERRIDE) || !plan.hides_memory);
+}
+
+/// Who joins namespaces with a copy of the host's memory is seen by the processes there at once.
+void hide_copy(Plan& plan, bool callable) {
+    if (callable || !plan.shares_memory) plan.joins.add(Op::NotDumpable, {Stage::Launch, "hide the host's memory"});
 }
 
 void plan_beginning(Plan& plan, const FdLayout& fds, bool callable) {
@@ -31,9 +35,8 @@ void plan_beginning(Plan& plan, const FdLayout& fds, bool callable) {
     if (!plan.parent_tasks.empty() || callable) plan.steps.add(Op::AwaitParent, {Stage::Launch, "wait for the parent"});
     plan.steps.add(Op::UnshareFds, FdArgs{low_fd_limit(fds)}, {Stage::Launch, "leave the host's descriptor table"});
     plan.steps.add(Op::ResetSignals, {Stage::Launch, "reset signals"});
-    // A callable keeps the copy of the host's memory, and others are there only where it enters.
-    const bool keeps_copy = !plan.shares_memory || callable;
-    if (keeps_copy && plan.hides_memory && (!callable || !plan.joins.empty())) {
+    // A copy that joined namespaces is hidden already; a callable elsewhere is alone.
+    if (!plan.shares_memory && plan.hides_memory && plan.joins.empty() && !callable) {
         plan.steps.add(Op::NotDumpable, {Stage::Launch, "hide the host's memory"});
     }
 }
@@ -79,9 +82,11 @@ void plan_end(Plan& plan, const Spec& spec, const ProcessSpec& process, const Fd
 void compile_start(Plan& plan, const Spec& spec, const ProcessSpec& process, const FdLayout& fds, const HostFacts& host,
                    bool callable) {
     plan.steps.reserve(64);
+    const bool joins = joins_namespaces(spec);
+    plan_memory(plan, process, host, namespace_flags(spec), joins);
+    if (joins) hide_copy(plan, callable);
     plan_joins(plan, spec);
     plan_id_maps(plan, spec, host);
-    plan_memory(plan, process, host, has_namespace(spec, Namespace::User), has_namespace(spec, Namespace::Time));
     plan_beginning(plan, fds, callable);
     plan_user_namespace_root(plan, spec, host);
     plan_terminal(plan, process, fds);
@@ -94,6 +99,9 @@ void compile_start(Plan& plan, const Spec& spec, const ProcessSpec& process, con
 
 void compile_enter(Plan& plan, const Spec& spec, const EnterTarget& target, const ProcessSpec& process,
                    const FdLayout& fds, const HostFacts& host, bool callable) {
+    const bool joins = target.root_fd >= 0 || target.namespaces != 0;
+    plan_memory(plan, process, host, target.namespaces, joins);
+    if (joins) hide_copy(plan, callable);
     if (target.root_fd >= 0) {
         plan.joins.add(Op::EnterDirectory, FdArgs{target.root_fd}, {Stage::Enter, "change to the container's root"});
     }
@@ -101,8 +109,6 @@ void compile_enter(Plan& plan, const Spec& spec, const EnterTarget& target, cons
         plan.joins.add(Op::JoinNamespace, JoinArgs{nullptr, target.pidfd, target.namespaces},
                        {Stage::Enter, "join the namespaces of its first process"});
     }
-    plan_memory(plan, process, host, (target.namespaces & CLONE_NEWUSER) != 0,
-                (target.namespaces & CLONE_NEWTIME) != 0);
     plan_beginning(plan, fds, callable);
     plan_user_namespace_root(plan, spec, host);
     plan_terminal(plan, process, fds);

@@ -29,6 +29,17 @@ std::uint64_t namespace_flag(Namespace kind) noexcept {
     return 0;
 }
 
+std::uint64_t namespace_flags(const Spec& spec) noexcept {
+    std::uint64_t flags = 0;
+    for (const auto& [kind, source] : spec.namespaces) flags |= namespace_flag(kind);
+    return flags;
+}
+
+bool joins_namespaces(const Spec& spec) noexcept {
+    return std::any_of(spec.namespaces.begin(), spec.namespaces.end(),
+                       [](const auto& entry) { return !std::holds_alternative<NewNamespace>(entry.second); });
+}
+
 void plan_joins(Plan& plan, const Spec& spec) {
     // The user namespace first: it brings the privileges to join others that it owns. The mount namespace last:
     // the paths are the host's.
