@@ -141,7 +141,7 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& proc
         const std::lock_guard lock(mutex_);
         host_side_ = std::move(host_side);
     }
-    Streams streams(process, session_->low_fds);
+    Streams streams(process, session_->low_fds, host_user(spec, process));
     Plan plan;
     compile_start(plan, spec, process, streams.layout(), HostFacts::detect(), callable != nullptr);
     Launched launched = launch({plan, files_root, callable}, session_->areas);
@@ -172,7 +172,7 @@ std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, co
         }
         check_borrowed_fds({}, process);
         entered->sweep();
-        Streams streams(process, session_->low_fds);
+        Streams streams(process, session_->low_fds, host_user(*spec, process));
         Plan plan;
         compile_enter(plan, *spec, target, process, streams.layout(), HostFacts::detect(), callable != nullptr);
         Launched launched = launch({plan, -1, callable}, session_->areas);

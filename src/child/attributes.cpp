@@ -4,7 +4,6 @@
 #include <linux/capability.h>
 #include <linux/close_range.h>
 #include <linux/prctl.h>
-#include <linux/stat.h>
 #include <sys/syscall.h>
 
 #include <cerrno>
@@ -27,16 +26,6 @@ struct KernelSigaction {
     void (*restorer)();
     std::uint64_t mask;
 };
-
-/// Why execve(2) said ENOENT or EACCES.
-Handshake::ExecDetail explain(const char* path, long error) noexcept {
-    struct statx status;
-    const long found = raw_syscall(SYS_statx, AT_FDCWD, path, 0, STATX_TYPE | STATX_MODE, &status);
-    if (found < 0) return Handshake::NoDetail;
-    if (error == -ENOENT) return Handshake::MissingInterpreter;
-    if ((status.stx_mode & 0170000U) == 0040000U) return Handshake::IsDirectory;
-    return error == -EACCES ? Handshake::NotExecutable : Handshake::NoDetail;
-}
 
 } // namespace
 
@@ -129,24 +118,6 @@ long map_fds(const FdMapArgs& args) noexcept {
         if (error < 0) return error;
     }
     return 0;
-}
-
-long execute(Context& context, const ExecArgs& args) noexcept {
-    Handshake& handshake = context.handshake;
-    long result = -ENOENT;
-    for (std::uint32_t i = 0; args.candidates[i] != nullptr; ++i) {
-        const long error = raw_syscall(SYS_execve, args.candidates[i], args.argv, args.envp);
-        const auto detail =
-            error == -ENOENT || error == -EACCES ? explain(args.candidates[i], error) : Handshake::NoDetail;
-        // As execvp(3) does: look on where there is nothing to execute, but do not forget what could not be executed.
-        const bool nothing_here = (error == -ENOENT && detail == Handshake::NoDetail) || error == -ENOTDIR;
-        if (nothing_here && i != 0) continue;
-        handshake.detail = detail;
-        handshake.candidate = i;
-        result = error;
-        if (!nothing_here && error != -EACCES) break;
-    }
-    return result;
 }
 
 } // namespace ct::internal::child

@@ -64,10 +64,9 @@ long perform(Context& context, const Step& step) noexcept {
     case Op::NotDumpable: return raw_syscall(SYS_prctl, PR_SET_DUMPABLE, 0);
     case Op::NewSession: return raw_syscall(SYS_setsid);
     case Op::ControllingTerminal: return raw_syscall(SYS_ioctl, args<FdArgs>(step).fd, TIOCSCTTY, 0);
-    case Op::SlavePropagation: return slave_propagation();
+    case Op::SlavePropagation: return slave_propagation(context);
     case Op::AttachRoot: return attach_root(context, args<AttachRootArgs>(step));
     case Op::OpenRoot: return open_root(context);
-    case Op::ReturnToDirectory: return return_to_directory(context);
     case Op::OpenDirectory: return open_directory(context, args<PathArgs>(step));
     case Op::Mount: return mount_in_root(context, args<MountArgs>(step));
     case Op::MakeNode: return make_node(context, args<NodeArgs>(step));

@@ -13,15 +13,14 @@ struct Context {
     Handshake& handshake;
     int root_fd = -1;      ///< The container's root directory, in which targets are resolved.
     int directory_fd = -1; ///< Of the last Op::OpenDirectory.
-    int home_fd = -1;      ///< The working directory before Op::OpenRoot.
+    int home_fd = -1;      ///< The working directory; mounting leaves it for a moment.
     long umask = 0;        ///< The host's.
 };
 
 // files.cpp
-long slave_propagation() noexcept;
+long slave_propagation(Context& context) noexcept;
 long attach_root(Context& context, const AttachRootArgs& args) noexcept;
 long open_root(Context& context) noexcept;
-long return_to_directory(const Context& context) noexcept;
 long open_directory(Context& context, const PathArgs& args) noexcept;
 long mount_in_root(Context& context, const MountArgs& args) noexcept;
 long make_node(const Context& context, const NodeArgs& args) noexcept;
@@ -40,6 +39,8 @@ long set_credentials(const CredentialsArgs& args) noexcept;
 long set_capabilities(const CapabilityArgs& args) noexcept;
 long raise_ambient(const CapabilityArgs& args) noexcept;
 long map_fds(const FdMapArgs& args) noexcept;
+
+// exec.cpp
 long execute(Context& context, const ExecArgs& args) noexcept;
 
 } // namespace ct::internal::child

@@ -26,7 +26,6 @@ enum class Op : std::uint32_t {
     ControllingTerminal, ///< TIOCSCTTY [FdArgs]
     SlavePropagation,    ///< Of all mounts: the host's come in, none go out.
     AttachRoot,          ///< Bind the root directory onto itself, or the private area onto it. [AttachRootArgs]
-    ReturnToDirectory,   ///< The working directory before the mounts.
     OpenRoot,            ///< The present root directory is what targets are resolved in.
     Mount,               ///< [MountArgs]
     OpenDirectory,       ///< In the root, for the nodes and links that follow. [PathArgs]
@@ -131,10 +130,17 @@ struct FdMapArgs {
     const FdRange* closed; ///< Then these are closed.
     std::uint32_t closed_count;
 };
+/// The program that the host process runs.
+struct HostProgram {
+    std::uint64_t inode;
+    std::uint32_t device_major;
+    std::uint32_t device_minor;
+};
 struct ExecArgs {
     const char* const* candidates; ///< Paths to try, null at the end.
     const char* const* argv;
     const char* const* envp;
+    const HostProgram* host_program; ///< Which must not be executed, or null.
 };
 
 struct Step {

@@ -196,7 +196,9 @@ long attach(long tree, long target) noexcept {
 
 } // namespace
 
-long slave_propagation() noexcept {
+long slave_propagation(Context& context) noexcept {
+    // If the working directory is not to be had, mounts are made without leaving it.
+    context.home_fd = static_cast<int>(raw_syscall(SYS_openat, AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC));
     mount_attr attr;
     attr.attr_set = 0;
     attr.attr_clr = 0;
@@ -221,23 +223,19 @@ long open_root(Context& context) noexcept {
     const long root = raw_syscall(SYS_openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (root < 0) return root;
     context.root_fd = static_cast<int>(root);
-    const long home = raw_syscall(SYS_openat, AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (home >= 0) context.home_fd = static_cast<int>(home);
-    return home;
-}
-
-long return_to_directory(const Context& context) noexcept {
-    return raw_syscall(SYS_fchdir, context.home_fd);
+    return 0;
 }
 
 long mount_in_root(Context& context, const MountArgs& args) noexcept {
     const ScopedFd target(open_target(context, args.target, args.target_is_file));
     if (target.get() < 0) return target.get();
-    if (args.data != nullptr && raw_syscall(SYS_fchdir, target.get()) >= 0) {
+    if (args.data != nullptr && context.home_fd >= 0 && raw_syscall(SYS_fchdir, target.get()) >= 0) {
         // mount(2) is 3 us faster than fsopen(2) and its kin. Those get their turn when it fails: they say why.
         // Of the attributes exactly these have the values of the MS_ flags.
         constexpr std::uint64_t same = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
         const long error = raw_syscall(SYS_mount, args.source, ".", args.type, args.attributes & same, args.data);
+        const long home = raw_syscall(SYS_fchdir, context.home_fd);
+        if (home < 0) return home;
         if (error >= 0) return 0;
     }
     const ScopedFd tree(args.type == nullptr ? bound_tree(args) : new_file_system(context, args));

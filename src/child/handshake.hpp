@@ -38,7 +38,7 @@ struct Handshake {
         Awaiting, ///< Waits until the parent sets `go`.
         Ready,    ///< All is set up and the callable runs.
     };
-    enum ExecDetail : std::uint32_t { NoDetail, MissingInterpreter, IsDirectory, NotExecutable };
+    enum ExecDetail : std::uint32_t { NoDetail, MissingInterpreter, IsDirectory, NotExecutable, HostProgram };
 
     robust_list_head robust_head;
     robust_list robust_node;

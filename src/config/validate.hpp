@@ -2,6 +2,8 @@
 // SPDX-FileCopyrightText: The libct authors
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,6 +36,9 @@ enum class Role { First, Entering };
 /// Whether the specification makes (or, for `has_namespace`, makes or joins) a namespace of that kind.
 [[nodiscard]] bool makes_namespace(const Spec& spec, Namespace kind);
 [[nodiscard]] bool has_namespace(const Spec& spec, Namespace kind);
+
+/// The host's id for the user that \p process runs as, if the specification tells.
+[[nodiscard]] std::optional<std::uint32_t> host_user(const Spec& spec, const ProcessSpec& process);
 
 /// Whether the private area takes the place of the root directory itself.
 [[nodiscard]] bool covers_root(const BindDir& area);

@@ -197,6 +197,18 @@ bool has_namespace(const Spec& spec, Namespace kind) {
     return spec.namespaces.contains(kind);
 }
 
+std::optional<std::uint32_t> host_user(const Spec& spec, const ProcessSpec& process) {
+    const bool new_user = makes_namespace(spec, Namespace::User);
+    if (!new_user && (has_namespace(spec, Namespace::User) || !process.user)) return std::nullopt;
+    const std::uint32_t inside = process.user ? process.user->uid : 0;
+    if (!new_user) return inside;
+    for (const IdRange& range : spec.uid_map) {
+        if (inside >= range.inside && inside - range.inside < range.count)
+            return range.outside + (inside - range.inside);
+    }
+    return std::nullopt;
+}
+
 bool covers_root(const BindDir& area) {
     return normal_path(area.target) == "/";
 }

@@ -76,6 +76,9 @@ std::string hint(const Plan& plan, const Handshake& handshake) {
             return "the file is there, but its interpreter (ELF loader or \"#!\" line) is not";
         case Handshake::IsDirectory: return "it is a directory";
         case Handshake::NotExecutable: return "the file is there, but may not be executed";
+        case Handshake::HostProgram:
+            return "it is, or leads by a link of /proc to, the program of the host process, which an image must not "
+                   "run";
         case Handshake::NoDetail: break;
         }
         if (error == ENOEXEC) return "it is neither a program for this machine nor a script with a \"#!\" line";
@@ -105,7 +108,8 @@ Error step_error(const Plan& plan, const Handshake& handshake) {
     if (handshake.step >= known) return clone_error(handshake.error, plan);
     const StepInfo& info = info_of(plan, handshake);
     std::string path(info.path);
-    if (op_of(plan, handshake) == Op::Exec && handshake.detail != Handshake::NoDetail) {
+    const bool found = handshake.detail != Handshake::NoDetail || handshake.error != ENOENT;
+    if (op_of(plan, handshake) == Op::Exec && found) {
         path = plan.exec_candidates.at(handshake.candidate);
     }
     return sys::error(handshake.error, info.stage, info.action, path, hint(plan, handshake));

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <termios.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -31,7 +32,8 @@ void check_borrowed_fds(const Spec& spec, const ProcessSpec& process) {
     }
 }
 
-Streams::Streams(const ProcessSpec& process, LowFds& low_fds) : low_fds_(low_fds), lease_(low_fds) {
+Streams::Streams(const ProcessSpec& process, LowFds& low_fds, std::optional<std::uint32_t> owner)
+    : low_fds_(low_fds), lease_(low_fds) {
     const auto is_mapped = [&](int number) {
         return std::any_of(process.fds.begin(), process.fds.end(),
                            [&](const FdMapping& mapping) { return mapping.target == number; });
@@ -43,6 +45,10 @@ Streams::Streams(const ProcessSpec& process, LowFds& low_fds) : low_fds_(low_fds
         for (int number = 0; number < 3; ++number) {
             if (!is_mapped(number)) open_stream(number, kinds.at(static_cast<std::size_t>(number)));
         }
+    }
+    if (owner) {
+        // Without the privilege they stay the caller's, which is all that can be done.
+        for (const UniqueFd& fd : child_ends_) (void)::fchown(fd.get(), *owner, static_cast<gid_t>(-1));
     }
     for (const FdMapping& mapping : process.fds) {
         add(mapping.target, mapping.source, ::fcntl(mapping.source, F_GETFD));

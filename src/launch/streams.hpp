@@ -5,6 +5,8 @@
 #include <fcntl.h>
 
 #include <array>
+#include <cstdint>
+#include <optional>
 
 #include <ct/process.hpp>
 #include <ct/spec.hpp>
@@ -29,7 +31,8 @@ struct HostEnds {
 class Streams {
 public:
     /// \throws Error with Stage::Stdio, for example if a descriptor of the map is not open
-    Streams(const ProcessSpec& process, LowFds& low_fds);
+    /// \param owner  the host's id of the process's user: pipes and terminal become its own, so that it can reopen them
+    Streams(const ProcessSpec& process, LowFds& low_fds, std::optional<std::uint32_t> owner = {});
 
     [[nodiscard]] const FdLayout& layout() const noexcept { return layout_; }
     [[nodiscard]] HostEnds take_host_ends() noexcept { return std::move(host_ends_); }

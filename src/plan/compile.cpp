@@ -66,14 +66,14 @@ void plan_terminal(Plan& plan, const ProcessSpec& process, const FdLayout& fds) 
 }
 
 void plan_end(Plan& plan, const Spec& spec, const ProcessSpec& process, const FdLayout& fds, const HostFacts& host,
-              bool callable) {
+              bool callable, bool foreign_files) {
     // Before the limits: RLIMIT_NOFILE also bounds dup3(2).
     plan_fds(plan, fds, callable);
     plan_process(plan, process, host, denies_setgroups(spec, host), has_namespace(spec, Namespace::User));
     if (callable) {
         plan_callable(plan, process);
     } else {
-        plan_exec(plan, process);
+        plan_exec(plan, process, foreign_files);
     }
 }
 
@@ -94,7 +94,7 @@ void compile_start(Plan& plan, const Spec& spec, const ProcessSpec& process, con
     plan_root(plan, spec, fds);
     plan.steps.add(Op::RestoreUmask, {Stage::Launch, "restore the umask"});
     plan_hostname(plan, spec);
-    plan_end(plan, spec, process, fds, host, callable);
+    plan_end(plan, spec, process, fds, host, callable, spec.root || joins);
 }
 
 void compile_enter(Plan& plan, const Spec& spec, const EnterTarget& target, const ProcessSpec& process,
@@ -115,7 +115,7 @@ void compile_enter(Plan& plan, const Spec& spec, const EnterTarget& target, cons
     if (target.root_fd >= 0) {
         plan.steps.add(Op::ChangeRoot, PathArgs{nullptr}, {Stage::Root, "chroot to the container's root"});
     }
-    plan_end(plan, spec, process, fds, host, callable);
+    plan_end(plan, spec, process, fds, host, callable, target.root_fd >= 0 || (target.namespaces & CLONE_NEWNS) != 0);
 }
 
 } // namespace ct::internal

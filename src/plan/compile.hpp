@@ -64,7 +64,8 @@ void plan_process(Plan& plan, const ProcessSpec& process, const HostFacts& host,
                   bool user_namespace);
 void plan_fds(Plan& plan, const FdLayout& fds, bool callable);
 void plan_callable(Plan& plan, const ProcessSpec& process);
-void plan_exec(Plan& plan, const ProcessSpec& process);
+/// \param foreign_files  whether the program comes from an image, which may be hostile
+void plan_exec(Plan& plan, const ProcessSpec& process, bool foreign_files);
 
 /// One above the highest source: what the child needs of the host's descriptor table.
 [[nodiscard]] int low_fd_limit(const FdLayout& fds);

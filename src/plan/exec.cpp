@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The libct authors
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -57,13 +59,30 @@ void plan_callable(Plan& plan, const ProcessSpec& process) {
     }
 }
 
-void plan_exec(Plan& plan, const ProcessSpec& process) {
+namespace {
+
+/// What an image must not get hold of; it cannot change while this process lives.
+const HostProgram* host_program() {
+    static const HostProgram program = [] {
+        struct stat status {};
+        if (::stat("/proc/self/exe", &status) < 0) return HostProgram{0, 0, 0};
+        return HostProgram{status.st_ino, ::major(status.st_dev), ::minor(status.st_dev)};
+    }();
+    return &program;
+}
+
+} // namespace
+
+void plan_exec(Plan& plan, const ProcessSpec& process, bool foreign_files) {
     const std::vector<std::string_view> entries = environment(plan, process);
     const std::string& program = process.executable.empty() ? process.argv.at(0) : process.executable;
+    // Only root could write to it.
+    const bool guarded = foreign_files && (!process.user || process.user->uid == 0);
     plan.exec_candidates = candidates(program, entries);
     plan.steps.add(Op::UnblockSignals, {Stage::Exec, "unblock signals"});
     plan.steps.add(Op::Exec,
-                   ExecArgs{plan.strings(plan.exec_candidates), plan.strings(process.argv), plan.strings(entries)},
+                   ExecArgs{plan.strings(plan.exec_candidates), plan.strings(process.argv), plan.strings(entries),
+                            guarded ? host_program() : nullptr},
                    {Stage::Exec, "exec", plan.text(program)});
 }
 

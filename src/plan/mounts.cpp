@@ -3,6 +3,8 @@
 #include <linux/mount.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 
 #include <boost/filesystem/operations.hpp>
@@ -29,7 +31,7 @@ bool is_directory(const Mount& mount) {
     return S_ISDIR(status.st_mode);
 }
 
-/// The child changes its working directory while it mounts.
+/// Whatever the host's working directory will be.
 std::string absolute(const std::string& path) {
     return path.front() == '/' ? path : boost::filesystem::absolute(path).string();
 }
@@ -56,7 +58,10 @@ void plan_file_system(Plan& plan, const Mount& mount, MountArgs args) {
     args.source = mount.source.empty() ? args.type : plan.text(mount.source); // mount(8) would show "none"
     args.options = plan.array(options);
     args.option_count = static_cast<std::uint32_t>(options.size());
-    if (!has_comma) args.data = plan.text(join(mount.options, ","));
+    // Only for file systems that take no paths: these are relative to the working directory, which mount(2) is given.
+    constexpr std::array pathless{"proc", "sysfs", "tmpfs", "devpts", "mqueue"};
+    const bool takes_paths = std::find(pathless.begin(), pathless.end(), mount.type) == pathless.end();
+    if (!has_comma && !takes_paths) args.data = plan.text(join(mount.options, ","));
     plan.steps.add(Op::Mount, args, {Stage::Mounts, plan.text("mount ", mount.type, " on"), args.target});
 }
 

@@ -34,10 +34,7 @@ void plan_root_in_mount_namespace(Plan& plan, const Spec& spec, const FdLayout& 
     plan_mounts(plan, order.before_devices);
     plan_devices(plan, spec, fds);
     plan_mounts(plan, order.after_devices);
-    if (!spec.root) {
-        plan.steps.add(Op::ReturnToDirectory, {Stage::Root, "return to the working directory"});
-        return;
-    }
+    if (!spec.root) return;
     const bool area_read_only = spec.private_area && covers_root(*spec.private_area) && spec.private_area->read_only;
     if (spec.root->read_only || area_read_only) {
         plan.steps.add(Op::ReadOnlyRoot, {Stage::Root, "make read-only the root", root});
