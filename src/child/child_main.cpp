@@ -47,6 +47,14 @@ long await_parent(Handshake& handshake) noexcept {
     return 0;
 }
 
+/// The host's pidfd is kept as well, if that is cheap.
+long unshare_fds(Handshake& handshake, int limit) noexcept {
+    constexpr int cheap = 256;
+    if (handshake.host_pidfd >= cheap) handshake.host_pidfd = -1; // then it is looked at no more
+    if (handshake.host_pidfd >= limit) limit = handshake.host_pidfd + 1;
+    return raw_syscall(SYS_close_range, limit, ~0U, CLOSE_RANGE_UNSHARE);
+}
+
 template <typename Args>
 const Args& args(const Step& step) noexcept {
     return *static_cast<const Args*>(step.args);
@@ -57,10 +65,13 @@ long perform(Context& context, const Step& step) noexcept {
     case Op::DieWithParent: return die_with_parent(context.handshake);
     case Op::EnterDirectory: return raw_syscall(SYS_fchdir, args<FdArgs>(step).fd);
     case Op::JoinNamespace: return join_namespace(args<JoinArgs>(step));
-    case Op::UnshareFds: return raw_syscall(SYS_close_range, args<FdArgs>(step).fd, ~0U, CLOSE_RANGE_UNSHARE);
+    case Op::UnshareFds: return unshare_fds(context.handshake, args<FdArgs>(step).fd);
     case Op::ResetSignals: return reset_signals();
     case Op::AwaitParent: return await_parent(context.handshake);
-    case Op::BecomeRoot: return set_credentials(args<CredentialsArgs>(step));
+    case Op::BecomeRoot: {
+        const long error = set_credentials(args<CredentialsArgs>(step));
+        return error < 0 ? error : check_host(context.handshake);
+    }
     case Op::NotDumpable: return raw_syscall(SYS_prctl, PR_SET_DUMPABLE, 0);
     case Op::NewSession: return raw_syscall(SYS_setsid);
     case Op::ControllingTerminal: return raw_syscall(SYS_ioctl, args<FdArgs>(step).fd, TIOCSCTTY, 0);

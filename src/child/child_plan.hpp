@@ -140,7 +140,7 @@ struct ExecArgs {
     const char* const* candidates; ///< Paths to try, null at the end.
     const char* const* argv;
     const char* const* envp;
-    const HostProgram* host_program; ///< Which must not be executed, or null.
+    const HostProgram* host_program = nullptr; ///< Which must not be executed, or null.
 };
 
 struct Step {

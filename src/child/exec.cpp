@@ -23,14 +23,15 @@ Handshake::ExecDetail explain(const char* path, long error) noexcept {
     return error == -EACCES ? Handshake::NotExecutable : Handshake::NoDetail;
 }
 
-/// The interpreter of a script whose first bytes are in \p text, cut out in place; null if it is no script.
+/// The interpreter of a script whose first \p length bytes are in \p text, which has room for one more; cut out in
+/// place. Null if it is no script.
 const char* interpreter_of(char* text, long length) noexcept {
     if (length < 3 || text[0] != '#' || text[1] != '!') return nullptr;
     long begin = 2;
     while (begin < length && (text[begin] == ' ' || text[begin] == '\t')) ++begin;
     long end = begin;
     while (end < length && text[end] != ' ' && text[end] != '\t' && text[end] != '\n' && text[end] != '\0') ++end;
-    text[end < length ? end : length - 1] = '\0';
+    text[end] = '\0';
     return text + begin;
 }
 
@@ -48,7 +49,7 @@ long check_program(const char* path, const HostProgram& host) noexcept {
         const bool is_host = looked >= 0 && status.stx_ino == host.inode && status.stx_dev_major == host.device_major &&
                              status.stx_dev_minor == host.device_minor;
         const bool regular = looked >= 0 && (status.stx_mode & 0170000U) == 0100000U;
-        const long length = regular && !is_host ? raw_syscall(SYS_read, fd, text, sizeof text) : 0;
+        const long length = regular && !is_host ? raw_syscall(SYS_read, fd, text, sizeof text - 1) : 0;
         raw_syscall(SYS_close, fd);
         if (is_host) return -EPERM;
         path = interpreter_of(text, length);

@@ -52,7 +52,7 @@ struct Handshake {
     std::uint32_t candidate; ///< Op::Exec: index of the path that `error` is about.
     std::uint32_t in_helper; ///< `step` counts the helper's steps, not the child's.
 
-    std::int32_t host_pidfd; ///< Of the parent, in its descriptor table: tells whether it is still there.
+    std::int32_t host_pidfd; ///< Of the parent, until Op::MapFds: tells whether it is still there; or -1.
     std::int32_t child_pid;  ///< Written by the kernel when a helper makes the child.
     std::int32_t child_pidfd;
 

@@ -68,7 +68,7 @@ void plan_terminal(Plan& plan, const ProcessSpec& process, const FdLayout& fds) 
 void plan_end(Plan& plan, const Spec& spec, const ProcessSpec& process, const FdLayout& fds, const HostFacts& host,
               bool callable, bool foreign_files) {
     // Before the limits: RLIMIT_NOFILE also bounds dup3(2).
-    plan_fds(plan, fds, callable);
+    plan_fds(plan, fds);
     plan_process(plan, process, host, denies_setgroups(spec, host), has_namespace(spec, Namespace::User));
     if (callable) {
         plan_callable(plan, process);

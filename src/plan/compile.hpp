@@ -62,7 +62,7 @@ void plan_devices(Plan& plan, const Spec& spec, const FdLayout& fds);
 void plan_hostname(Plan& plan, const Spec& spec);
 void plan_process(Plan& plan, const ProcessSpec& process, const HostFacts& host, bool groups_denied,
                   bool user_namespace);
-void plan_fds(Plan& plan, const FdLayout& fds, bool callable);
+void plan_fds(Plan& plan, const FdLayout& fds);
 void plan_callable(Plan& plan, const ProcessSpec& process);
 /// \param foreign_files  whether the program comes from an image, which may be hostile
 void plan_exec(Plan& plan, const ProcessSpec& process, bool foreign_files);

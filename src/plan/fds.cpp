@@ -41,8 +41,8 @@ std::vector<FdMove> ordered_moves(std::vector<FdSource> pending) {
     return moves;
 }
 
-/// Everything below \p limit except the targets.
-std::vector<FdRange> gaps(const std::vector<FdSource>& map, std::uint32_t limit) {
+/// Everything except the targets.
+std::vector<FdRange> gaps(const std::vector<FdSource>& map) {
     std::set<std::uint32_t> targets;
     for (const FdSource& entry : map) targets.insert(static_cast<std::uint32_t>(entry.target));
     std::vector<FdRange> ranges;
@@ -51,7 +51,7 @@ std::vector<FdRange> gaps(const std::vector<FdSource>& map, std::uint32_t limit)
         if (target > first) ranges.push_back({first, target - 1});
         first = target + 1;
     }
-    if (first < limit) ranges.push_back({first, ~0U});
+    ranges.push_back({first, ~0U});
     return ranges;
 }
 
@@ -63,12 +63,9 @@ int low_fd_limit(const FdLayout& fds) {
     return limit;
 }
 
-void plan_fds(Plan& plan, const FdLayout& fds, bool callable) {
+void plan_fds(Plan& plan, const FdLayout& fds) {
     const std::vector<FdMove> moves = ordered_moves(fds.map);
-    // What the child opens itself is close-on-exec; at most the host's part of the table is left, and spare numbers.
-    std::uint32_t limit = static_cast<std::uint32_t>(low_fd_limit(fds));
-    for (const FdMove& move : moves) limit = std::max(limit, static_cast<std::uint32_t>(move.to) + 1);
-    const std::vector<FdRange> closed = gaps(fds.map, callable ? ~0U : limit);
+    const std::vector<FdRange> closed = gaps(fds.map);
     plan.steps.add(Op::MapFds,
                    FdMapArgs{plan.array(moves), static_cast<std::uint32_t>(moves.size()), plan.array(closed),
                              static_cast<std::uint32_t>(closed.size())},

@@ -80,17 +80,17 @@ TEST(EnterPlan, HidesTheHostsMemoryFromThoseInside) {
     start.host = Unprivileged;
     const auto unprivileged = start.compile_entering(target);
     EXPECT_TRUE(!unprivileged->shares_memory && unprivileged->hides_memory);
-    EXPECT_TRUE(ordered(unprivileged->steps, Op::NotDumpable, Op::MapFds));
+    EXPECT_TRUE(ordered(unprivileged->joins, Op::NotDumpable, Op::JoinNamespace));
 
     start.host = {};
     start.callable = true;
-    EXPECT_THAT(listed(start.compile_entering(target)->steps), Contains(Op::NotDumpable));
+    EXPECT_THAT(listed(start.compile_entering(target)->joins), Contains(Op::NotDumpable));
 }
 
 TEST(EnterPlan, TimeNamespaceNeedsACopyOfTheMemory) {
     const auto plan = Start{}.compile_entering({.pidfd = 17, .namespaces = CLONE_NEWTIME, .root_fd = -1});
     EXPECT_FALSE(plan->shares_memory);
-    EXPECT_THAT(listed(plan->steps), Contains(Op::NotDumpable));
+    EXPECT_THAT(listed(plan->joins), Contains(Op::NotDumpable));
 }
 
 } // namespace

@@ -30,7 +30,7 @@ struct Executed {
 
 Executed executed(const ProcessSpec& process) {
     Plan plan;
-    plan_exec(plan, process);
+    plan_exec(plan, process, false);
     const auto exec = args<ExecArgs>(plan.steps, Op::Exec);
     EXPECT_EQ(strings(exec.candidates), plan.exec_candidates);
     EXPECT_THAT(listed(plan.steps), ElementsAre(Op::UnblockSignals, Op::Exec));

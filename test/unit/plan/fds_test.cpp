@@ -92,29 +92,26 @@ void expect_closed_around(const FdMapArgs& args, const Map& map) {
     ASSERT_EQ(next, std::uint64_t{1} << 32U) << "high numbers stay open";
 }
 
-FdMapArgs planned(Plan& plan, const Map& map, bool callable) {
-    plan_fds(plan, layout_of(map), callable);
+FdMapArgs planned(Plan& plan, const Map& map) {
+    plan_fds(plan, layout_of(map));
     return args<FdMapArgs>(plan.steps, Op::MapFds);
 }
 
-/// The new process has exactly the descriptors of \p map, whether it is a program or a callable.
+/// The new process has exactly the descriptors of \p map.
 void expect_exact(const Map& map) {
     SCOPED_TRACE(text(map));
-    for (const bool callable : {false, true}) {
-        Plan plan;
-        const FdMapArgs args = planned(plan, map, callable);
-        Table table = low_part(map);
-        perform(args, table);
-        for (const FdSource& entry : map) {
-            const auto found = table.find(entry.target);
-            ASSERT_NE(found, table.end()) << entry.target << " is not open";
-            EXPECT_EQ(found->second.file, entry.source) << entry.target;
-            EXPECT_TRUE(found->second.survives_exec) << entry.target;
-        }
-        EXPECT_EQ(table.size(), targets(map).size()) << "something else stays open";
-        // What the child opened on the way is close-on-exec, but a callable does not execute anything.
-        if (callable) expect_closed_around(args, map);
+    Plan plan;
+    const FdMapArgs args = planned(plan, map);
+    Table table = low_part(map);
+    perform(args, table);
+    for (const FdSource& entry : map) {
+        const auto found = table.find(entry.target);
+        ASSERT_NE(found, table.end()) << entry.target << " is not open";
+        EXPECT_EQ(found->second.file, entry.source) << entry.target;
+        EXPECT_TRUE(found->second.survives_exec) << entry.target;
     }
+    EXPECT_EQ(table.size(), targets(map).size()) << "something else stays open";
+    expect_closed_around(args, map);
 }
 
 TEST(FdsPlan, NothingMappedEverythingIsClosed) {
@@ -139,23 +136,23 @@ TEST(FdsPlan, KnownShapes) {
 
 TEST(FdsPlan, WhatStaysInPlaceIsNotMoved) {
     Plan plan;
-    const FdMapArgs args = planned(plan, {{0, 0}, {1, 1, true}}, false);
+    const FdMapArgs args = planned(plan, {{0, 0}, {1, 1, true}});
     ASSERT_EQ(args.move_count, 1U);
     EXPECT_EQ(args.moves[0].from, 0);
     EXPECT_EQ(args.moves[0].to, 0) << "it only loses its close-on-exec flag";
 }
 
-TEST(FdsPlan, InheritedStreamsCostNothing) {
+TEST(FdsPlan, InheritedStreamsCostOneCall) {
     Plan plan;
-    const FdMapArgs args = planned(plan, {{0, 0, true}, {1, 1, true}, {2, 2, true}}, false);
+    const FdMapArgs args = planned(plan, {{0, 0, true}, {1, 1, true}, {2, 2, true}});
     EXPECT_EQ(args.move_count, 0U);
-    EXPECT_EQ(args.closed_count, 0U);
+    EXPECT_EQ(args.closed_count, 1U);
 }
 
 TEST(FdsPlan, NoMoveIsMadeInVain) {
     Plan plan;
     // One for each entry, and one more for the cycle.
-    EXPECT_EQ(planned(plan, {{0, 1}, {1, 2}, {2, 0}, {3, 3}, {4, 0}}, false).move_count, 6U);
+    EXPECT_EQ(planned(plan, {{0, 1}, {1, 2}, {2, 0}, {3, 3}, {4, 0}}).move_count, 6U);
 }
 
 TEST(FdsPlan, EveryPermutationOfFive) {
@@ -190,7 +187,7 @@ TEST(FdsPlan, RandomMaps) {
 
 TEST(FdsPlan, DescriptionIsOneStepOfTheStreams) {
     Plan plan;
-    plan_fds(plan, {}, false);
+    plan_fds(plan, {});
     EXPECT_THAT(listed(plan.steps), ElementsAre(Op::MapFds));
     EXPECT_EQ(plan.steps.info(0).stage, Stage::Stdio);
 }

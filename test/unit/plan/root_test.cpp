@@ -52,8 +52,7 @@ TEST_F(RootPlan, WithAMountNamespaceItIsPivotRoot) {
 TEST_F(RootPlan, WithoutARootTargetsAreInThePresentOne) {
     make(Namespace::Mount);
     spec.mounts = {{.source = "", .target = "/tmp", .type = "tmpfs"}};
-    EXPECT_THAT(listed(plan()->steps),
-                ElementsAre(Op::SlavePropagation, Op::OpenRoot, Op::Mount, Op::ReturnToDirectory));
+    EXPECT_THAT(listed(plan()->steps), ElementsAre(Op::SlavePropagation, Op::OpenRoot, Op::Mount));
 }
 
 TEST_F(RootPlan, JoinedMountNamespaceIsLeftAsItIs) {
