@@ -94,8 +94,8 @@ public:
     /// namespace), the host's is bound in its place.
     Container& add_default_mounts();
     /// Makes the devices null, zero, full, random, urandom and tty in /dev and the links fd, stdin, stdout, stderr
-    /// and ptmx; within a user namespace, where the kernel refuses mknod(2), the host's devices are bound. Without a file system
-    /// mounted on /dev they are made in the root directory, and stay there.
+    /// and ptmx; within a user namespace, where the kernel refuses mknod(2), the host's devices are bound. Without a
+    /// file system mounted on /dev they are made in the root directory, and stay there.
     Container& add_default_devices();
     /// @}
 
