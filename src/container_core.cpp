@@ -93,17 +93,8 @@ std::shared_ptr<ProcessCore> ContainerCore::start(const ProcessSpec& process, co
     try {
         init = with_subject(subject(), [&] { return launch_first(process, callable); });
     } catch (...) {
-        HostSide failed;
-        {
-            const std::lock_guard lock(mutex_);
-            failed = std::exchange(host_side_, HostSide());
-        }
-        failed = HostSide(); // taken down before anybody can start again
-        {
-            const std::lock_guard lock(mutex_);
-            state_ = State::Stopped;
-        }
-        changed_.notify_all();
+        take_down_host_side();
+        become_stopped();
         throw;
     }
     // Registered before anybody can see it run, and notice its end.
@@ -228,16 +219,23 @@ std::shared_ptr<ProcessCore> ContainerCore::running_init(std::string_view action
 
 void ContainerCore::finish(const std::shared_ptr<ProcessCore>& init) {
     {
-        HostSide ended;
-        {
-            const std::lock_guard lock(mutex_);
-            if (init_ != init || state_ != State::Running) return;
-            state_ = State::Stopping;
-            ended = std::move(host_side_);
-        }
+        const std::lock_guard lock(mutex_);
+        if (init_ != init || state_ != State::Running) return;
+        state_ = State::Stopping;
     }
+    take_down_host_side();
     const auto self = shared_from_this(); // the session's may be the last reference
     session_->forget(*this);
+    become_stopped();
+}
+
+void ContainerCore::take_down_host_side() {
+    HostSide ended; // outlives the lock: unmounting may block
+    const std::lock_guard lock(mutex_);
+    ended = std::exchange(host_side_, HostSide());
+}
+
+void ContainerCore::become_stopped() {
     {
         const std::lock_guard lock(mutex_);
         state_ = State::Stopped;

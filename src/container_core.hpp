@@ -52,6 +52,8 @@ private:
     void begin_start();
     /// Takes down the host's side after the end of \p init, unless another thread does so.
     void finish(const std::shared_ptr<ProcessCore>& init);
+    void take_down_host_side();
+    void become_stopped();
     [[nodiscard]] std::shared_ptr<ProcessCore> running_init(std::string_view action);
     [[nodiscard]] Error wrong_state(std::string_view action, std::string_view wanted, State state) const;
     [[nodiscard]] std::string subject() const;

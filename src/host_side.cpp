@@ -4,7 +4,6 @@
 
 #include <fcntl.h>
 #include <linux/mount.h>
-#include <linux/openat2.h>
 #include <sys/file.h>
 #include <sys/syscall.h>
 
@@ -65,11 +64,8 @@ void HostSide::mount_private_area(const Spec& spec) {
     const auto fail = [&](std::string_view action, const std::string& path) {
         return sys::error(errno, Stage::Root, action, path);
     };
-    open_how how{};
-    how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
-    how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
     const UniqueFd root = sys::open(spec.root->path, O_PATH | O_DIRECTORY, Stage::Root, "open the root");
-    const UniqueFd target(static_cast<int>(::syscall(SYS_openat2, root.get(), area.target.c_str(), &how, sizeof how)));
+    const UniqueFd target = sys::open_directory_in(root.get(), area.target);
     if (!target)
         throw fail(concat("in the root '", spec.root->path, "' open the target of the private area"), area.target);
     const auto tree = std::make_shared<UniqueFd>(

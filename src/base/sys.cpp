@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/openat2.h>
 #include <sys/syscall.h>
 
 #include <array>
@@ -23,6 +24,13 @@ UniqueFd open(const std::string& path, int flags, Stage stage, std::string_view 
     } while (fd < 0 && errno == EINTR);
     if (fd < 0) throw error(errno, stage, action, path);
     return above_stdio(UniqueFd(fd), stage, action);
+}
+
+UniqueFd open_directory_in(int root, const std::string& path) noexcept {
+    open_how how{};
+    how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+    how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+    return UniqueFd(static_cast<int>(::syscall(SYS_openat2, root, path.c_str(), &how, sizeof how)));
 }
 
 UniqueFd duplicate(int fd, Stage stage, std::string_view action) {

@@ -20,6 +20,10 @@ namespace ct::internal::sys {
 
 [[nodiscard]] UniqueFd open(const std::string& path, int flags, Stage stage, std::string_view action = "open");
 
+/// The directory \p path with \p root as "/": neither ".." nor a symbolic link leads out of it. For use by descriptor
+/// only (O_PATH). Empty on failure, with errno.
+[[nodiscard]] UniqueFd open_directory_in(int root, const std::string& path) noexcept;
+
 /// A duplicate of \p fd at 3 or above.
 [[nodiscard]] UniqueFd duplicate(int fd, Stage stage, std::string_view action);
 

@@ -1,33 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The libct authors
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
 #include <algorithm>
 #include <string>
 
-#include "base/unique_fd.hpp"
+#include "base/sys.hpp"
 #include "launch/failure.hpp"
 
 namespace ct::internal {
 
 namespace {
 
-UniqueFd open_in(int root, const std::string& path) {
-    open_how how{};
-    how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
-    how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-    return UniqueFd(static_cast<int>(::syscall(SYS_openat2, root, path.c_str(), &how, sizeof how)));
-}
-
 void remove_entry(int root, std::string_view path, const CreatedEntry& entry) {
     const std::size_t slash = path.rfind('/');
     if (slash == std::string_view::npos) return;
-    const UniqueFd parent = open_in(root, slash == 0 ? "/" : std::string(path.substr(0, slash)));
+    const UniqueFd parent = sys::open_directory_in(root, slash == 0 ? "/" : std::string(path.substr(0, slash)));
     const std::string name(path.substr(slash + 1));
     struct stat status {};
     if (!parent || ::fstatat(parent.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) return;
