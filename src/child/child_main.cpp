@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <csignal>
 
+#include "base/fault.hpp"
 #include "child/child_ops.hpp"
 #include "child/clone.hpp"
 #include "child/raw_syscall.hpp"
@@ -171,12 +172,23 @@ long start_reaper(std::uint32_t at, const StepList& steps, Context& context) noe
     return 0;
 }
 
+/// \returns -errno if a test wants this step to fail
+long fault() noexcept {
+#ifdef CT_FAULT_POINTS
+    if (!fault_due()) return 0;
+    if (faults->error != 0) return -faults->error;
+    raw_syscall(SYS_kill, faults->victim, SIGKILL);
+#endif
+    return 0;
+}
+
 bool perform_from(std::uint32_t first, const StepList& steps, Context& context) noexcept {
     Handshake& handshake = context.handshake;
     for (std::uint32_t i = first; i < steps.count; ++i) {
         __atomic_store_n(&handshake.step, i, __ATOMIC_RELAXED);
         const bool forks = steps.steps[i].op == Op::StartReaper;
-        const long result = forks ? start_reaper(i, steps, context) : perform(context, steps.steps[i]);
+        long result = fault();
+        if (result == 0) result = forks ? start_reaper(i, steps, context) : perform(context, steps.steps[i]);
         if (result < 0) __atomic_store_n(&handshake.error, static_cast<std::int32_t>(-result), __ATOMIC_RELEASE);
         if (result < 0 || forks) return false;
     }

@@ -97,6 +97,7 @@ public:
 
 private:
     void make_process() {
+        sys::fault_point(Stage::Launch, "make a process");
         const SignalsBlocked blocked;
         if (request_.callable) {
             fork_host();
@@ -204,6 +205,7 @@ private:
     }
 
     Launched result() {
+        sys::fault_point(Stage::Launch, "look at the process");
         find_child();
         if (launched_.pid > 0 && !launched_.pidfd) throw sys::error(errno, Stage::Launch, "open a pidfd");
         const auto error = __atomic_load_n(&handshake_.error, __ATOMIC_ACQUIRE);

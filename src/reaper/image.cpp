@@ -22,6 +22,7 @@ namespace ct::internal {
 
 UniqueFd reaper_image() {
     constexpr const char* action = "make the reaper's program in memory";
+    sys::fault_point(Stage::Launch, action);
     constexpr unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
     UniqueFd fd(::memfd_create("reaper", flags | MFD_EXEC));
     if (!fd && errno == EINVAL) fd.reset(::memfd_create("reaper", flags)); // before Linux 6.3
