@@ -15,6 +15,15 @@ namespace ct::internal {
 
 namespace {
 
+std::string_view target_of(const Step& step) {
+    switch (step.op) {
+    case Op::Mount: return static_cast<const MountArgs*>(step.args)->target;
+    case Op::AttachOverlay: return static_cast<const OverlayArgs*>(step.args)->place.target;
+    case Op::AttachTree: return static_cast<const TreeArgs*>(step.args)->place.target;
+    default: return static_cast<const PathArgs*>(step.args)->path;
+    }
+}
+
 void remove_entry(int root, std::string_view path, const CreatedEntry& entry) {
     const std::size_t slash = path.rfind('/');
     if (slash == std::string_view::npos) return;
@@ -36,9 +45,7 @@ void remove_created(const Plan& plan, const Handshake& handshake, int root_lock)
     for (std::uint32_t i = std::min(handshake.created_count, Handshake::MaxCreated); i-- > 0;) {
         const CreatedEntry& entry = handshake.created[i];
         const auto& step = plan.steps.steps().at(entry.step);
-        std::string_view target = step.op == Op::Mount ? static_cast<const MountArgs*>(step.args)->target
-                                                       : static_cast<const PathArgs*>(step.args)->path;
-        target = target.substr(0, entry.length);
+        const std::string_view target = target_of(step).substr(0, entry.length);
         remove_entry(root_lock, target, entry);
     }
 }
