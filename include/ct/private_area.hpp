@@ -36,15 +36,15 @@ struct OverlayArea {
     std::vector<std::string> lower = {}; ///< Topmost first; if empty, what is at `target` in the root directory.
     std::string upper = {};              ///< Both empty, or both directories of the same mount, neither in the other.
     std::string work = {};               ///< For the kernel alone.
-    std::uint64_t size = 0;              ///< Bytes of the throw-away upper; 0 is the kernel's limit, half of the memory.
-    std::string target = "/";            ///< See BindDir.
+    std::uint64_t size = 0;   ///< Bytes of the throw-away upper; 0 is the kernel's limit, half of the memory.
+    std::string target = "/"; ///< See BindDir.
     bool operator==(const OverlayArea&) const = default;
 };
 
 /// A private area that is an empty tmpfs, gone with the container. Needs Namespace::Mount.
 struct TmpfsArea {
-    std::uint64_t size = 0; ///< Bytes; 0 is the kernel's limit, half of the memory.
-    mode_t mode = 0755;     ///< Of its root directory.
+    std::uint64_t size = 0;   ///< Bytes; 0 is the kernel's limit, half of the memory.
+    mode_t mode = 0755;       ///< Of its root directory.
     std::string target = "/"; ///< See BindDir. A tmpfs over the root directory is filled by mounts.
     bool operator==(const TmpfsArea&) const = default;
 };
@@ -56,10 +56,10 @@ struct TmpfsArea {
 /// One container at a time may write to the file; any number may share it read-only. A damaged or hostile file system
 /// is read by the kernel itself: use only files that come from where you would take a kernel module from.
 struct ImageArea {
-    std::string path = {};     ///< A regular file of the host.
-    std::string type = {};     ///< File system type; if empty, ext4, squashfs and erofs are recognised.
-    std::string target = "/";  ///< See BindDir.
-    bool read_only = false;    ///< Nothing is ever written to the file. As squashfs and erofs are.
+    std::string path = {};                 ///< A regular file of the host.
+    std::string type = {};                 ///< File system type; if empty, ext4, squashfs and erofs are recognised.
+    std::string target = "/";              ///< See BindDir.
+    bool read_only = false;                ///< Nothing is ever written to the file. As squashfs and erofs are.
     std::vector<std::string> options = {}; ///< Options of the file system, each "key" or "key=value".
     bool operator==(const ImageArea&) const = default;
 };

@@ -59,9 +59,7 @@ private:
 
     [[nodiscard]] bool fits(const std::string& name) const { return path_.size() + 1 + name.size() < PATH_MAX; }
 
-    void report(const std::string& name, ChangeKind kind) {
-        changes_.push_back({path_ + '/' + name, kind});
-    }
+    void report(const std::string& name, ChangeKind kind) { changes_.push_back({path_ + '/' + name, kind}); }
 
     Below look_below(const std::string& name) const {
         Below below;

@@ -82,8 +82,7 @@ private:
         const struct stat status = levels_.back().status;
         levels_.pop_back();
         copy_attributes(proc_path(from_.fd()), proc_path(to_.fd()), {});
-        if (::fchown(to_.fd(), status.st_uid, status.st_gid) < 0 ||
-            ::fchmod(to_.fd(), status.st_mode & 07777U) < 0) {
+        if (::fchown(to_.fd(), status.st_uid, status.st_gid) < 0 || ::fchmod(to_.fd(), status.st_mode & 07777U) < 0) {
             throw to_.error("set owner and mode of");
         }
         const std::array times{status.st_atim, status.st_mtim};
@@ -178,9 +177,9 @@ private:
             if (size < 0 && errno == ENODATA) continue; // gone meanwhile
             if (size < 0) throw from_.error(concat("read the attribute ", attribute, " of"), name);
             // A directory is given by its descriptor, a file by its name in one.
-            const int error = name.empty()
-                                  ? ::setxattr(target.c_str(), attribute, value.data(), static_cast<std::size_t>(size), 0)
-                                  : ::lsetxattr(target.c_str(), attribute, value.data(), static_cast<std::size_t>(size), 0);
+            const int error =
+                name.empty() ? ::setxattr(target.c_str(), attribute, value.data(), static_cast<std::size_t>(size), 0)
+                             : ::lsetxattr(target.c_str(), attribute, value.data(), static_cast<std::size_t>(size), 0);
             if (error < 0) throw to_.error(concat("set the attribute ", attribute, " of"), name);
         }
     }
@@ -232,6 +231,9 @@ public:
                 throw sys::error(error, Stage::Root, "open", shown_);
             }
         }
+        // What its parent would have it hand on to all files in it.
+        ::fremovexattr(fd_.get(), "system.posix_acl_default");
+        ::fremovexattr(fd_.get(), "system.posix_acl_access");
     }
     Staging(const Staging&) = delete;
     Staging& operator=(const Staging&) = delete;

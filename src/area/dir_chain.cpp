@@ -23,7 +23,7 @@ constexpr int DirectoryFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK 
 
 UniqueFd open_child(int directory, const std::string& name, int flags) {
     open_how how{};
-    how.flags = static_cast<std::uint64_t>(flags);
+    how.flags = static_cast<unsigned>(flags);
     how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV;
     // openat2(2): EAGAIN when a rename somewhere on the system made the walk doubtful.
     for (int attempt = 0;; ++attempt) {
@@ -38,8 +38,7 @@ std::string proc_path(int fd) {
     return concat("/proc/self/fd/", fd);
 }
 
-DirChain::DirChain(int top, std::string shown)
-    : fd_(::openat(top, ".", DirectoryFlags)), shown_(std::move(shown)) {
+DirChain::DirChain(int top, std::string shown) : fd_(::openat(top, ".", DirectoryFlags)), shown_(std::move(shown)) {
     if (!fd_) throw error("open");
     fd_ = sys::above_stdio(std::move(fd_), Stage::Root, "duplicate a directory");
 }

@@ -87,7 +87,8 @@ LoopDevice open_loop(const ImageArea& image, const UniqueFd& file, bool read_onl
     loop_config config{};
     config.fd = static_cast<std::uint32_t>(file.get());
     // With direct I/O, where the file allows it, its contents are in memory once.
-    config.info.lo_flags = LO_FLAGS_AUTOCLEAR | LO_FLAGS_DIRECT_IO | (read_only ? LO_FLAGS_READ_ONLY : 0U);
+    config.info.lo_flags = LO_FLAGS_AUTOCLEAR | LO_FLAGS_DIRECT_IO;
+    if (read_only) config.info.lo_flags |= LO_FLAGS_READ_ONLY;
     // Others look for free devices, too.
     for (int attempt = 0; attempt < 256; ++attempt) {
         const int number = ::ioctl(control.get(), LOOP_CTL_GET_FREE);
@@ -174,7 +175,7 @@ void map_image_ids(const ImageArea& image, int tree, pid_t pid) {
     const UniqueFd user_namespace = sys::open(concat("/proc/", pid, "/ns/user"), O_RDONLY, Stage::IdMap);
     mount_attr attributes{};
     attributes.attr_set = MOUNT_ATTR_IDMAP;
-    attributes.userns_fd = static_cast<std::uint64_t>(user_namespace.get());
+    attributes.userns_fd = static_cast<unsigned>(user_namespace.get());
     if (::syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attributes, sizeof attributes) == 0) return;
     throw sys::error(errno, Stage::IdMap, "map to the user namespace the ids in the image", image.path,
                      errno == EINVAL ? "this kernel cannot map the ids of such a file system" : "");

@@ -82,14 +82,16 @@ void check_upper(const OverlayArea& overlay, int upper, int work) {
     const struct statx of_upper = look(overlay.upper, upper);
     const struct statx of_work = look(overlay.work, work);
     if (of_upper.stx_mnt_id != of_work.stx_mnt_id) {
-        throw sys::error(EXDEV, Stage::Root, concat("use with the upper directory '", overlay.upper, "' the work directory"),
-                         overlay.work, "they have to be on the same mount");
+        throw sys::error(EXDEV, Stage::Root,
+                         concat("use with the upper directory '", overlay.upper, "' the work directory"), overlay.work,
+                         "they have to be on the same mount");
     }
     const std::string upper_path = boost::filesystem::canonical(overlay.upper).string();
     const std::string work_path = boost::filesystem::canonical(overlay.work).string();
     if (is_inside(upper_path, work_path) || is_inside(work_path, upper_path)) {
-        throw sys::error(EINVAL, Stage::Root, concat("use with the upper directory '", overlay.upper, "' the work directory"),
-                         overlay.work, "neither may be, or be in, the other");
+        throw sys::error(EINVAL, Stage::Root,
+                         concat("use with the upper directory '", overlay.upper, "' the work directory"), overlay.work,
+                         "neither may be, or be in, the other");
     }
 }
 

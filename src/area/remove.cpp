@@ -37,7 +37,7 @@ bool enter(DirChain& chain, const std::string& name) {
 
 void remove_contents(int top, const std::string& shown) {
     struct Level {
-        std::string name; ///< Of the directory itself.
+        std::string name;                     ///< Of the directory itself.
         std::vector<std::string> directories; ///< In it, still to be removed.
     };
     DirChain chain(top, shown);

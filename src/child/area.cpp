@@ -219,8 +219,7 @@ long attach_overlay(Context& context, const OverlayArgs& args) noexcept {
     Layers layers;
     long error = open_lower(context, args, target.get(), layers);
     if (error < 0) return error;
-    error = args.upper != nullptr ? open_upper(context, args, layers)
-                                  : make_upper(context, args, target.get(), layers);
+    error = args.upper != nullptr ? open_upper(context, args, layers) : make_upper(context, args, target.get(), layers);
     if (error < 0) return error;
     ScopedFd tree(new_overlay(context, args, layers));
     error = tree.get();

@@ -2,9 +2,9 @@
 // SPDX-FileCopyrightText: The libct authors
 #include <charconv>
 
+#include "area/image.hpp"
 #include "base/concat.hpp"
 #include "base/sys.hpp"
-#include "area/image.hpp"
 #include "config/validate.hpp"
 #include "plan/compile.hpp"
 
@@ -21,7 +21,8 @@ public:
 
     void operator()(const BindDir& dir) {
         if (!covers_) {
-            plan_mounts(plan_, {{.source = dir.source, .target = dir.target, .options = {}, .read_only = dir.read_only}});
+            plan_mounts(plan_,
+                        {{.source = dir.source, .target = dir.target, .options = {}, .read_only = dir.read_only}});
             return;
         }
         // Unlike a root, alone.
@@ -99,7 +100,7 @@ void plan_area_tasks(Plan& plan, const Spec& spec, const FdLayout& fds) {
         overlay != nullptr && overlay->upper.empty()) {
         plan.parent_tasks.push_back({Await::SetUp, [&plan](const WaitingChild& child) {
                                          plan.upper = child.take(OverlayArgs::UpperSlot, Stage::Root,
-                                                             "take over the upper directory of the overlay");
+                                                                 "take over the upper directory of the overlay");
                                      }});
     }
 }
