@@ -69,7 +69,7 @@ void HostSide::open_area(const Spec& spec) {
     if (const auto* image = std::get_if<ImageArea>(&*spec.private_area)) {
         image_ = open_image(*image, has_namespace(spec, Namespace::User));
     }
-    // What is made in an area that is gone with the container need not be removed; nor are others in it.
+    // Nothing is made in the root directory itself then; and what is gone with the container need not be removed.
     if (covers) files_root_.reset();
 }
 

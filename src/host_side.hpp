@@ -17,7 +17,7 @@ public:
     explicit HostSide(const Spec& spec);
 
     /// The directory that holds the container's files, locked against removal of mount points by others; or -1.
-    [[nodiscard]] int files_root() const noexcept { return files_root_.get(); }
+    [[nodiscard]] int files_root() const noexcept { return files_root_ ? files_root_.get() : upper_.get(); }
     /// The mount of an ImageArea, for the start alone; or empty.
     [[nodiscard]] UniqueFd take_image() noexcept { return std::move(image_); }
     /// The root of a container that has only chroot(2), else -1.
