@@ -8,7 +8,18 @@
 #include "area/dir_chain.hpp"
 #include "area/overlay_view.hpp"
 
-namespace ct::internal {
+namespace ct {
+
+std::string_view to_string(ChangeKind kind) noexcept {
+    switch (kind) {
+    case ChangeKind::Added: return "added";
+    case ChangeKind::Modified: return "modified";
+    case ChangeKind::Deleted: return "deleted";
+    }
+    return "unknown";
+}
+
+namespace internal {
 
 namespace {
 
@@ -166,4 +177,6 @@ std::vector<Change> list_changes(const OverlayView& view) {
     return Lister(view).run();
 }
 
-} // namespace ct::internal
+} // namespace internal
+
+} // namespace ct
