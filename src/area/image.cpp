@@ -65,6 +65,7 @@ std::string recognise(const ImageArea& image) {
 
 /// One container that writes, or many that read. The loop device keeps the open file and with it the lock.
 void lock(const ImageArea& image, const UniqueFd& file, bool read_only) {
+    sys::fault_point(Stage::Root, "lock the image", image.path);
     if (::flock(file.get(), (read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0) return;
     if (errno != EWOULDBLOCK) throw sys::error(errno, Stage::Root, "lock the image", image.path);
     throw sys::error(EBUSY, Stage::Root, "lock the image", image.path,
@@ -84,6 +85,7 @@ LoopDevice open_loop(const ImageArea& image, const UniqueFd& file, bool read_onl
                          errno == ENOENT ? "this kernel has no loop devices" : privilege_hint(errno));
     }
     const UniqueFd control(control_fd);
+    sys::fault_point(Stage::Root, "find a free loop device for the image", image.path);
     loop_config config{};
     config.fd = static_cast<std::uint32_t>(file.get());
     // With direct I/O, where the file allows it, its contents are in memory once.
@@ -138,8 +140,9 @@ UniqueFd mount_device(const ImageArea& image, const std::string& type, const std
         const int error = errno;
         std::string hint = message_of(fs);
         errno = error;
-        if (hint.empty() && command == FSCONFIG_CMD_CREATE && (error == EINVAL || error == EUCLEAN || error == EIO)) {
-            hint = concat("it is damaged, or not ", type);
+        if (hint.empty()) hint = privilege_hint(error);
+        if (hint.empty() && command == FSCONFIG_CMD_CREATE && error != ENOMEM) {
+            hint = concat("it is damaged, or not ", type, "; the kernel's log may tell more");
         }
         throw fail(hint);
     };
@@ -168,6 +171,7 @@ UniqueFd open_image(const ImageArea& image, bool user_namespace) {
     const UniqueFd file = open_file(image, read_only ? O_RDONLY : O_RDWR);
     lock(image, file, read_only);
     const LoopDevice loop = open_loop(image, file, read_only);
+    sys::fault_point(Stage::Root, "mount the image", image.path);
     return mount_device(image, type, loop.path, read_only, user_namespace);
 }
 
@@ -175,6 +179,7 @@ void map_image_ids(const ImageArea& image, int tree, pid_t pid) {
     const UniqueFd user_namespace = sys::open(concat("/proc/", pid, "/ns/user"), O_RDONLY, Stage::IdMap);
     mount_attr attributes{};
     attributes.attr_set = MOUNT_ATTR_IDMAP;
+    sys::fault_point(Stage::IdMap, "map to the user namespace the ids in the image", image.path);
     attributes.userns_fd = static_cast<unsigned>(user_namespace.get());
     if (::syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attributes, sizeof attributes) == 0) return;
     throw sys::error(errno, Stage::IdMap, "map to the user namespace the ids in the image", image.path,

@@ -96,6 +96,7 @@ void check_upper(const OverlayArea& overlay, int upper, int work) {
 }
 
 void lock_upper(const OverlayArea& overlay, int upper) {
+    sys::fault_point(Stage::Root, "lock the upper directory of the overlay", overlay.upper);
     // The kernel would only write a warning to its log. EBADF: a directory that this user may not read.
     if (::flock(upper, LOCK_EX | LOCK_NB) == 0 || errno == EBADF) return;
     const bool used = errno == EWOULDBLOCK;

@@ -24,12 +24,13 @@ long open_directory_at(long directory, const char* path) noexcept {
     return raw_syscall(SYS_openat, directory, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
-/// The mount point of an area.
+/// The mount point of an area. What takes the place of the root directory goes over "/": there it hides nothing from
+/// this process, whose root is below it, and sources of mounts are what the host has at that path.
 long open_place(Context& context, const AreaPlace& place) noexcept {
-    return place.root != nullptr ? open_directory_at(AT_FDCWD, place.root) : open_target(context, place.target, false);
+    return place.root != nullptr ? open_directory_at(AT_FDCWD, "/") : open_target(context, place.target, false);
 }
 
-/// Attaches \p tree to its place; over the root directory it is the root from now on.
+/// Attaches \p tree to its place; in place of the root directory it is the root from now on.
 long settle(Context& context, const AreaPlace& place, long target, long tree) noexcept {
     const long error = attach(tree, target);
     if (error >= 0 && place.root != nullptr) context.root_fd = static_cast<int>(tree);
@@ -78,7 +79,8 @@ long open_layer(Context& context, std::uint32_t index, const char* path) noexcep
 
 long open_lower(Context& context, const OverlayArgs& args, long target, Layers& layers) noexcept {
     if (args.lower_count == 0) {
-        const long fd = open_directory_at(target, ".");
+        const char* const root = args.place.root;
+        const long fd = root != nullptr ? open_directory_at(AT_FDCWD, root) : open_directory_at(target, ".");
         if (fd < 0) return fd;
         layers.lower[layers.count++] = static_cast<int>(fd);
     }

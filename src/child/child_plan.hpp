@@ -115,7 +115,7 @@ struct MountArgs {
 };
 /// Where a private area goes.
 struct AreaPlace {
-    const char* root;   ///< Over the root directory, by its path on the host; or null:
+    const char* root;   ///< In place of the root directory, by its path on the host; or null:
     const char* target; ///< in the root, which is attached already.
 };
 struct OverlayArgs {

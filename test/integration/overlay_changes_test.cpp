@@ -104,10 +104,8 @@ TEST_F(OverlayChanges, OfDirectoriesThatWereReplacedAreListedOneByOne) {
         if (::rmdir("/etc/sub") != 0 || ::rmdir("/etc") != 0 || ::mkdir("/etc", 0755) != 0) return 2;
         return ::mknod("/etc/config", S_IFIFO | 0600, 0);
     });
-    EXPECT_EQ(container.changes(), (Changes{{"/etc", Modified},
-                                            {"/etc/config", Modified},
-                                            {"/etc/other", Deleted},
-                                            {"/etc/sub", Deleted}}));
+    EXPECT_EQ(container.changes(),
+              (Changes{{"/etc", Modified}, {"/etc/config", Modified}, {"/etc/other", Deleted}, {"/etc/sub", Deleted}}));
 }
 
 TEST_F(OverlayChanges, OfTypesAreModifications) {
@@ -118,7 +116,8 @@ TEST_F(OverlayChanges, OfTypesAreModifications) {
         if (::unlink("/lib/deep/file") != 0 || ::rmdir("/lib/deep") != 0) return 3;
         return ::symlink("/host", "/lib/deep");
     });
-    EXPECT_EQ(container.changes(), (Changes{{"/etc/config", Modified}, {"/etc/config/in", Added}, {"/lib/deep", Modified}}));
+    EXPECT_EQ(container.changes(),
+              (Changes{{"/etc/config", Modified}, {"/etc/config/in", Added}, {"/lib/deep", Modified}}));
 }
 
 TEST_F(OverlayChanges, AreComparedWithAllLowerDirectories) {
@@ -126,8 +125,7 @@ TEST_F(OverlayChanges, AreComparedWithAllLowerDirectories) {
     make_dir("top/lib/deep");
     ASSERT_EQ(::mknod((dir() / "top/etc/other").c_str(), S_IFCHR, 0), 0); // deleted there
     ASSERT_EQ(::setxattr((dir() / "top/lib/deep").c_str(), "trusted.overlay.opaque", "y", 1, 0), 0);
-    Container container =
-        isolated().set_private(OverlayArea{.lower = {(dir() / "top").string(), image().string()}});
+    Container container = isolated().set_private(OverlayArea{.lower = {(dir() / "top").string(), image().string()}});
     change(container, [] {
         if (::unlink("/etc/config") != 0) return 1;
         if (::mknod("/etc/other", S_IFREG | 0600, 0) != 0) return 2;
@@ -179,8 +177,7 @@ TEST_F(OverlayChanges, CommittedAreALowerDirectoryLikeTheRest) {
     });
     container.commit(layer());
     const Changes changes = container.changes();
-    Container next =
-        isolated("next").set_private(OverlayArea{.lower = {layer(), image().string()}});
+    Container next = isolated("next").set_private(OverlayArea{.lower = {layer(), image().string()}});
     EXPECT_EQ(run(next, program({"ls", "/etc"})).out, "config\n");
     EXPECT_EQ(run(next, program({"ls", "/lib/deep"})).out, "");
     EXPECT_EQ(run(next, program({"ls", "/made"})).out, "file\n");
@@ -200,7 +197,8 @@ TEST_F(OverlayChanges, AreCommittedFaithfully) {
         const timespec times[2] = {{1'000'000, 1}, {2'000'000, 2}};
         if (::futimens(file, times) != 0 || ::link("/data", "/etc/data") != 0) return 4;
         if (::symlink("/etc/shadow", "/link") != 0 || ::lchown("/link", 56, 78) != 0) return 5;
-        if (::mknod("/pipe", S_IFIFO | 0620, 0) != 0 || ::mknod("/disk", S_IFBLK | 0660, makedev(7, 200)) != 0) return 6;
+        if (::mknod("/pipe", S_IFIFO | 0620, 0) != 0 || ::mknod("/disk", S_IFBLK | 0660, makedev(7, 200)) != 0)
+            return 6;
         if (::mkdir("/sealed", 0) != 0 || ::utimensat(AT_FDCWD, "/sealed", times, 0) != 0) return 7;
         return ::chown("/sealed", 90, 90);
     });
@@ -264,7 +262,8 @@ TEST_F(OverlayChanges, AreCommittedWhollyOrNotAtAll) {
 TEST_F(OverlayChanges, AreNotCommittedIntoTheUpperDirectoryItself) {
     Container container = kept();
     change(container, [] { return ::mkdir("/made", 0755); });
-    EXPECT_TRUE(fails([&] { container.commit(layer("upper/layer")); }, std::errc::invalid_argument, {"copy into itself"}));
+    EXPECT_TRUE(
+        fails([&] { container.commit(layer("upper/layer")); }, std::errc::invalid_argument, {"copy into itself"}));
     EXPECT_EQ(container.changes(), (Changes{{"/made", Added}}));
 }
 
@@ -400,7 +399,8 @@ TEST_F(HostileChanges, MayGoOnWhileTheyAreRead) {
             for (const Change& change : container.changes()) EXPECT_FALSE(contains(change.path, "/sub"));
             container.commit(target);
             ++committed;
-            for (const auto& entry : fs::recursive_directory_iterator{target}) EXPECT_NE(entry.path().filename(), "file");
+            for (const auto& entry : fs::recursive_directory_iterator{target})
+                EXPECT_NE(entry.path().filename(), "file");
             fs::remove_all(target);
         } catch (const Error& error) {
             EXPECT_EQ(error.code(), std::errc::resource_unavailable_try_again) << error.what();

@@ -26,11 +26,7 @@ protected:
     ::testing::AssertionResult start_fails(const OverlayArea& area, std::errc code,
                                            std::initializer_list<std::string_view> parts) {
         Container container = isolated("failing").set_private(area);
-        return fails(
-            [&] {
-                container.start(program({"exit", "0"}));
-            },
-            code, parts);
+        return fails([&] { container.start(program({"exit", "0"})); }, code, parts);
     }
 };
 
@@ -75,8 +71,7 @@ TEST_F(Overlay, ShowsTheTopmostOfItsLowerDirectories) {
     make_file("one/first", "one");
     make_file("two/file", "two");
     make_file("two/second", "two");
-    Container container =
-        isolated().set_private(OverlayArea{.lower = {path("one"), path("two"), image().string()}});
+    Container container = isolated().set_private(OverlayArea{.lower = {path("one"), path("two"), image().string()}});
     EXPECT_EQ(cat(container, "/file"), "one");
     EXPECT_EQ(cat(container, "/second"), "two");
     EXPECT_EQ(run(container, program({"ls", "/"})).out, "bin\nfile\nfirst\nsecond\n");
@@ -166,8 +161,7 @@ TEST_F(Overlay, IsSeenByWhoEnters) {
 
 TEST_F(Overlay, IsReadOnlyWithTheRoot) {
     Container container = isolated().set_private(OverlayArea{});
-    container.set_root({.path = image().string(), .read_only = true})
-        .add_mount({.target = "/made", .type = "tmpfs"});
+    container.set_root({.path = image().string(), .read_only = true}).add_mount({.target = "/made", .type = "tmpfs"});
     EXPECT_TRUE(contains(run(container, program({"write", "/note", "text"})).err, "EROFS"));
     EXPECT_TRUE(writes(container, "/made/note", "text"));
     EXPECT_FALSE(fs::exists(image() / "made"));
@@ -292,7 +286,8 @@ TEST_F(Overlay, ExplainsDirectoriesThatAUserNamespaceMayNotUncover) {
         [&] {
             container.start(program({"exit", "0"}));
         },
-        std::errc::invalid_argument, {"mount the overlay on '" + image().string() + "'", "nothing may be mounted below"}));
+        std::errc::invalid_argument,
+        {"mount the overlay on '" + image().string() + "'", "nothing may be mounted below"}));
 }
 
 TEST_F(Overlay, LeavesNothingWhenTheStartFails) {
@@ -310,9 +305,7 @@ TEST_F(Overlay, LeavesNothingWhenTheStartFails) {
 
 TEST_F(Overlay, HoldsAFewDescriptorsOnly) {
     Container container = isolated().set_private(OverlayArea{});
-    const auto count = [] {
-        return std::distance(fs::directory_iterator("/proc/self/fd"), fs::directory_iterator());
-    };
+    const auto count = [] { return std::distance(fs::directory_iterator("/proc/self/fd"), fs::directory_iterator()); };
     EXPECT_TRUE(writes(container, "/note", "text"));
     const auto before = count();
     for (int i = 0; i < 3; ++i) EXPECT_TRUE(writes(container, "/note", "text"));
