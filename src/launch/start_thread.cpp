@@ -15,6 +15,7 @@
 #include <mutex>
 #include <new>
 #include <system_error>
+#include <thread>
 #include <vector>
 
 #include "base/sys.hpp"
@@ -31,7 +32,8 @@ struct StartThread::State {
         bool done = false;
     };
 
-    std::mutex mutex;
+    std::thread thread;
+    std::mutex mutex; ///< Guards what follows.
     std::condition_variable changed;
     std::vector<Job*> jobs;
     bool closing = false;
@@ -77,17 +79,17 @@ struct StartThread::State {
 StartThread::StartThread() : owner_(::getpid()), state_(std::make_shared<State>()) {
     const SignalsBlocked blocked; // inherited by the thread
     try {
-        thread_ = std::thread([state = state_] { state->work(); });
+        state_->thread = std::thread([state = state_] { state->work(); });
     } catch (const std::system_error& error) {
         throw sys::error(error.code().value(), Stage::Launch, "start the session's thread");
     }
-    ::pthread_setname_np(thread_.native_handle(), "libct-start");
+    ::pthread_setname_np(state_->thread.native_handle(), "libct-start");
 }
 
 StartThread::~StartThread() {
     if (!usable()) {
-        // In a copy of the process there is no thread to wait for, and its locks are in an unknown state.
-        if (thread_.joinable()) thread_.detach();
+        // In a copy of the process there is no thread to wait for, its locks are in an unknown state, and glibc may
+        // have given its memory to another one.
         (void)new (std::nothrow) std::shared_ptr<State>(std::move(state_));
         return;
     }
@@ -96,7 +98,7 @@ StartThread::~StartThread() {
         state_->closing = true;
     }
     state_->changed.notify_all();
-    if (thread_.joinable()) thread_.join();
+    if (state_->thread.joinable()) state_->thread.join();
 }
 
 bool StartThread::usable() const noexcept {
@@ -119,7 +121,7 @@ void StartThread::watch(std::weak_ptr<const UniqueFd> pidfd) {
 }
 
 void StartThread::outlive_object() noexcept {
-    if (!usable() || !thread_.joinable()) return;
+    if (!usable() || !state_->thread.joinable()) return;
     const std::lock_guard lock(state_->mutex);
     state_->sweep();
     for (const auto& process : state_->watched) {
@@ -128,7 +130,7 @@ void StartThread::outlive_object() noexcept {
         UniqueFd copy(pidfd ? ::fcntl(pidfd->get(), F_DUPFD_CLOEXEC, 3) : -1);
         if (copy) state_->awaited.push_back(std::move(copy));
     }
-    if (!state_->awaited.empty()) thread_.detach();
+    if (!state_->awaited.empty()) state_->thread.detach();
 }
 
 } // namespace ct::internal

@@ -6,7 +6,6 @@
 
 #include <functional>
 #include <memory>
-#include <thread>
 
 #include "base/unique_fd.hpp"
 
@@ -40,7 +39,6 @@ private:
 
     pid_t owner_;
     std::shared_ptr<State> state_;
-    std::thread thread_;
 };
 
 } // namespace ct::internal

@@ -16,8 +16,7 @@ namespace {
 void plan_memory(Plan& plan, const ProcessSpec& process, const HostFacts& host, std::uint64_t namespaces, bool joins) {
     // Without any privilege all ids are the caller's own, and so is everything that could look into the child.
     const bool changes_credentials = (namespaces & CLONE_NEWUSER) != 0 || process.user || !process.user_name.empty() ||
-                                     process.capabilities || process.capability_sets || process.secure_bits ||
-                                     process.session_keyring;
+                                     process.capabilities || process.capability_sets;
     plan.hides_memory = joins || (host.capabilities != 0 && changes_credentials);
     // time_namespaces(7) cannot be entered with shared memory. And a host that may not override file permissions would
     // lose the access to its own files in /proc while its memory is hidden.
