@@ -142,6 +142,7 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& proc
     }
     Streams streams(process, session_->low_fds, stream_owner(spec, process));
     if (writes_proc(process)) streams.lend_proc();
+    if (process.init == Init::Reaper) streams.add_reaper(session_->reaper_image());
     Plan plan;
     const std::shared_ptr<StartThread> thread = session_->start_thread();
     compile_start(plan, spec, process, streams.layout(), host_facts(thread.get()), callable != nullptr);

@@ -8,6 +8,7 @@
 #include <ct/attributes.hpp>
 #include <ct/container.hpp>
 #include <ct/error.hpp>
+#include <ct/host_feature.hpp>
 #include <ct/namespaces.hpp>
 #include <ct/process.hpp>
 #include <ct/session.hpp>

@@ -51,5 +51,6 @@ long own_streams(const OwnStreamsArgs& args) noexcept;
 
 // exec.cpp
 long execute(Context& context, const ExecArgs& args) noexcept;
+long exec_reaper(const ExecReaperArgs& args) noexcept;
 
 } // namespace ct::internal::child

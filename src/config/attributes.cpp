@@ -142,6 +142,12 @@ void attribute_violations(Violations& found, const Spec& spec, const ProcessSpec
     if (process.secure_bits.value_or(0) > 0xfff) found.push_back("there are unknown secure bits");
     check_labels(found, process.labels, runs);
     check_scheduling(found, process.scheduling);
+    const std::optional<Scheduler>& scheduler = process.scheduling.scheduler;
+    // There the host sets it for the reaper, of which the program is a fork.
+    if (scheduler && process.init == Init::Reaper && has_namespace(spec, Namespace::User) &&
+        (scheduler->reset_on_fork || scheduler->policy == SchedulingPolicy::Deadline)) {
+        found.push_back("under a reaper in a user namespace the scheduler is neither Deadline nor reset on fork");
+    }
     if (process.memory_policy) check_memory_policy(found, *process.memory_policy);
     if (process.oom_score_adj && (*process.oom_score_adj < -1000 || *process.oom_score_adj > 1000)) {
         found.push_back(concat("oom_score_adj ", *process.oom_score_adj, " is not from -1000 to 1000"));

@@ -74,11 +74,13 @@ void plan_end(Plan& plan, const Spec& spec, const ProcessSpec& process, const Fd
               bool callable, bool foreign_files) {
     const bool user_namespace = has_namespace(spec, Namespace::User);
     plan_user(plan, process, fds);
-    if (process.labels != SecurityLabels{}) plan_labels(plan, process, fds, LabelFiles::detect());
     plan_attribute_tasks(plan, process, user_namespace);
     if (plan.has_tasks(Await::SetUp)) plan_await(plan, Await::SetUp);
+    if (!fds.reaper.empty()) plan_reaper(plan, process, fds, host, user_namespace);
+    if (process.labels != SecurityLabels{}) plan_labels(plan, process, fds, LabelFiles::detect());
+    plan_terminal(plan, process, fds);
     // Before the limits: RLIMIT_NOFILE also bounds dup3(2).
-    plan_fds(plan, fds);
+    plan_fds(plan, plan.steps, fds.map);
     plan_process(plan, process, host, denies_setgroups(spec, host), user_namespace);
     if (callable) {
         plan_callable(plan, process);
@@ -100,7 +102,6 @@ void compile_start(Plan& plan, const Spec& spec, const ProcessSpec& process, con
     plan_id_maps(plan, spec, host);
     plan_beginning(plan, fds, callable, joins);
     plan_user_namespace_root(plan, spec, host);
-    plan_terminal(plan, process, fds);
     plan.steps.add(Op::ClearUmask, {Stage::Launch, "clear the umask"});
     plan_root(plan, spec, fds);
     plan.steps.add(Op::RestoreUmask, {Stage::Launch, "restore the umask"});
@@ -123,7 +124,6 @@ void compile_enter(Plan& plan, const Spec& spec, const EnterTarget& target, cons
     }
     plan_beginning(plan, fds, callable, joins);
     plan_user_namespace_root(plan, spec, host);
-    plan_terminal(plan, process, fds);
     if (target.root_fd >= 0) {
         plan.steps.add(Op::ChangeRoot, PathArgs{nullptr}, {Stage::Root, "chroot to the container's root"});
     }
