@@ -118,6 +118,14 @@ TEST_F(OomScore, OfACallableIsItsOwn) {
     EXPECT_EQ(content("/proc/self/oom_score_adj"), before_);
 }
 
+TEST_F(OomScore, IsSetUnderAReaper) {
+    Container container = isolated().add_default_mounts();
+    ProcessSpec spec = with(120, {});
+    spec.init = Init::Reaper;
+    EXPECT_EQ(value_in(container, spec), "120\n");
+    EXPECT_EQ(content("/proc/self/oom_score_adj"), before_);
+}
+
 TEST_F(OomScore, IsSetWithATimeNamespace) {
     // Without shared memory, that is.
     Container container = isolated().add_namespace(Namespace::Time).add_default_mounts();

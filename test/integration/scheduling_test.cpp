@@ -95,6 +95,20 @@ TEST_F(SchedulingTest, TakesTheHostsPrivilegesInAUserNamespace) {
     EXPECT_TRUE(contains(inside, "nice -5\npolicy 1\npriority 2\n"));
 }
 
+TEST_F(SchedulingTest, IsSetUnderAReaper) {
+    Container container = isolated();
+    ProcessSpec spec;
+    spec.init = Init::Reaper;
+    spec.scheduling.scheduler =
+        Scheduler{.policy = SchedulingPolicy::Deadline, .runtime = 1ms, .deadline = 9ms, .reset_on_fork = true};
+    EXPECT_TRUE(contains(attributes_in(container, spec), "policy 6\n"));
+    Container userns = in_user_namespace();
+    spec.argv = {InitPath, "attributes"};
+    EXPECT_TRUE(fails([&] { userns.start(spec); }, Errc::InvalidConfig, {"under a reaper in a user namespace"}));
+    spec.scheduling.scheduler = Scheduler{.policy = SchedulingPolicy::Fifo, .priority = 4};
+    EXPECT_TRUE(contains(attributes_in(userns, spec), "policy 1\npriority 4\n"));
+}
+
 TEST_F(SchedulingTest, OfACallableIsSet) {
     Container container = isolated();
     ProcessSpec spec;

@@ -273,6 +273,14 @@ TEST_F(UserName, OfACallableIsLookedUpInside) {
     EXPECT_TRUE(succeeded(run(container, spec, [] { return ::getuid() == 1000 && ::getgid() == 1001 ? 0 : 1; })));
 }
 
+TEST_F(UserName, UnderAReaperIsThatOfTheProgram) {
+    Container container = isolated();
+    ProcessSpec spec = program({"ids"});
+    spec.user_name = "app";
+    spec.init = Init::Reaper;
+    EXPECT_EQ(run(container, spec).out, lines_for(1000, 1001, " 29 44 1001"));
+}
+
 TEST_F(UserName, OwnsItsStreams) {
     Container container = isolated().add_default_mounts();
     ProcessSpec spec = program({"write", "/proc/self/fd/1", "reopened"});
