@@ -14,6 +14,8 @@
 #include "base/subject.hpp"
 #include "base/sys.hpp"
 #include "config/validate.hpp"
+#include "launch/exit_status.hpp"
+#include "monitor/seccomp_watch.hpp"
 #include "plan/namespace_flags.hpp"
 
 namespace ct::internal {
@@ -78,6 +80,12 @@ void ContainerCore::configure(const std::function<void(Spec&)>& edit) {
     spec_ = std::move(changed);
 }
 
+void ContainerCore::on_seccomp(SeccompHandler handler) {
+    auto next = handler ? std::make_shared<const SeccompHandler>(std::move(handler)) : nullptr;
+    const std::lock_guard lock(mutex_);
+    on_seccomp_.swap(next); // the old one is released after the lock
+}
+
 void ContainerCore::begin_start() {
     (void)state();
     const std::lock_guard lock(mutex_);
@@ -112,13 +120,48 @@ std::shared_ptr<ProcessCore> ContainerCore::start(const ProcessSpec& process, co
                 "its session was closed meanwhile");
 }
 
+void ContainerCore::check_process(std::string_view action, const Spec& spec, const ProcessSpec& process, Runs runs,
+                                  Role role) {
+    auto found = violations(spec, process, runs, role);
+    if (process.seccomp && has_action(*process.seccomp, SeccompAction::Kind::Notify)) {
+        const std::lock_guard lock(mutex_);
+        if (on_seccomp_ == nullptr) found.push_back("a seccomp filter that notifies needs a handler: on_seccomp()");
+    }
+    if (!found.empty()) throw Error::invalid_config(action, std::move(found));
+}
+
+HostFacts ContainerCore::host_facts() const {
+    HostFacts facts = HostFacts::detect();
+    facts.filters = &session_->filters;
+    return facts;
+}
+
+Launched ContainerCore::launch_plan(Plan& plan, int files_root, const std::function<int()>& callable) {
+    std::shared_ptr<Loop> loop;
+    if (plan.filter && plan.filter->notifies) loop = session_->loop();
+    Launched launched = launch({plan, files_root, callable}, session_->areas);
+    if (loop == nullptr) return launched;
+    const auto find_handler = [self = weak_from_this()]() -> std::shared_ptr<const SeccompHandler> {
+        const auto container = self.lock();
+        if (container == nullptr) return nullptr;
+        const std::lock_guard lock(container->mutex_);
+        return container->on_seccomp_;
+    };
+    try {
+        watch_listener(*loop, std::move(plan.listener), find_handler);
+    } catch (...) {
+        ::syscall(SYS_pidfd_send_signal, launched.pidfd.get(), SIGKILL, nullptr, 0);
+        (void)reap(launched.pidfd.get());
+        throw;
+    }
+    return launched;
+}
+
 std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& process,
                                                          const std::function<int()>& callable) {
     const Spec& spec = *spec_; // constant while starting
     const auto runs = callable ? Runs::Callable : Runs::Program;
-    if (auto found = violations(spec, process, runs, Role::First); !found.empty()) {
-        throw Error::invalid_config("start", std::move(found));
-    }
+    check_process("start", spec, process, runs, Role::First);
     check_borrowed_fds(spec, process);
     session_->leftovers.sweep();
     {
@@ -134,8 +177,8 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& proc
     }
     Streams streams(process, session_->low_fds, host_user(spec, process));
     Plan plan;
-    compile_start(plan, spec, process, streams.layout(), HostFacts::detect(), callable != nullptr);
-    Launched launched = launch({plan, files_root, callable}, session_->areas);
+    compile_start(plan, spec, process, streams.layout(), host_facts(), callable != nullptr);
+    Launched launched = launch_plan(plan, files_root, callable);
     return std::make_shared<ProcessCore>(name_, std::move(launched), streams.take_host_ends(),
                                          has_namespace(spec, Namespace::Pid) ? entered_ : nullptr);
 }
@@ -158,15 +201,13 @@ std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, co
     }
     return with_subject(subject(), [&] {
         const auto runs = callable ? Runs::Callable : Runs::Program;
-        if (auto found = violations(*spec, process, runs, Role::Entering); !found.empty()) {
-            throw Error::invalid_config("enter", std::move(found));
-        }
+        check_process("enter", *spec, process, runs, Role::Entering);
         check_borrowed_fds({}, process);
         entered->sweep();
         Streams streams(process, session_->low_fds, host_user(*spec, process));
         Plan plan;
-        compile_enter(plan, *spec, target, process, streams.layout(), HostFacts::detect(), callable != nullptr);
-        Launched launched = launch({plan, -1, callable}, session_->areas);
+        compile_enter(plan, *spec, target, process, streams.layout(), host_facts(), callable != nullptr);
+        Launched launched = launch_plan(plan, -1, callable);
         auto entering = std::make_shared<ProcessCore>(name_, std::move(launched), streams.take_host_ends(), nullptr);
         entered->add(entering);
         return entering;

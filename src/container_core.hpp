@@ -13,6 +13,7 @@
 
 #include <ct/container.hpp>
 
+#include "config/validate.hpp"
 #include "host_side.hpp"
 #include "plan/compile.hpp"
 #include "process_core.hpp"
@@ -36,6 +37,8 @@ public:
     /// Lets \p edit change the specification. \throws Error unless stopped
     void configure(const std::function<void(Spec&)>& edit);
 
+    void on_seccomp(SeccompHandler handler);
+
     std::shared_ptr<ProcessCore> start(const ProcessSpec& process, const std::function<int()>& callable);
     std::shared_ptr<ProcessCore> enter(const ProcessSpec& process, const std::function<int()>& callable);
     void adopt(pid_t pid);
@@ -50,6 +53,11 @@ public:
 private:
     std::shared_ptr<ProcessCore> launch_first(const ProcessSpec& process, const std::function<int()>& callable);
     void begin_start();
+    /// The violations of a process of this container; see config/validate.hpp.
+    void check_process(std::string_view action, const Spec& spec, const ProcessSpec& process, Runs runs, Role role);
+    [[nodiscard]] HostFacts host_facts() const;
+    /// Makes the process, and watches what its filter reports.
+    [[nodiscard]] Launched launch_plan(Plan& plan, int files_root, const std::function<int()>& callable);
     /// Takes down the host's side after the end of \p init, unless another thread does so.
     void finish(const std::shared_ptr<ProcessCore>& init);
     void take_down_host_side();
@@ -69,6 +77,7 @@ private:
     std::shared_ptr<Entered> entered_ = std::make_shared<Entered>(); ///< Of the present or last run.
     EnterTarget enter_target_{};                                     ///< Without the root, which enter() duplicates.
     HostSide host_side_;
+    std::shared_ptr<const SeccompHandler> on_seccomp_;
 };
 
 } // namespace ct::internal

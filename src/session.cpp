@@ -85,13 +85,22 @@ void SessionCore::release(const std::string& name) noexcept {
 
 void SessionCore::close() noexcept {
     decltype(running_) running;
+    std::shared_ptr<Loop> loop;
     {
         const std::lock_guard lock(mutex_);
         closed_ = true;
         running = std::exchange(running_, {});
+        loop = std::move(loop_);
     }
     for (const auto& [key, container] : running) container->close(options_.on_close);
     leftovers.sweep();
+}
+
+std::shared_ptr<Loop> SessionCore::loop() {
+    const std::lock_guard lock(mutex_);
+    if (closed_) throw Error(Errc::InvalidState, Stage::Session, "watch for events", {}, "the session is closed");
+    if (!loop_) loop_ = std::make_shared<Loop>();
+    return loop_;
 }
 
 void SessionCore::log(LogLevel level, std::string_view text) const {
@@ -131,6 +140,18 @@ std::optional<Container> Session::find(std::string_view name) const {
 
 Container Session::adopt(std::string name, pid_t pid) {
     return Container(core_->adopt(std::move(name), pid));
+}
+
+int Session::fd() {
+    return core_->loop()->fd();
+}
+
+std::size_t Session::dispatch() {
+    return core_->loop()->dispatch();
+}
+
+std::size_t Session::dispatch_for(std::chrono::nanoseconds limit) {
+    return core_->loop()->dispatch_for(limit);
 }
 
 } // namespace ct

@@ -13,6 +13,8 @@
 #include "entered.hpp"
 #include "launch/area.hpp"
 #include "launch/low_fds.hpp"
+#include "monitor/loop.hpp"
+#include "seccomp/filter.hpp"
 
 namespace ct::internal {
 
@@ -38,7 +40,11 @@ public:
     /// Throws only what the handler throws.
     void log(LogLevel level, std::string_view text) const;
 
+    /// What watches for events; made when it is needed first. \throws Error if the session is closed
+    [[nodiscard]] std::shared_ptr<Loop> loop();
+
     LowFds low_fds;
+    FilterCache filters;
     AreaPool areas;
     Entered leftovers; ///< Processes whose container is gone.
 
@@ -50,6 +56,7 @@ private:
     bool closed_ = false;
     std::map<std::string, std::weak_ptr<ContainerCore>, std::less<>> containers_;
     std::map<const ContainerCore*, std::shared_ptr<ContainerCore>> running_;
+    std::shared_ptr<Loop> loop_;
     const ContainerCore* last_visited_ = nullptr; ///< Only compared.
 };
 

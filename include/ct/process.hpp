@@ -13,6 +13,8 @@
 #include <vector>
 
 #include <ct/export.hpp>
+#include <ct/landlock.hpp>
+#include <ct/seccomp.hpp>
 
 namespace ct {
 
@@ -95,6 +97,12 @@ struct ProcessSpec {
     /// other than 0. An empty list drops all.
     std::optional<std::vector<std::string>> capabilities = {};
     bool no_new_privileges = false; ///< See PR_SET_NO_NEW_PRIVS in prctl(2).
+    /// Filters the system calls of the process. It is installed just before the program is executed, if
+    /// `no_new_privileges` is set or CAP_SYS_ADMIN is kept; else (CAP_SYS_ADMIN is needed then) before user and
+    /// capabilities change, and has to let the rest of the set-up pass.
+    std::optional<Seccomp> seccomp = {};
+    /// Restricts the process, just before the seccomp filter. Needs `no_new_privileges`, or CAP_SYS_ADMIN to be kept.
+    std::optional<Landlock> landlock = {};
     std::vector<ResourceLimit> limits = {};
 
     bool new_session = false; ///< setsid(2). Implied by `terminal`.

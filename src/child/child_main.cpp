@@ -114,6 +114,12 @@ long perform(Context& context, const Step& step) noexcept {
     case Op::ParentDeathSignal: return raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, args<NumberArgs>(step).value);
     case Op::MapFds: return map_fds(args<FdMapArgs>(step));
     case Op::UnblockSignals: return unblock_signals();
+    case Op::FindProgram: return find_program(context, args<ExecArgs>(step));
+    case Op::LandlockRuleset: return landlock_ruleset(context, args<LandlockRulesetArgs>(step));
+    case Op::LandlockPath: return landlock_path(context, args<LandlockPathArgs>(step));
+    case Op::LandlockPort: return landlock_port(context, args<LandlockPortArgs>(step));
+    case Op::LandlockEnforce: return landlock_enforce(context);
+    case Op::Seccomp: return install_filter(context, args<SeccompArgs>(step));
     case Op::Finish: finish(context.handshake);
     case Op::Exec: return execute(context, args<ExecArgs>(step));
     }
@@ -149,9 +155,9 @@ void give_up(Handshake& handshake) noexcept {
     raw_syscall(SYS_futex, &handshake.word, FUTEX_WAKE, 1);
 }
 
-bool perform_steps(const StepList& steps, Handshake& handshake) noexcept {
+bool perform_steps(const StepList& steps, Handshake& handshake, std::uint32_t first) noexcept {
     Context context{handshake};
-    for (std::uint32_t i = 0; i < steps.count; ++i) {
+    for (std::uint32_t i = first; i < steps.count; ++i) {
         __atomic_store_n(&handshake.step, i, __ATOMIC_RELAXED);
         const long result = perform(context, steps.steps[i]);
         if (result >= 0) continue;

@@ -51,6 +51,12 @@ enum class Op : std::uint32_t {
     ParentDeathSignal, ///< [NumberArgs] also undoes DieWithParent.
     MapFds,            ///< [FdMapArgs]
     UnblockSignals,
+    FindProgram,     ///< What Op::Exec would do, up to execve(2): afterwards files may be out of reach. [ExecArgs]
+    LandlockRuleset, ///< [LandlockRulesetArgs]
+    LandlockPath,    ///< Adds a rule for what is at a path, or below it. [LandlockPathArgs]
+    LandlockPort,    ///< [LandlockPortArgs]
+    LandlockEnforce, ///< The rules, from now on.
+    Seccomp,         ///< From now on the filter applies. [SeccompArgs]
     Finish, ///< All that there was to do is done: end with 0, without executing anything.
     Exec,   ///< [ExecArgs]
 };
@@ -59,6 +65,7 @@ enum class Op : std::uint32_t {
 enum class Await : std::uint32_t {
     Birth, ///< Before all else, still in the host's descriptor table.
     SetUp, ///< Namespaces, files and names are set up; the process itself is not.
+    Filter, ///< Not an Op::AwaitParent, but within Op::Seccomp: the filter is installed.
 };
 
 struct AwaitArgs {
@@ -158,6 +165,26 @@ struct ExecArgs {
     const char* const* argv;
     const char* const* envp;
     const HostProgram* host_program = nullptr; ///< Which must not be executed, or null.
+};
+
+struct LandlockRulesetArgs {
+    std::uint64_t attributes[3]; ///< landlock_ruleset_attr: handled file rights, handled ports, scopes.
+    std::size_t size;            ///< As much of it as the kernel knows.
+};
+struct LandlockPathArgs {
+    const char* path;
+    std::uint64_t access;      ///< LANDLOCK_ACCESS_FS_*
+    std::uint64_t file_access; ///< Those that something besides a directory can have.
+};
+struct LandlockPortArgs {
+    std::uint64_t port;
+    std::uint64_t access; ///< LANDLOCK_ACCESS_NET_*
+};
+struct SeccompArgs {
+    const void* program; ///< A struct sock_fprog.
+    std::uint32_t flags; ///< SECCOMP_FILTER_FLAG_*
+    bool awaits_parent;  ///< Which takes the listener, and who could not be woken by a system call any more.
+    bool closes_listener;
 };
 
 struct Step {

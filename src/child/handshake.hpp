@@ -36,6 +36,7 @@ struct Handshake {
     enum Phase : std::uint32_t {
         Working,  ///< Performing `step`.
         Awaiting, ///< Waits until the parent changes `go`.
+        Filtering, ///< Installs a seccomp filter, then sets `filtered` and waits for `go` without any system call.
         Ready,    ///< All is set up, and the callable runs or nothing is left to do.
     };
     enum ExecDetail : std::uint32_t { NoDetail, MissingInterpreter, IsDirectory, NotExecutable, HostProgram };
@@ -47,6 +48,7 @@ struct Handshake {
     std::uint32_t await; ///< Phase Awaiting: for which Await.
     std::uint32_t phase; ///< Set by the child to announce, set back to Working by the parent before `go`.
 
+    std::uint32_t filtered; ///< Phase Filtering: the filter is installed.
     std::uint32_t step;      ///< Index of the step under way; tells where the child was when it died.
     std::int32_t error;      ///< errno of that step, 0 as long as all is well.
     std::uint32_t detail;    ///< Op::Exec: ExecDetail.
@@ -60,6 +62,7 @@ struct Handshake {
     /// Descriptors of the child that steps leave for the parent, which takes them while it serves an Await; or -1.
     static constexpr std::uint32_t MaxOffered = 4;
     std::int32_t offered[MaxOffered];
+    static constexpr std::uint32_t ListenerSlot = MaxOffered - 1; ///< Of a seccomp filter.
 
     static constexpr std::uint32_t MaxCreated = 64;
     std::uint32_t created_count;

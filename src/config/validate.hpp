@@ -40,6 +40,10 @@ enum class Role { First, Entering };
 /// The host's id for the user that \p process runs as, if the specification tells.
 [[nodiscard]] std::optional<std::uint32_t> host_user(const Spec& spec, const ProcessSpec& process);
 
+/// Whether the process may restrict itself just before its program is executed: by no_new_privileges or CAP_SYS_ADMIN.
+/// Else a seccomp filter comes before the change of user.
+[[nodiscard]] bool confined_last(const ProcessSpec& process);
+
 /// Whether the private area takes the place of the root directory itself.
 [[nodiscard]] bool covers_root(const BindDir& area);
 

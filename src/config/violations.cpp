@@ -11,6 +11,7 @@
 #include "config/capabilities.hpp"
 #include "config/paths.hpp"
 #include "config/validate.hpp"
+#include "seccomp/filter.hpp"
 
 /// The rules between fields.
 namespace ct::internal {
@@ -147,6 +148,23 @@ void check_credentials(Violations& found, const Spec& spec, const ProcessSpec& p
     }
 }
 
+void check_landlock(Violations& found, const ProcessSpec& process) {
+    const Landlock& landlock = *process.landlock;
+    if (landlock.paths.empty() && !landlock.bind_ports && !landlock.connect_ports &&
+        !landlock.scope_abstract_sockets && !landlock.scope_signals) {
+        found.push_back("the Landlock rules restrict nothing");
+    }
+    for (const LandlockPath& rule : landlock.paths) {
+        if (rule.path.empty() || rule.path[0] != '/' || rule.path.find('\0') != std::string::npos) {
+            found.push_back(concat("the path '", rule.path.c_str(), "' of a Landlock rule is not absolute"));
+        }
+        if (!rule.read && !rule.write && !rule.execute) {
+            found.push_back(concat("the Landlock rule for '", rule.path.c_str(), "' allows nothing"));
+        }
+    }
+    if (!confined_last(process)) found.push_back("Landlock needs no_new_privileges, or CAP_SYS_ADMIN to be kept");
+}
+
 void check_attributes(Violations& found, const ProcessSpec& process) {
     std::set<int> resources;
     for (const ResourceLimit& limit : process.limits) {
@@ -209,6 +227,14 @@ std::optional<std::uint32_t> host_user(const Spec& spec, const ProcessSpec& proc
     return std::nullopt;
 }
 
+bool confined_last(const ProcessSpec& process) {
+    if (process.no_new_privileges) return true;
+    if (process.capabilities) {
+        return (capability_set(*process.capabilities, ~std::uint64_t{0}) >> CAP_SYS_ADMIN & 1U) != 0;
+    }
+    return !process.user || process.user->uid == 0;
+}
+
 bool covers_root(const BindDir& area) {
     return normal_path(area.target) == "/";
 }
@@ -224,6 +250,8 @@ std::vector<std::string> violations(const Spec& spec, const ProcessSpec& process
     check_streams(found, process);
     check_credentials(found, spec, process);
     check_attributes(found, process);
+    if (process.seccomp) check_seccomp(found, *process.seccomp);
+    if (process.landlock) check_landlock(found, process);
     return found;
 }
 

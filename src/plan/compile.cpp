@@ -74,12 +74,14 @@ void plan_end(Plan& plan, const Spec& spec, const ProcessSpec& process, const Fd
     if (plan.has_tasks(Await::SetUp)) plan_await(plan, Await::SetUp);
     // Before the limits: RLIMIT_NOFILE also bounds dup3(2).
     plan_fds(plan, fds);
-    plan_process(plan, process, host, denies_setgroups(spec, host), has_namespace(spec, Namespace::User));
+    if (process.seccomp) prepare_filter(plan, process, host);
+    plan_process(plan, process, host, denies_setgroups(spec, host), has_namespace(spec, Namespace::User), callable);
     if (callable) {
         plan_callable(plan, process);
     } else {
         plan_exec(plan, process, foreign_files);
     }
+    if (process.seccomp) check_filter(plan, callable);
 }
 
 } // namespace

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/sys.hpp"
+#include "config/validate.hpp"
+#include "plan/compile.hpp"
+
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
+#endif
+
+namespace ct::internal {
+
+namespace {
+
+/// Whether a caller whose call was received waits for the answer whatever signals come, so that a handler's work is
+/// not done twice. Since Linux 5.19.
+bool waits_killable() {
+    static const bool known = [] {
+        constexpr unsigned long flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+        // Without a filter: EFAULT if it knows the flags, else EINVAL.
+        return ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, nullptr) < 0 && errno == EFAULT;
+    }();
+    return known;
+}
+
+UniqueFd take_listener(const WaitingChild& child) {
+    constexpr std::string_view action = "take the listener of the seccomp filter";
+    const int offered = child.handshake.offered[Handshake::ListenerSlot];
+    UniqueFd fd(static_cast<int>(::syscall(SYS_pidfd_getfd, child.pidfd, offered, 0)));
+    if (fd) return sys::above_stdio(std::move(fd), Stage::Seccomp, action);
+    const std::string_view hint =
+        errno == EPERM ? "the host process may not trace the new one: for one that joins namespaces or changes "
+                         "credentials that needs CAP_SYS_PTRACE"
+                       : "";
+    throw sys::error(errno, Stage::Seccomp, action, {}, hint);
+}
+
+} // namespace
+
+void prepare_filter(Plan& plan, const ProcessSpec& process, const HostFacts& host) {
+    plan.filter = host.filters != nullptr ? host.filters->get(*process.seccomp)
+                                          : std::make_shared<const Filter>(build_filter(*process.seccomp));
+}
+
+void plan_filter(Plan& plan, const ProcessSpec& process, bool callable) {
+    const Filter& filter = *plan.filter;
+    const std::vector<sock_fprog> program{
+        {static_cast<unsigned short>(filter.program.size()), const_cast<sock_filter*>(filter.program.data())}};
+    std::uint32_t flags = filter.log ? SECCOMP_FILTER_FLAG_LOG : 0;
+    if (filter.notifies) {
+        flags |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
+        if (waits_killable()) flags |= SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+        plan.parent_tasks.push_back(
+            {Await::Filter, [&plan](const WaitingChild& child) { plan.listener = take_listener(child); }});
+    }
+    // A program does not get the listener: it is close-on-exec.
+    seccomp_data close{};
+    close.nr = SYS_close;
+    close.arch = native_architecture();
+    const bool can_close = evaluate(filter.program, close) == SECCOMP_RET_ALLOW;
+    const bool last_of_callable = callable && confined_last(process);
+    plan.steps.add(Op::Seccomp,
+                   SeccompArgs{plan.array(program), flags, filter.notifies || last_of_callable,
+                               filter.notifies && callable && can_close},
+                   {Stage::Seccomp, "install the seccomp filter"});
+}
+
+} // namespace ct::internal
