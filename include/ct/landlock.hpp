@@ -14,7 +14,7 @@ struct LandlockPath {
     std::string path = {}; ///< Absolute, inside the container; symbolic links in it are followed there.
     bool read = false;     ///< Read files, list directories.
     bool write = false;    ///< Write, truncate, create, rename, remove; ioctl(2) on devices.
-    bool execute = false;  ///< Execute files. Programs and their libraries need `read` as well.
+    bool execute = false;  ///< Execute files and read them: the kernel asks for both. Not list directories.
 
     bool operator==(const LandlockPath&) const = default;
 };

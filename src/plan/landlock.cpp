@@ -23,12 +23,13 @@ constexpr std::uint64_t bits(unsigned first, unsigned last) {
 }
 constexpr std::uint64_t Execute = bits(0, 0);
 constexpr std::uint64_t WriteFile = bits(1, 1);
-constexpr std::uint64_t Read = bits(2, 3);       // files and directories
+constexpr std::uint64_t ReadFile = bits(2, 2);
+constexpr std::uint64_t Read = ReadFile | bits(3, 3); // and directories
 constexpr std::uint64_t Restructure = bits(4, 12); // remove and make whatever there is
 constexpr std::uint64_t Refer = bits(13, 13);    // since ABI 2
 constexpr std::uint64_t Truncate = bits(14, 14); // since ABI 3
 constexpr std::uint64_t IoctlDevice = bits(15, 15); // since ABI 5
-constexpr std::uint64_t OfFiles = Execute | WriteFile | bits(2, 2) | Truncate | IoctlDevice;
+constexpr std::uint64_t OfFiles = Execute | WriteFile | ReadFile | Truncate | IoctlDevice;
 constexpr std::uint64_t BindTcp = bits(0, 0);
 constexpr std::uint64_t ConnectTcp = bits(1, 1);
 constexpr std::uint64_t ScopeAbstractSockets = bits(0, 0);
@@ -79,7 +80,7 @@ void plan_landlock(Plan& plan, const Landlock& landlock) {
                    {Stage::Landlock, "make the Landlock rules"});
     for (const LandlockPath& rule : landlock.paths) {
         const std::uint64_t access =
-            (rule.read ? Read : 0) | (rule.write ? writing(abi) : 0) | (rule.execute ? Execute : 0);
+            (rule.read ? Read : 0) | (rule.write ? writing(abi) : 0) | (rule.execute ? Execute | ReadFile : 0);
         const char* const path = plan.text(rule.path);
         plan.steps.add(Op::LandlockPath, LandlockPathArgs{path, access, OfFiles},
                        {Stage::Landlock, "allow by Landlock", path});
