@@ -176,6 +176,7 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& proc
         host_side_ = std::move(host_side);
     }
     Streams streams(process, session_->low_fds, host_user(spec, process));
+    if (process.init == Init::Reaper) streams.add_reaper(session_->reaper_image());
     Plan plan;
     compile_start(plan, spec, process, streams.layout(), host_facts(), callable != nullptr);
     Launched launched = launch_plan(plan, files_root, callable);

@@ -8,6 +8,8 @@
 #include "base/subject.hpp"
 #include "config/validate.hpp"
 #include "container_core.hpp"
+#include "features/features.hpp"
+#include "reaper/image.hpp"
 #include "session_core.hpp"
 
 namespace ct {
@@ -103,6 +105,11 @@ std::shared_ptr<Loop> SessionCore::loop() {
     return loop_;
 }
 
+int SessionCore::reaper_image() {
+    std::call_once(reaper_made_, [&] { reaper_image_ = internal::reaper_image(); });
+    return reaper_image_.get();
+}
+
 void SessionCore::log(LogLevel level, std::string_view text) const {
     if (options_.log_handler) options_.log_handler(level, text);
 }
@@ -136,6 +143,16 @@ std::optional<Container> Session::find(std::string_view name) const {
     auto found = core_->find(name);
     if (!found) return std::nullopt;
     return Container(std::move(found));
+}
+
+std::vector<HostFeature> Session::capabilities() const {
+    internal::Features features;
+    internal::add_namespace_features(features, core_->areas);
+    internal::add_mount_features(features);
+    internal::add_cgroup_features(features);
+    internal::add_security_features(features);
+    internal::add_process_features(features);
+    return features;
 }
 
 Container Session::adopt(std::string name, pid_t pid) {

@@ -10,6 +10,7 @@
 
 #include <ct/session.hpp>
 
+#include "base/unique_fd.hpp"
 #include "entered.hpp"
 #include "launch/area.hpp"
 #include "launch/low_fds.hpp"
@@ -42,6 +43,8 @@ public:
 
     /// What watches for events; made when it is needed first. \throws Error if the session is closed
     [[nodiscard]] std::shared_ptr<Loop> loop();
+    /// The program of Init::Reaper, made on first use.
+    [[nodiscard]] int reaper_image();
 
     LowFds low_fds;
     FilterCache filters;
@@ -52,6 +55,8 @@ private:
     std::shared_ptr<ContainerCore> insert(std::string name, Spec spec);
 
     const SessionOptions options_;
+    std::once_flag reaper_made_;
+    UniqueFd reaper_image_;
     mutable std::mutex mutex_; ///< Guards what follows; never held over a system call that blocks.
     bool closed_ = false;
     std::map<std::string, std::weak_ptr<ContainerCore>, std::less<>> containers_;

@@ -7,6 +7,7 @@
 
 #include <ct/container.hpp>
 #include <ct/error.hpp>
+#include <ct/host_feature.hpp>
 #include <ct/landlock.hpp>
 #include <ct/namespaces.hpp>
 #include <ct/process.hpp>

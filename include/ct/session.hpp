@@ -15,6 +15,7 @@
 
 #include <ct/container.hpp>
 #include <ct/export.hpp>
+#include <ct/host_feature.hpp>
 
 namespace ct {
 
@@ -66,6 +67,10 @@ public:
     /// and waited for; closing the session leaves it alone. Its exit status may be unknown.
     /// \throws Error with ESRCH if there is no such process, Errc::NameInUse.
     [[nodiscard]] Container adopt(std::string name, pid_t pid);
+
+    /// What this host offers to containers, and where something is missing, why, and how to get it. Found out by
+    /// trying, with short-lived processes; takes some milliseconds.
+    [[nodiscard]] std::vector<HostFeature> capabilities() const;
 
     /// \name Events
     /// Callbacks run only within dispatch() and dispatch_for(), on the thread that calls these. They may call anything

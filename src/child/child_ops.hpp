@@ -55,5 +55,6 @@ long install_filter(Context& context, const SeccompArgs& args) noexcept;
 // exec.cpp
 long find_program(Context& context, const ExecArgs& args) noexcept;
 long execute(Context& context, const ExecArgs& args) noexcept;
+long exec_reaper(const ExecReaperArgs& args) noexcept;
 
 } // namespace ct::internal::child

@@ -57,8 +57,10 @@ enum class Op : std::uint32_t {
     LandlockPort,    ///< [LandlockPortArgs]
     LandlockEnforce, ///< The rules, from now on.
     Seccomp,         ///< From now on the filter applies. [SeccompArgs]
-    Finish, ///< All that there was to do is done: end with 0, without executing anything.
-    Exec,   ///< [ExecArgs]
+    StartReaper, ///< What follows is done by a child of this process, which becomes the reaper. [ReaperArgs]
+    ExecReaper,  ///< [ExecReaperArgs]
+    Finish,      ///< All that there was to do is done: end with 0, without executing anything.
+    Exec,        ///< [ExecArgs]
 };
 
 /// When the child waits for the parent.
@@ -186,6 +188,10 @@ struct SeccompArgs {
     bool awaits_parent;  ///< Which takes the listener, and who could not be woken by a system call any more.
     bool closes_listener;
 };
+struct ExecReaperArgs {
+    std::int32_t fd;         ///< The program.
+    const char* const* argv; ///< argv[1] is the text in ReaperArgs.
+};
 
 struct Step {
     Op op;
@@ -195,6 +201,11 @@ struct Step {
 struct StepList {
     const Step* steps;
     std::uint32_t count;
+};
+
+struct ReaperArgs {
+    char* pid_text; ///< Where the child's pid is written; has room for it.
+    StepList steps; ///< Of the reaper, once the child has executed its program.
 };
 
 /// Everything the child needs; all pointers lead into memory that outlives it (or is copied along with it).

@@ -28,10 +28,20 @@ bool waits_killable() {
     return known;
 }
 
+UniqueFd get_fd(int pidfd, int number) {
+    return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_getfd, pidfd, number, 0)));
+}
+
+/// From the child, or if there is a reaper, from its child.
 UniqueFd take_listener(const WaitingChild& child) {
     constexpr std::string_view action = "take the listener of the seccomp filter";
-    const int offered = child.handshake.offered[Handshake::ListenerSlot];
-    UniqueFd fd(static_cast<int>(::syscall(SYS_pidfd_getfd, child.pidfd, offered, 0)));
+    UniqueFd of_reaper;
+    if (child.handshake.reaper_child_pidfd >= 0) {
+        of_reaper = get_fd(child.pidfd, child.handshake.reaper_child_pidfd);
+        if (!of_reaper) throw sys::error(errno, Stage::Seccomp, action);
+    }
+    const int owner = of_reaper ? of_reaper.get() : child.pidfd;
+    UniqueFd fd = get_fd(owner, child.handshake.offered[Handshake::ListenerSlot]);
     if (fd) return sys::above_stdio(std::move(fd), Stage::Seccomp, action);
     const std::string_view hint =
         errno == EPERM ? "the host process may not trace the new one: for one that joins namespaces or changes "

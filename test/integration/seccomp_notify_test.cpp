@@ -231,6 +231,23 @@ TEST_F(SeccompNotify, CallablesReportAndKeepNoListener) {
     EXPECT_FALSE(std::filesystem::exists(image() / "made"));
 }
 
+TEST_F(SeccompNotify, ProgramsBelowAReaperReport) {
+    Container box = isolated();
+    pid_t caller = 0;
+    box.on_seccomp([&](const SeccompNotice& notice) {
+        caller = notice.pid();
+        return SeccompReply::fail(EXDEV);
+    });
+    ProcessSpec spec = reporting_program({"mkdir", "/made"}, {"mkdir"});
+    spec.init = Init::Reaper;
+    const Process init = box.start(spec);
+    const pid_t reaper = init.pid();
+    EXPECT_TRUE(contains(dispatch_until_end(init).err, "EXDEV"));
+    box.wait();
+    EXPECT_NE(caller, 0);
+    EXPECT_NE(caller, reaper);
+}
+
 TEST_F(SeccompNotify, EarlyFilterReportsLaterCalls) {
     Container box = isolated();
     box.on_seccomp([](const SeccompNotice&) { return SeccompReply::fail(EXDEV); });
