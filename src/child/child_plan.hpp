@@ -57,16 +57,16 @@ enum class Op : std::uint32_t {
     LandlockPort,    ///< [LandlockPortArgs]
     LandlockEnforce, ///< The rules, from now on.
     Seccomp,         ///< From now on the filter applies. [SeccompArgs]
-    StartReaper, ///< What follows is done by a child of this process, which becomes the reaper. [ReaperArgs]
-    ExecReaper,  ///< [ExecReaperArgs]
-    Finish,      ///< All that there was to do is done: end with 0, without executing anything.
-    Exec,        ///< [ExecArgs]
+    StartReaper,     ///< What follows is done by a child of this process, which becomes the reaper. [ReaperArgs]
+    ExecReaper,      ///< [ExecReaperArgs]
+    Finish,          ///< All that there was to do is done: end with 0, without executing anything.
+    Exec,            ///< [ExecArgs]
 };
 
 /// When the child waits for the parent.
 enum class Await : std::uint32_t {
-    Birth, ///< Before all else, still in the host's descriptor table.
-    SetUp, ///< Namespaces, files and names are set up; the process itself is not.
+    Birth,  ///< Before all else, still in the host's descriptor table.
+    SetUp,  ///< Namespaces, files and names are set up; the process itself is not.
     Filter, ///< Not an Op::AwaitParent, but within Op::Seccomp: the filter is installed.
 };
 

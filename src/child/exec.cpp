@@ -76,7 +76,7 @@ long find_program(Context& context, const ExecArgs& args) noexcept {
         // As in execute(): the first that can be executed, or else the last that cannot.
         handshake.candidate = i;
         context.program_error = error < 0 ? error : 0;
-        handshake.detail = refused == -EPERM   ? Handshake::HostProgram
+        handshake.detail = refused == -EPERM  ? Handshake::HostProgram
                            : error == -EACCES ? explain(path, error)
                                               : Handshake::NoDetail;
         if (error != -EACCES) break;

@@ -23,8 +23,8 @@ SeccompRule denied(std::vector<std::string> names) {
 
 void add_conditional(std::vector<SeccompRule>& rules) {
     // CLONE_NEWTIME has the same bit as a part of the exit signal; clone(2) does not make time namespaces.
-    constexpr std::uint64_t new_namespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
-                                             CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
+    constexpr std::uint64_t new_namespaces =
+        CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
     rules.push_back({{"clone"}, SeccompAction::allow(), {is(0, 0, new_namespaces)}});
     rules.push_back(denied({"clone"}));
     // Its flags lie in memory. The C library then uses clone.
@@ -60,9 +60,10 @@ Seccomp Seccomp::standard() {
              // Namespaces.
              denied({"setns", "unshare", "sethostname", "setdomainname"}),
              // The kernel itself.
-             denied({"init_module", "finit_module", "delete_module", "create_module", "query_module",
-                     "get_kernel_syms", "kexec_load", "kexec_file_load", "bpf", "perf_event_open", "lookup_dcookie",
-                     "reboot", "swapon", "swapoff", "acct", "syslog", "_sysctl", "nfsservctl", "uselib", "vhangup"}),
+             denied({"init_module",     "finit_module", "delete_module",   "create_module", "query_module",
+                     "get_kernel_syms", "kexec_load",   "kexec_file_load", "bpf",           "perf_event_open",
+                     "lookup_dcookie",  "reboot",       "swapon",          "swapoff",       "acct",
+                     "syslog",          "_sysctl",      "nfsservctl",      "uselib",        "vhangup"}),
              // Keys of the kernel belong to no namespace.
              denied({"add_key", "request_key", "keyctl"}),
              // Clocks.

@@ -159,8 +159,8 @@ void check_credentials(Violations& found, const Spec& spec, const ProcessSpec& p
 
 void check_landlock(Violations& found, const ProcessSpec& process) {
     const Landlock& landlock = *process.landlock;
-    if (landlock.paths.empty() && !landlock.bind_ports && !landlock.connect_ports &&
-        !landlock.scope_abstract_sockets && !landlock.scope_signals) {
+    if (landlock.paths.empty() && !landlock.bind_ports && !landlock.connect_ports && !landlock.scope_abstract_sockets &&
+        !landlock.scope_signals) {
         found.push_back("the Landlock rules restrict nothing");
     }
     for (const LandlockPath& rule : landlock.paths) {

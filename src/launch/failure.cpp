@@ -45,7 +45,8 @@ std::string namespace_names(std::uint64_t flags) {
 bool has_step_before(const Plan& plan, const Handshake& handshake, Op op) {
     const auto& steps = plan.steps.steps();
     const auto end = steps.begin() + handshake.step;
-    return handshake.steps_of == Handshake::OfChild && std::any_of(steps.begin(), end, [&](const Step& step) { return step.op == op; });
+    return handshake.steps_of == Handshake::OfChild &&
+           std::any_of(steps.begin(), end, [&](const Step& step) { return step.op == op; });
 }
 
 /// One more clause where errno alone misleads.

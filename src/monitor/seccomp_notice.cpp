@@ -65,8 +65,8 @@ std::vector<std::byte> SeccompNotice::read_memory(std::uint64_t address, std::si
     std::vector<std::byte> bytes(size);
     std::size_t count = 0;
     while (count < size) {
-        const ssize_t read = ::pread(memory.get(), bytes.data() + count, size - count,
-                                     static_cast<off_t>(address + count));
+        const ssize_t read =
+            ::pread(memory.get(), bytes.data() + count, size - count, static_cast<off_t>(address + count));
         if (read < 0 && errno == EINTR) continue;
         if (read < 0 && count == 0) fail(errno == EIO ? EFAULT : errno, action);
         if (read <= 0) break;

@@ -72,7 +72,8 @@ void plan_proc_write(Plan& plan, const FdLayout& fds, const char* path, std::str
 void prepare_filter(Plan& plan, const ProcessSpec& process, const HostFacts& host);
 void plan_filter(Plan& plan, const ProcessSpec& process, bool callable);
 void plan_landlock(Plan& plan, const Landlock& landlock);
-/// \throws Error with Errc::InvalidConfig if the filter would stop the rest of the plan in a way that cannot be reported
+/// \throws Error with Errc::InvalidConfig if the filter would stop the rest of the plan in a way that cannot be
+/// reported
 void check_filter(const Plan& plan, bool callable);
 void plan_fds(Plan& plan, Plan::Steps& steps, const std::vector<FdSource>& map);
 /// The process that comes after this step is a child of the container's first process, the reaper.

@@ -25,10 +25,10 @@ constexpr std::uint64_t Execute = bits(0, 0);
 constexpr std::uint64_t WriteFile = bits(1, 1);
 constexpr std::uint64_t ReadFile = bits(2, 2);
 constexpr std::uint64_t Read = ReadFile | bits(3, 3); // and directories
-constexpr std::uint64_t Restructure = bits(4, 12); // remove and make whatever there is
-constexpr std::uint64_t Refer = bits(13, 13);    // since ABI 2
-constexpr std::uint64_t Truncate = bits(14, 14); // since ABI 3
-constexpr std::uint64_t IoctlDevice = bits(15, 15); // since ABI 5
+constexpr std::uint64_t Restructure = bits(4, 12);    // remove and make whatever there is
+constexpr std::uint64_t Refer = bits(13, 13);         // since ABI 2
+constexpr std::uint64_t Truncate = bits(14, 14);      // since ABI 3
+constexpr std::uint64_t IoctlDevice = bits(15, 15);   // since ABI 5
 constexpr std::uint64_t OfFiles = Execute | WriteFile | ReadFile | Truncate | IoctlDevice;
 constexpr std::uint64_t BindTcp = bits(0, 0);
 constexpr std::uint64_t ConnectTcp = bits(1, 1);
@@ -73,8 +73,8 @@ void plan_landlock(Plan& plan, const Landlock& landlock) {
     const long abi = needed_abi(landlock);
     const std::uint64_t every = Execute | Read | writing(abi);
     const std::uint64_t ports = (landlock.bind_ports ? BindTcp : 0) | (landlock.connect_ports ? ConnectTcp : 0);
-    const std::uint64_t scopes = (landlock.scope_abstract_sockets ? ScopeAbstractSockets : 0) |
-                                 (landlock.scope_signals ? ScopeSignals : 0);
+    const std::uint64_t scopes =
+        (landlock.scope_abstract_sockets ? ScopeAbstractSockets : 0) | (landlock.scope_signals ? ScopeSignals : 0);
     const std::size_t size = (abi >= 6 ? 3 : abi >= 4 ? 2 : 1) * sizeof(std::uint64_t);
     plan.steps.add(Op::LandlockRuleset, LandlockRulesetArgs{{landlock.paths.empty() ? 0 : every, ports, scopes}, size},
                    {Stage::Landlock, "make the Landlock rules"});

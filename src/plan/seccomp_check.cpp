@@ -12,8 +12,8 @@
 #include "plan/compile.hpp"
 
 /// What a filter does to the calls that the child still makes under it. One that kills the child, while it may share
-/// the host's memory, could take the host along (a core dump does so before Linux 5.16), and one that nobody answers yet
-/// blocks it; so the calls are tried here first.
+/// the host's memory, could take the host along (a core dump does so before Linux 5.16), and one that nobody answers
+/// yet blocks it; so the calls are tried here first.
 namespace ct::internal {
 
 namespace {
@@ -55,8 +55,8 @@ public:
 private:
     void reject(long number, std::string_view demand, std::string_view why) {
         std::string violation =
-            concat("the seccomp filter ", demand, ' ', system_call_name(native_architecture(), static_cast<int>(number)),
-                   ", by which ", why);
+            concat("the seccomp filter ", demand, ' ',
+                   system_call_name(native_architecture(), static_cast<int>(number)), ", by which ", why);
         if (std::ranges::find(found_, violation) == found_.end()) found_.push_back(std::move(violation));
     }
 
@@ -70,7 +70,8 @@ std::uint64_t address(const void* pointer) {
 
 void try_exec(Trial& trial, const ExecArgs& args, bool searches) {
     for (const char* const* path = args.candidates; *path != nullptr; ++path) {
-        trial.must_not_stop(SYS_execve, "the program is executed", {address(*path), address(args.argv), address(args.envp)});
+        trial.must_not_stop(SYS_execve, "the program is executed",
+                            {address(*path), address(args.argv), address(args.envp)});
     }
     if (!searches) return;
     trial.must_not_stop(SYS_statx, "libct explains why a program cannot be executed", {});
@@ -94,9 +95,7 @@ void try_step(Trial& trial, const Step& step, const StepInfo& info, bool lethal)
         trial.must_not_stop(SYS_prctl, process, {PR_SET_PDEATHSIG, SIGKILL});
         break;
     case Op::SetCapabilities: trial.must_not_stop(SYS_capset, process); break;
-    case Op::RaiseAmbient:
-        trial.must_not_stop(SYS_prctl, process, {PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE});
-        break;
+    case Op::RaiseAmbient: trial.must_not_stop(SYS_prctl, process, {PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE}); break;
     case Op::WorkingDirectory: trial.must_not_stop(SYS_chdir, process); break;
     case Op::SetUmask: trial.must_not_stop(SYS_umask, process); break;
     case Op::ParentDeathSignal:
@@ -121,8 +120,7 @@ bool is_lethal(const Filter& filter) {
 
 void check_filter(const Plan& plan, bool callable) {
     const auto& steps = plan.steps.steps();
-    const auto filter =
-        std::ranges::find_if(steps, [](const Step& step) { return step.op == Op::Seccomp; });
+    const auto filter = std::ranges::find_if(steps, [](const Step& step) { return step.op == Op::Seccomp; });
     const auto rest = static_cast<std::size_t>(filter - steps.begin()) + 1;
     Trial trial(*plan.filter);
     trial.must_pass(SYS_exit_group, "the process ends");

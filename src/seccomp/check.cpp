@@ -56,15 +56,16 @@ void check_conditions(std::vector<std::string>& found, const SeccompRule& rule) 
             found.push_back(concat("a seccomp condition of ", name, " is about argument ", condition.argument,
                                    "; there are 0 to 5"));
         } else if (!arguments.insert(condition.argument).second) {
-            found.push_back(concat("a seccomp rule for ", name, " has two conditions on argument ",
-                                   condition.argument));
+            found.push_back(
+                concat("a seccomp rule for ", name, " has two conditions on argument ", condition.argument));
         }
         const bool masked = condition.comparison == SeccompCondition::Comparison::MaskedEqual;
         if (!masked && condition.mask != ~std::uint64_t{0}) {
             found.push_back(concat("a seccomp condition of ", name, " has a mask, but is not MaskedEqual"));
         }
         if (masked && (condition.value & ~condition.mask) != 0) {
-            found.push_back(concat("a seccomp condition of ", name, " never holds: its value has bits that its mask "
+            found.push_back(concat("a seccomp condition of ", name,
+                                   " never holds: its value has bits that its mask "
                                    "lacks"));
         }
     }

@@ -187,9 +187,8 @@ Filter build_filter(const Seccomp& seccomp) {
     }
     filter.program.push_back(BPF_STMT(BPF_RET | BPF_K, translated(seccomp.default_action)));
     if (filter.program.size() > MostInstructions) {
-        throw Error::invalid_config(
-            {}, {concat("the seccomp filter has ", filter.program.size(), " instructions; the kernel takes ",
-                        MostInstructions)});
+        throw Error::invalid_config({}, {concat("the seccomp filter has ", filter.program.size(),
+                                                " instructions; the kernel takes ", MostInstructions)});
     }
     return filter;
 }
@@ -198,8 +197,7 @@ std::shared_ptr<const Filter> FilterCache::get(const Seccomp& seccomp) {
     constexpr std::size_t most = 8;
     // Also while building: libseccomp looks at the kernel's abilities once, and keeps them without a lock.
     const std::lock_guard lock(mutex_);
-    const auto found =
-        std::ranges::find_if(entries_, [&](const Entry& entry) { return entry.seccomp == seccomp; });
+    const auto found = std::ranges::find_if(entries_, [&](const Entry& entry) { return entry.seccomp == seccomp; });
     if (found != entries_.end()) {
         std::rotate(entries_.begin(), found, found + 1);
     } else {

@@ -76,12 +76,21 @@ TEST_F(LandlockRules, MayNameFiles) {
 TEST_F(LandlockRules, ErrorsNameThePathAndTheRule) {
     make_file("image/text", "hello");
     Container box = isolated();
-    EXPECT_TRUE(fails([&] { box.start(restricted({"exit", "0"}, {executable("/bin"), readable("/none")})); },
-                      std::errc::no_such_file_or_directory, {"allow by Landlock '/none'"}));
-    EXPECT_TRUE(fails([&] { box.start(restricted({"exit", "0"}, {readable("/")})); }, std::errc::permission_denied,
-                      {"exec '/bin/test_init'", "the Landlock rules have to allow it"}));
-    EXPECT_TRUE(fails([&] { box.start(restricted({"exit", "0"}, {readable("text"), {.path = "/"}})); },
-                      Errc::InvalidConfig, {"'text' of a Landlock rule is not absolute", "'/' allows nothing"}));
+    EXPECT_TRUE(fails(
+        [&] {
+            box.start(restricted({"exit", "0"}, {executable("/bin"), readable("/none")}));
+        },
+        std::errc::no_such_file_or_directory, {"allow by Landlock '/none'"}));
+    EXPECT_TRUE(fails(
+        [&] {
+            box.start(restricted({"exit", "0"}, {readable("/")}));
+        },
+        std::errc::permission_denied, {"exec '/bin/test_init'", "the Landlock rules have to allow it"}));
+    EXPECT_TRUE(fails(
+        [&] {
+            box.start(restricted({"exit", "0"}, {readable("text"), {.path = "/"}}));
+        },
+        Errc::InvalidConfig, {"'text' of a Landlock rule is not absolute", "'/' allows nothing"}));
     ProcessSpec spec = restricted({"exit", "0"}, {});
     EXPECT_TRUE(fails([&] { box.start(spec); }, Errc::InvalidConfig, {"restrict nothing"}));
     spec = restricted({"exit", "0"}, {executable("/")});
@@ -97,10 +106,16 @@ TEST_F(LandlockRules, LinksOfTheImageDoNotLeadOutOfIt) {
     std::filesystem::create_symlink("../../../../.." + (dir() / "outside").string(), image() / "link");
     std::filesystem::create_symlink("/proc/self/exe", image() / "host");
     Container box = isolated().add_default_mounts();
-    EXPECT_TRUE(fails([&] { box.start(restricted({"exit", "0"}, {executable("/bin"), readable("/link")})); },
-                      std::errc::no_such_file_or_directory, {"'/link'"}));
-    EXPECT_TRUE(fails([&] { box.start(restricted({"exit", "0"}, {executable("/bin"), readable("/host")})); },
-                      std::errc::too_many_symbolic_link_levels, {"'/host'"}));
+    EXPECT_TRUE(fails(
+        [&] {
+            box.start(restricted({"exit", "0"}, {executable("/bin"), readable("/link")}));
+        },
+        std::errc::no_such_file_or_directory, {"'/link'"}));
+    EXPECT_TRUE(fails(
+        [&] {
+            box.start(restricted({"exit", "0"}, {executable("/bin"), readable("/host")}));
+        },
+        std::errc::too_many_symbolic_link_levels, {"'/host'"}));
 }
 
 TEST_F(LandlockRules, GoTogetherWithAFilterThatKills) {

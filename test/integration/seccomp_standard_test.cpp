@@ -113,11 +113,29 @@ TEST_F(StandardFilter, StopsMountsAndNamespaces) {
 }
 
 TEST_F(StandardFilter, StopsWhatConcernsTheMachine) {
-    for (const long number : {SYS_bpf, SYS_perf_event_open, SYS_keyctl, SYS_add_key, SYS_request_key, SYS_reboot,
-                              SYS_init_module, SYS_finit_module, SYS_delete_module, SYS_kexec_load, SYS_swapon,
-                              SYS_acct, SYS_settimeofday, SYS_clock_settime, SYS_userfaultfd, SYS_io_uring_setup,
-                              SYS_open_by_handle_at, SYS_process_vm_readv, SYS_kcmp, SYS_pidfd_getfd, SYS_ptrace,
-                              SYS_quotactl, SYS_sethostname}) {
+    for (const long number : {SYS_bpf,
+                              SYS_perf_event_open,
+                              SYS_keyctl,
+                              SYS_add_key,
+                              SYS_request_key,
+                              SYS_reboot,
+                              SYS_init_module,
+                              SYS_finit_module,
+                              SYS_delete_module,
+                              SYS_kexec_load,
+                              SYS_swapon,
+                              SYS_acct,
+                              SYS_settimeofday,
+                              SYS_clock_settime,
+                              SYS_userfaultfd,
+                              SYS_io_uring_setup,
+                              SYS_open_by_handle_at,
+                              SYS_process_vm_readv,
+                              SYS_kcmp,
+                              SYS_pidfd_getfd,
+                              SYS_ptrace,
+                              SYS_quotactl,
+                              SYS_sethostname}) {
         EXPECT_TRUE(contains(call(number), "EPERM")) << number;
     }
     constexpr long not_yet_there = 1000;
@@ -132,7 +150,7 @@ TEST_F(StandardFilter, StopsArgumentsThatAreDangerous) {
         EXPECT_TRUE(contains(call(SYS_ioctl, {"0", number(0x541c), "x"}), "EPERM")); // TIOCLINUX
         EXPECT_TRUE(contains(call(SYS_socket, {number(AF_VSOCK), "1", "0"}), "EAFNOSUPPORT"));
         EXPECT_TRUE(contains(call(SYS_socket, {number(38), "5", "0"}), "EAFNOSUPPORT")); // AF_ALG
-        EXPECT_TRUE(contains(call(SYS_personality, {number(0x0400000)}), "EPERM")); // READ_IMPLIES_EXEC
+        EXPECT_TRUE(contains(call(SYS_personality, {number(0x0400000)}), "EPERM"));      // READ_IMPLIES_EXEC
         EXPECT_EQ(call(SYS_socket, {number(AF_UNIX), "1", "0"}), "");
         EXPECT_EQ(call(SYS_socket, {number(AF_INET), "1", "0"}), "");
         EXPECT_EQ(call(SYS_personality, {number(0xffffffff)}), "");
@@ -142,8 +160,8 @@ TEST_F(StandardFilter, StopsArgumentsThatAreDangerous) {
 TEST_F(StandardFilter, StopsPtraceOfOthers) {
     // Without a pid namespace the host process can be named.
     Container box = plain();
-    ProcessSpec spec = host_program({"call", std::to_string(SYS_ptrace), std::to_string(PTRACE_SEIZE),
-                                     std::to_string(::getpid()), "0", "0"});
+    ProcessSpec spec = host_program(
+        {"call", std::to_string(SYS_ptrace), std::to_string(PTRACE_SEIZE), std::to_string(::getpid()), "0", "0"});
     spec.no_new_privileges = true;
     spec.seccomp = Seccomp::standard();
     EXPECT_TRUE(contains(run(box, spec).err, "EPERM"));

@@ -50,10 +50,10 @@ TEST_F(SeccompFilter, GivesTheErrnoOfTheRule) {
 
 TEST_F(SeccompFilter, KillsTrapsAndLogs) {
     Container box = isolated();
-    EXPECT_TRUE(signaled(run(box, filtered({"mkdir", "/made"}, denying({"mkdir"}, SeccompAction::kill_process()))).status,
-                         SIGSYS));
-    EXPECT_TRUE(signaled(run(box, filtered({"mkdir", "/made"}, denying({"mkdir"}, SeccompAction::kill_thread()))).status,
-                         SIGSYS));
+    EXPECT_TRUE(signaled(
+        run(box, filtered({"mkdir", "/made"}, denying({"mkdir"}, SeccompAction::kill_process()))).status, SIGSYS));
+    EXPECT_TRUE(signaled(
+        run(box, filtered({"mkdir", "/made"}, denying({"mkdir"}, SeccompAction::kill_thread()))).status, SIGSYS));
     EXPECT_TRUE(
         signaled(run(box, filtered({"mkdir", "/made"}, denying({"mkdir"}, SeccompAction::trap()))).status, SIGSYS));
     EXPECT_FALSE(std::filesystem::exists(image() / "made"));
@@ -129,13 +129,14 @@ TEST_F(SeccompFilter, ThatKillsTheSetUpIsRefused) {
     spec.no_new_privileges = false;
     EXPECT_TRUE(fails([&] { box.start(spec); }, Errc::InvalidConfig, {"setresuid", "set no_new_privileges"}));
     spec.seccomp = denying({"setresuid"});
-    EXPECT_TRUE(fails([&] { box.start(spec); }, std::errc::cross_device_link, {"change to user 1000", "seccomp filter"}));
+    EXPECT_TRUE(
+        fails([&] { box.start(spec); }, std::errc::cross_device_link, {"change to user 1000", "seccomp filter"}));
 }
 
 TEST_F(SeccompFilter, ThatStopsExecOrExitIsRefused) {
     Container box = isolated();
-    for (const SeccompAction action : {SeccompAction::kill_process(), SeccompAction::kill_thread(),
-                                       SeccompAction::trap()}) {
+    for (const SeccompAction action :
+         {SeccompAction::kill_process(), SeccompAction::kill_thread(), SeccompAction::trap()}) {
         const ProcessSpec spec = filtered({"exit", "0"}, denying({"execve"}, action));
         EXPECT_TRUE(fails([&] { box.start(spec); }, Errc::InvalidConfig, {"must not kill, trap or notify execve"}));
     }
@@ -212,9 +213,12 @@ TEST_F(SeccompFilter, UnknownNamesAndBadConditionsAreNamed) {
     Seccomp seccomp = denying({"mkdri"});
     seccomp.rules.push_back({{"mkdir"}, SeccompAction::fail(0), {{.argument = 6}, {.argument = 0}, {.argument = 0}}});
     seccomp.architectures = {SeccompArchitecture::Arm, SeccompArchitecture::X86};
-    EXPECT_TRUE(fails([&] { box.start(filtered({"exit", "0"}, seccomp)); }, Errc::InvalidConfig,
-                      {"unknown system call 'mkdri'", "errno 0", "argument 6", "two conditions on argument 0",
-                       "does not run"}));
+    EXPECT_TRUE(fails(
+        [&] {
+            box.start(filtered({"exit", "0"}, seccomp));
+        },
+        Errc::InvalidConfig,
+        {"unknown system call 'mkdri'", "errno 0", "argument 6", "two conditions on argument 0", "does not run"}));
     const ProcessSpec notifying = filtered({"exit", "0"}, denying({"mkdir"}, SeccompAction::notify()));
     EXPECT_TRUE(fails([&] { box.start(notifying); }, Errc::InvalidConfig, {"needs a handler"}));
 }
@@ -253,7 +257,8 @@ TEST_F(SeccompFilter, CallsOfOtherArchitecturesFailUnlessNamed) {
     with_x32.architectures = {SeccompArchitecture::X32};
     EXPECT_TRUE(contains(run(box, call(SYS_getpid | x32, {}, with_x32)).err, "EXDEV"));
 
-    if (!run(box, program({"call-x86", x86_getpid})).status.success()) GTEST_SKIP() << "this kernel has no 32-bit calls";
+    if (!run(box, program({"call-x86", x86_getpid})).status.success())
+        GTEST_SKIP() << "this kernel has no 32-bit calls";
     EXPECT_TRUE(contains(run(box, filtered({"call-x86", x86_getpid}, {})).err, "ENOSYS"));
 
     Seccomp seccomp;
