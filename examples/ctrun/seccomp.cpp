@@ -30,7 +30,11 @@ std::uint16_t errno_of(const std::string& name) {
         const char* const known = ::strerrorname_np(number);
         if (known != nullptr && ::strcasecmp(known, name.c_str()) == 0) return static_cast<std::uint16_t>(number);
     }
-    return static_cast<std::uint16_t>(parse_number(name, most));
+    try {
+        return static_cast<std::uint16_t>(parse_number(name, most));
+    } catch (const std::invalid_argument&) {
+        reject("'" + name + "' is not allow, log, kill, trap or an errno");
+    }
 }
 
 ct::SeccompAction oci_action(const std::string& name, const json& holder, const char* errno_key) {

@@ -187,6 +187,8 @@ struct SeccompArgs {
     std::uint32_t flags; ///< SECCOMP_FILTER_FLAG_*
     bool awaits_parent;  ///< Which takes the listener, and who could not be woken by a system call any more.
     bool closes_listener;
+    bool dies_with_parent; ///< While it waits for the parent, in place of the death signal below.
+    std::uint64_t death_signal;
 };
 struct ExecReaperArgs {
     std::int32_t fd;         ///< The program.

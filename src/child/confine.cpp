@@ -2,11 +2,13 @@
 // SPDX-FileCopyrightText: The libct authors
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <linux/prctl.h>
 #include <linux/seccomp.h>
 #include <linux/stat.h>
 #include <sys/syscall.h>
 
 #include <cerrno>
+#include <csignal>
 
 #include "child/child_main.hpp"
 #include "child/child_ops.hpp"
@@ -57,8 +59,8 @@ std::uint64_t patience() noexcept {
 #endif
 }
 
-/// Waits until the parent has changed `go`. Without a system call: the filter could stop any. The end only comes to
-/// who lost its parent just now.
+/// Waits until the parent has changed `go`. Without a system call: the filter could stop any. The limit is for who
+/// lost its parent and does not die by that.
 long spin_until_served(const Handshake& handshake, std::uint32_t before) noexcept {
     const std::uint64_t start = ticks();
     while (__atomic_load_n(&handshake.go, __ATOMIC_ACQUIRE) == before) {
@@ -117,6 +119,7 @@ long landlock_enforce(Context& context) noexcept {
 long install_filter(Context& context, const SeccompArgs& args) noexcept {
     Handshake& handshake = context.handshake;
     const std::uint32_t before = __atomic_load_n(&handshake.go, __ATOMIC_ACQUIRE);
+    if (args.dies_with_parent) raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
     if (args.awaits_parent && handshake.phase != Handshake::Filtering) announce(handshake, Handshake::Filtering);
     const long installed = raw_syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, args.flags, args.program);
     if (installed < 0 || !args.awaits_parent) return installed;
@@ -125,6 +128,7 @@ long install_filter(Context& context, const SeccompArgs& args) noexcept {
     }
     __atomic_store_n(&handshake.filtered, 1U, __ATOMIC_RELEASE);
     const long error = spin_until_served(handshake, before);
+    if (args.dies_with_parent) raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, args.death_signal);
     if (args.closes_listener) raw_syscall(SYS_close, installed);
     return error;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The libct authors
+#include <linux/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -26,6 +27,11 @@ bool waits_killable() {
         return ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, nullptr) < 0 && errno == EFAULT;
     }();
     return known;
+}
+
+bool allows(const Filter& filter, long number, std::uint64_t first = 0, std::uint64_t second = 0) {
+    const seccomp_data call{static_cast<int>(number), native_architecture(), 0, {first, second}};
+    return evaluate(filter.program, call) == SECCOMP_RET_ALLOW;
 }
 
 UniqueFd get_fd(int pidfd, int number) {
@@ -68,16 +74,17 @@ void plan_filter(Plan& plan, const ProcessSpec& process, bool callable) {
         plan.parent_tasks.push_back(
             {Await::Filter, [&plan](const WaitingChild& child) { plan.listener = take_listener(child); }});
     }
+    const bool awaits_parent = filter.notifies || (callable && confined_last(process));
     // A program does not get the listener: it is close-on-exec.
-    seccomp_data close{};
-    close.nr = SYS_close;
-    close.arch = native_architecture();
-    const bool can_close = evaluate(filter.program, close) == SECCOMP_RET_ALLOW;
-    const bool last_of_callable = callable && confined_last(process);
-    plan.steps.add(Op::Seccomp,
-                   SeccompArgs{plan.array(program), flags, filter.notifies || last_of_callable,
-                               filter.notifies && callable && can_close},
-                   {Stage::Seccomp, "install the seccomp filter"});
+    const bool closes_listener = filter.notifies && callable && allows(filter, SYS_close);
+    // The death signal of the set-up was undone before a late filter, and not yet before an early one.
+    const auto death_signal = static_cast<std::uint64_t>(process.parent_death_signal);
+    const bool dies_with_parent =
+        awaits_parent && confined_last(process) && allows(filter, SYS_prctl, PR_SET_PDEATHSIG, death_signal);
+    plan.steps.add(
+        Op::Seccomp,
+        SeccompArgs{plan.array(program), flags, awaits_parent, closes_listener, dies_with_parent, death_signal},
+        {Stage::Seccomp, "install the seccomp filter"});
 }
 
 } // namespace ct::internal

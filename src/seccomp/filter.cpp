@@ -174,6 +174,9 @@ std::vector<Layer> layers(const Seccomp& seccomp) {
 } // namespace
 
 Filter build_filter(const Seccomp& seccomp) {
+    // libseccomp finds out what the kernel has at the first use, and keeps that without a lock.
+    static std::mutex mutex;
+    const std::lock_guard lock(mutex);
     Filter filter;
     filter.notifies = has_action(seccomp, SeccompAction::Kind::Notify);
     filter.log = seccomp.log;
@@ -195,7 +198,6 @@ Filter build_filter(const Seccomp& seccomp) {
 
 std::shared_ptr<const Filter> FilterCache::get(const Seccomp& seccomp) {
     constexpr std::size_t most = 8;
-    // Also while building: libseccomp looks at the kernel's abilities once, and keeps them without a lock.
     const std::lock_guard lock(mutex_);
     const auto found = std::ranges::find_if(entries_, [&](const Entry& entry) { return entry.seccomp == seccomp; });
     if (found != entries_.end()) {

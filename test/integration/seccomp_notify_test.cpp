@@ -337,5 +337,32 @@ TEST_F(SeccompNotify, OfAnUnprivilegedHostWorksInItsUserNamespace) {
     }));
 }
 
+TEST_F(SeccompNotify, OfAnUnprivilegedHostIsNotForEnteringProcesses) {
+    CT_REQUIRE(Privilege::UserNamespaces);
+    EXPECT_TRUE(passes_in_child([&] {
+        become_unprivileged();
+        Session session;
+        Container box = session.create("box").add_namespace(Namespace::User).map_root_to_caller();
+        box.on_seccomp([](const SeccompNotice&) { return SeccompReply(); });
+        start_ready(box, host_program({"pause"}));
+        ProcessSpec spec = host_program({"exit", "0"});
+        spec.seccomp = reporting({"mkdir"});
+        EXPECT_TRUE(fails([&] { box.enter(spec); }, std::errc::operation_not_permitted,
+                          {"take the listener of the seccomp filter", "CAP_SYS_PTRACE"}));
+        box.kill();
+        box.wait();
+    }));
+}
+
+TEST_F(SeccompNotify, LeavesTheDeathSignalThatWasAskedFor) {
+    Container box = isolated();
+    box.on_seccomp([](const SeccompNotice&) { return SeccompReply(); });
+    ProcessSpec spec = reporting_program({"status"}, {"mkdir"});
+    spec.parent_death_signal = SIGTERM;
+    EXPECT_TRUE(contains(run_answered(box, spec).out, "pdeathsig 15"));
+    spec.parent_death_signal = 0;
+    EXPECT_TRUE(contains(run_answered(box, spec).out, "pdeathsig 0"));
+}
+
 } // namespace
 } // namespace ct::test

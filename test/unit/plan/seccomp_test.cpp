@@ -94,6 +94,17 @@ TEST_F(SeccompPlan, ParentWaitsForAListenerAndForACallable) {
     EXPECT_FALSE(args<SeccompArgs>(plan->steps, Op::Seccomp).closes_listener);
 }
 
+TEST_F(SeccompPlan, DiesWithTheParentWhileItWaitsIfTheFilterLetsThatBeUndone) {
+    start.process.parent_death_signal = 15;
+    EXPECT_FALSE(args<SeccompArgs>(start.compile()->steps, Op::Seccomp).dies_with_parent);
+    deny("mkdir", SeccompAction::notify());
+    const auto waits = args<SeccompArgs>(start.compile()->steps, Op::Seccomp);
+    EXPECT_TRUE(waits.dies_with_parent);
+    EXPECT_EQ(waits.death_signal, 15U);
+    deny("prctl", SeccompAction::fail(1));
+    EXPECT_FALSE(args<SeccompArgs>(start.compile()->steps, Op::Seccomp).dies_with_parent);
+}
+
 TEST_F(SeccompPlan, FilterThatWouldStopExecIsRefused) {
     deny("execve", SeccompAction::trap());
     EXPECT_THAT(refusal(), HasSubstr("must not kill, trap or notify execve"));
