@@ -167,6 +167,11 @@ Container& Container::add_default_devices() {
     return *this;
 }
 
+Container& Container::on_seccomp(SeccompHandler handler) {
+    core_->on_seccomp(std::move(handler));
+    return *this;
+}
+
 Process Container::start(ProcessSpec process) {
     return Process(core_->start(process, nullptr));
 }

@@ -15,6 +15,8 @@
 #include "base/subject.hpp"
 #include "base/sys.hpp"
 #include "config/validate.hpp"
+#include "launch/exit_status.hpp"
+#include "monitor/seccomp_watch.hpp"
 #include "plan/namespace_flags.hpp"
 
 namespace ct::internal {
@@ -29,14 +31,6 @@ bool same_file(const std::string& a, const std::string& b) {
     struct stat second {};
     return ::stat(a.c_str(), &first) == 0 && ::stat(b.c_str(), &second) == 0 && first.st_dev == second.st_dev &&
            first.st_ino == second.st_ino;
-}
-
-/// Of the thread that makes the process.
-HostFacts host_facts(StartThread* thread) {
-    if (thread == nullptr) return HostFacts::detect();
-    HostFacts facts;
-    thread->run([&] { facts = HostFacts::detect(); });
-    return facts;
 }
 
 } // namespace
@@ -87,6 +81,12 @@ void ContainerCore::configure(const std::function<void(Spec&)>& edit) {
     spec_ = std::move(changed);
 }
 
+void ContainerCore::on_seccomp(SeccompHandler handler) {
+    auto next = handler ? std::make_shared<const SeccompHandler>(std::move(handler)) : nullptr;
+    const std::lock_guard lock(mutex_);
+    on_seccomp_.swap(next); // the old one is released after the lock
+}
+
 void ContainerCore::begin_start() {
     (void)state();
     const std::lock_guard lock(mutex_);
@@ -121,13 +121,54 @@ std::shared_ptr<ProcessCore> ContainerCore::start(const ProcessSpec& process, co
                 "its session was closed meanwhile");
 }
 
+void ContainerCore::check_process(std::string_view action, const Spec& spec, const ProcessSpec& process, Runs runs,
+                                  Role role) {
+    auto found = violations(spec, process, runs, role);
+    if (process.seccomp && has_action(*process.seccomp, SeccompAction::Kind::Notify)) {
+        const std::lock_guard lock(mutex_);
+        if (on_seccomp_ == nullptr) found.push_back("a seccomp filter that notifies needs a handler: on_seccomp()");
+    }
+    if (!found.empty()) throw Error::invalid_config(action, std::move(found));
+}
+
+HostFacts ContainerCore::host_facts(StartThread* thread) const {
+    HostFacts facts;
+    if (thread == nullptr) {
+        facts = HostFacts::detect();
+    } else {
+        thread->run([&] { facts = HostFacts::detect(); });
+    }
+    facts.filters = &session_->filters;
+    return facts;
+}
+
+Launched ContainerCore::launch_plan(Plan& plan, int files_root, const std::function<int()>& callable,
+                                    StartThread* thread) {
+    std::shared_ptr<Loop> loop;
+    if (plan.filter && plan.filter->notifies) loop = session_->loop();
+    Launched launched = launch({plan, files_root, callable, thread}, session_->areas);
+    if (loop == nullptr) return launched;
+    const auto find_handler = [self = weak_from_this()]() -> std::shared_ptr<const SeccompHandler> {
+        const auto container = self.lock();
+        if (container == nullptr) return nullptr;
+        const std::lock_guard lock(container->mutex_);
+        return container->on_seccomp_;
+    };
+    try {
+        watch_listener(*loop, std::move(plan.listener), find_handler);
+    } catch (...) {
+        ::syscall(SYS_pidfd_send_signal, launched.pidfd.get(), SIGKILL, nullptr, 0);
+        (void)reap(launched.pidfd.get());
+        throw;
+    }
+    return launched;
+}
+
 std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& process,
                                                          const std::function<int()>& callable) {
     const Spec& spec = *spec_; // constant while starting
     const auto runs = callable ? Runs::Callable : Runs::Program;
-    if (auto found = violations(spec, process, runs, Role::First); !found.empty()) {
-        throw Error::invalid_config("start", std::move(found));
-    }
+    check_process("start", spec, process, runs, Role::First);
     check_borrowed_fds(spec, process);
     session_->leftovers.sweep();
     {
@@ -152,7 +193,7 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& proc
     Plan plan;
     const std::shared_ptr<StartThread> thread = session_->start_thread();
     compile_start(plan, spec, process, streams.layout(), host_facts(thread.get()), callable != nullptr);
-    Launched launched = launch({plan, files_root, callable, thread.get()}, session_->areas);
+    Launched launched = launch_plan(plan, files_root, callable, thread.get());
     if (plan.upper) {
         auto upper = std::make_shared<const UniqueFd>(std::move(plan.upper));
         const std::lock_guard lock(mutex_);
@@ -182,9 +223,7 @@ std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, co
     }
     return with_subject(subject(), [&] {
         const auto runs = callable ? Runs::Callable : Runs::Program;
-        if (auto found = violations(*spec, process, runs, Role::Entering); !found.empty()) {
-            throw Error::invalid_config("enter", std::move(found));
-        }
+        check_process("enter", *spec, process, runs, Role::Entering);
         check_borrowed_fds({}, process);
         entered->sweep();
         Streams streams(process, session_->low_fds, stream_owner(*spec, process));
@@ -192,7 +231,7 @@ std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, co
         Plan plan;
         const std::shared_ptr<StartThread> thread = session_->start_thread();
         compile_enter(plan, *spec, target, process, streams.layout(), host_facts(thread.get()), callable != nullptr);
-        Launched launched = launch({plan, -1, callable, thread.get()}, session_->areas);
+        Launched launched = launch_plan(plan, -1, callable, thread.get());
         auto entering = std::make_shared<ProcessCore>(name_, std::move(launched), streams.take_host_ends(), nullptr);
         if (thread && process.parent_death_signal != 0) thread->watch(ProcessCore::pidfd_of(entering));
         entered->add(entering);

@@ -15,6 +15,7 @@
 #include <ct/container.hpp>
 
 #include "area/overlay_view.hpp"
+#include "config/validate.hpp"
 #include "host_side.hpp"
 #include "plan/compile.hpp"
 #include "process_core.hpp"
@@ -38,6 +39,8 @@ public:
     /// Lets \p edit change the specification. \throws Error unless stopped
     void configure(const std::function<void(Spec&)>& edit);
 
+    void on_seccomp(SeccompHandler handler);
+
     std::shared_ptr<ProcessCore> start(const ProcessSpec& process, const std::function<int()>& callable);
     std::shared_ptr<ProcessCore> enter(const ProcessSpec& process, const std::function<int()>& callable);
     void adopt(pid_t pid);
@@ -56,6 +59,13 @@ public:
 private:
     std::shared_ptr<ProcessCore> launch_first(const ProcessSpec& process, const std::function<int()>& callable);
     void begin_start();
+    /// The violations of a process of this container; see config/validate.hpp.
+    void check_process(std::string_view action, const Spec& spec, const ProcessSpec& process, Runs runs, Role role);
+    /// Of the thread that makes the process.
+    [[nodiscard]] HostFacts host_facts(StartThread* thread) const;
+    /// Makes the process, and watches what its filter reports.
+    [[nodiscard]] Launched launch_plan(Plan& plan, int files_root, const std::function<int()>& callable,
+                                       StartThread* thread);
     /// Takes down the host's side after the end of \p init, unless another thread does so.
     void finish(const std::shared_ptr<ProcessCore>& init);
     void take_down_host_side();
@@ -78,6 +88,7 @@ private:
     EnterTarget enter_target_{};                                     ///< Without the root, which enter() duplicates.
     HostSide host_side_;
     std::shared_ptr<const UniqueFd> upper_; ///< The throw-away upper directory of the present or last run, if any.
+    std::shared_ptr<const SeccompHandler> on_seccomp_;
 };
 
 } // namespace ct::internal

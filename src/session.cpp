@@ -97,15 +97,24 @@ std::shared_ptr<StartThread> SessionCore::start_thread() {
 void SessionCore::close() noexcept {
     decltype(running_) running;
     std::shared_ptr<StartThread> thread;
+    std::shared_ptr<Loop> loop;
     {
         const std::lock_guard lock(mutex_);
         closed_ = true;
         running = std::exchange(running_, {});
         thread = std::move(start_thread_);
+        loop = std::move(loop_);
     }
     for (const auto& [key, container] : running) container->close(options_.on_close);
     if (thread && options_.on_close == OnClose::Detach) thread->outlive_object();
     leftovers.sweep();
+}
+
+std::shared_ptr<Loop> SessionCore::loop() {
+    const std::lock_guard lock(mutex_);
+    if (closed_) throw Error(Errc::InvalidState, Stage::Session, "watch for events", {}, "the session is closed");
+    if (!loop_) loop_ = std::make_shared<Loop>();
+    return loop_;
 }
 
 int SessionCore::reaper_image() {
@@ -160,6 +169,18 @@ std::vector<HostFeature> Session::capabilities() const {
 
 Container Session::adopt(std::string name, pid_t pid) {
     return Container(core_->adopt(std::move(name), pid));
+}
+
+int Session::fd() {
+    return core_->loop()->fd();
+}
+
+std::size_t Session::dispatch() {
+    return core_->loop()->dispatch();
+}
+
+std::size_t Session::dispatch_for(std::chrono::nanoseconds limit) {
+    return core_->loop()->dispatch_for(limit);
 }
 
 } // namespace ct

@@ -15,6 +15,8 @@
 #include "launch/area.hpp"
 #include "launch/low_fds.hpp"
 #include "launch/start_thread.hpp"
+#include "monitor/loop.hpp"
+#include "seccomp/filter.hpp"
 
 namespace ct::internal {
 
@@ -44,10 +46,13 @@ public:
     /// Throws only what the handler throws.
     void log(LogLevel level, std::string_view text) const;
 
+    /// What watches for events; made when it is needed first. \throws Error if the session is closed
+    [[nodiscard]] std::shared_ptr<Loop> loop();
     /// The program of Init::Reaper, made on first use.
     [[nodiscard]] int reaper_image();
 
     LowFds low_fds;
+    FilterCache filters;
     AreaPool areas;
     Entered leftovers; ///< Processes whose container is gone.
 
@@ -62,6 +67,7 @@ private:
     std::shared_ptr<StartThread> start_thread_; ///< Made on first use.
     std::map<std::string, std::weak_ptr<ContainerCore>, std::less<>> containers_;
     std::map<const ContainerCore*, std::shared_ptr<ContainerCore>> running_;
+    std::shared_ptr<Loop> loop_;
     const ContainerCore* last_visited_ = nullptr; ///< Only compared.
 };
 

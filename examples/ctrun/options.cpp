@@ -13,6 +13,7 @@
 #include <CLI/CLI.hpp>
 
 #include "attribute_values.hpp"
+#include "seccomp.hpp"
 #include "values.hpp"
 
 namespace ctrun {
@@ -169,6 +170,30 @@ void add_privilege_options(Adder& add, ct::ProcessSpec& spec) {
     add.option("--selinux", "LABEL", "SELinux label", [&](const std::string& text) { spec.labels.selinux = text; });
     add.option("--keyring", "NAME", "Join the session keyring of that name; - is a new one without a name",
                [&](const std::string& text) { spec.session_keyring.emplace().name = text == "-" ? "" : text; });
+    const auto seccomp = [&]() -> ct::Seccomp& { return spec.seccomp ? *spec.seccomp : spec.seccomp.emplace(); };
+    add.option("--seccomp", "FILE|default",
+               "Filter system calls: libct's own profile, or one in\n"
+               "JSON as OCI runtimes take it",
+               [&](const std::string& text) { set_profile(spec.seccomp, text); });
+    add.option("--seccomp-rule", "CALL,...=ACTION",
+               "Before the profile's rules; actions are allow, log,\n"
+               "kill, trap and the name of an errno",
+               [seccomp](const std::string& text) { add_rule(seccomp(), text); });
+    const auto landlock = [&]() -> ct::Landlock& { return spec.landlock ? *spec.landlock : spec.landlock.emplace(); };
+    const auto landlock_path = [&add, landlock](const char* name, const char* help, bool ct::LandlockPath::*right) {
+        add.option(name, "PATH", help, [landlock, right](const std::string& text) {
+            ct::LandlockPath rule{.path = text};
+            rule.*right = true;
+            landlock().paths.push_back(rule);
+        });
+    };
+    landlock_path("--landlock-read", "By Landlock, read files only below these", &ct::LandlockPath::read);
+    landlock_path("--landlock-write", "By Landlock, write only below these", &ct::LandlockPath::write);
+    landlock_path("--landlock-exec", "By Landlock, execute files only below these", &ct::LandlockPath::execute);
+    add.option("--landlock-bind", "PORT", "By Landlock, bind no TCP port but these",
+               [landlock](const std::string& text) { add_port(landlock().bind_ports, text); });
+    add.option("--landlock-connect", "PORT", "By Landlock, connect to no TCP port but these",
+               [landlock](const std::string& text) { add_port(landlock().connect_ports, text); });
     add.flag("--no-new-privs", "Let no program gain privileges", [&] { spec.no_new_privileges = true; });
     add.option("--rlimit", "NAME=SOFT[:HARD]", "Resource limit such as nofile=1024:4096 or core=unlimited",
                [&](const std::string& text) { spec.limits.push_back(parse_limit(text)); });

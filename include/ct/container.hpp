@@ -16,6 +16,7 @@
 
 #include <ct/export.hpp>
 #include <ct/process.hpp>
+#include <ct/seccomp.hpp>
 #include <ct/spec.hpp>
 
 namespace ct {
@@ -99,6 +100,13 @@ public:
     /// file system mounted on /dev they are made in the root directory, and stay there.
     Container& add_default_devices();
     /// @}
+
+    /// Sets what answers the system calls that seccomp filters of this container report (SeccompAction::notify());
+    /// none without a function. May be called in any state. The handler runs within Session::dispatch(), while the
+    /// calling process waits: a host that does not dispatch blocks it, and so does a host that waits for the container
+    /// meanwhile. Without a handler, or when the session is closed, these calls fail with ENOSYS. If the handler
+    /// throws, the call fails with EIO, and the exception leaves dispatch().
+    Container& on_seccomp(SeccompHandler handler);
 
     /// Starts the container with a program as its first process.
     ///

@@ -4,6 +4,8 @@
 
 #include <sys/types.h>
 
+#include <chrono>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -81,6 +83,21 @@ public:
     /// What this host offers to containers, and where something is missing, why, and how to get it. Found out by
     /// trying, with short-lived processes; takes some milliseconds.
     [[nodiscard]] std::vector<HostFeature> capabilities() const;
+
+    /// \name Events
+    /// Callbacks run only within dispatch() and dispatch_for(), on the thread that calls these. They may call anything
+    /// but these two and the destructor of the session. An exception from a callback leaves dispatch(); its event is
+    /// consumed, and the others come with the next call.
+    /// @{
+    /// A descriptor that is readable (POLLIN) whenever dispatch() has something to do, for an event loop of the host's
+    /// own. Borrowed; the same one until the session closes. It is made at the first call, or with the first event to
+    /// watch.
+    [[nodiscard]] int fd();
+    /// Runs the callbacks that are due, and never waits for any. \returns how many ran; 0 if another thread dispatches
+    std::size_t dispatch();
+    /// Waits until something is due, at most for \p limit, and dispatches.
+    std::size_t dispatch_for(std::chrono::nanoseconds limit);
+    /// @}
 
 private:
     std::shared_ptr<internal::SessionCore> core_;

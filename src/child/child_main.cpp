@@ -124,6 +124,12 @@ long perform(Context& context, const Step& step) noexcept {
     case Op::ParentDeathSignal: return raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, args<NumberArgs>(step).value);
     case Op::MapFds: return map_fds(args<FdMapArgs>(step));
     case Op::UnblockSignals: return unblock_signals();
+    case Op::FindProgram: return find_program(context, args<ExecArgs>(step));
+    case Op::LandlockRuleset: return landlock_ruleset(context, args<LandlockRulesetArgs>(step));
+    case Op::LandlockPath: return landlock_path(context, args<LandlockPathArgs>(step));
+    case Op::LandlockPort: return landlock_port(context, args<LandlockPortArgs>(step));
+    case Op::LandlockEnforce: return landlock_enforce(context);
+    case Op::Seccomp: return install_filter(context, args<SeccompArgs>(step));
     case Op::StartReaper: return -EINVAL; // see perform_from()
     case Op::ExecReaper: return exec_reaper(args<ExecReaperArgs>(step));
     case Op::Finish: finish(context.handshake);
@@ -167,7 +173,8 @@ long start_reaper(std::uint32_t at, const StepList& steps, Context& context) noe
     Continuation continuation{at + 1, steps, context};
     clone_args clone;
     __builtin_memset(&clone, 0, sizeof clone);
-    clone.flags = CLONE_VM | CLONE_VFORK; // goes on once the child has executed its program, or ended
+    clone.flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD; // goes on once the child has executed its program, or ended
+    clone.pidfd = reinterpret_cast<std::uintptr_t>(&handshake.reaper_child_pidfd);
     clone.exit_signal = SIGCHLD;
     clone.stack = reinterpret_cast<std::uintptr_t>(handshake.reaper_child_stack);
     clone.stack_size = handshake.reaper_child_stack_size;
@@ -233,9 +240,9 @@ void give_up(Handshake& handshake) noexcept {
     raw_syscall(SYS_futex, &handshake.word, FUTEX_WAKE, 1);
 }
 
-bool perform_steps(const StepList& steps, Handshake& handshake) noexcept {
+bool perform_steps(const StepList& steps, Handshake& handshake, std::uint32_t first) noexcept {
     Context context{handshake};
-    return perform_from(0, steps, context);
+    return perform_from(first, steps, context);
 }
 
 void run_child(void* plan) noexcept {

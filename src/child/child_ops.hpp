@@ -15,6 +15,10 @@ struct Context {
     int directory_fd = -1; ///< Of the last Op::OpenDirectory.
     int home_fd = -1;      ///< The working directory; mounting leaves it for a moment.
     long umask = 0;        ///< The host's.
+    int ruleset_fd = -1;   ///< Of Landlock.
+    /// Of Op::FindProgram: nothing but this program is to be executed; or why there is none, if `error` is set.
+    bool found_program = false;
+    long program_error = 0;
 };
 
 // files.cpp
@@ -62,8 +66,15 @@ long find_user(const UserArgs& args) noexcept;
 long find_group(const UserArgs& args) noexcept;
 long find_memberships(const UserArgs& args) noexcept;
 long own_streams(const OwnStreamsArgs& args) noexcept;
+// confine.cpp
+long landlock_ruleset(Context& context, const LandlockRulesetArgs& args) noexcept;
+long landlock_path(const Context& context, const LandlockPathArgs& args) noexcept;
+long landlock_port(const Context& context, const LandlockPortArgs& args) noexcept;
+long landlock_enforce(Context& context) noexcept;
+long install_filter(Context& context, const SeccompArgs& args) noexcept;
 
 // exec.cpp
+long find_program(Context& context, const ExecArgs& args) noexcept;
 long execute(Context& context, const ExecArgs& args) noexcept;
 long exec_reaper(const ExecReaperArgs& args) noexcept;
 

@@ -60,16 +60,23 @@ enum class Op : std::uint32_t {
     ParentDeathSignal, ///< [NumberArgs] also undoes DieWithParent.
     MapFds,            ///< [FdMapArgs]
     UnblockSignals,
-    StartReaper, ///< What follows is done by a child of this process, which becomes the reaper. [ReaperArgs]
-    ExecReaper,  ///< [ExecReaperArgs]
-    Finish,      ///< All that there was to do is done: end with 0, without executing anything.
-    Exec,        ///< [ExecArgs]
+    FindProgram,     ///< What Op::Exec would do, up to execve(2): afterwards files may be out of reach. [ExecArgs]
+    LandlockRuleset, ///< [LandlockRulesetArgs]
+    LandlockPath,    ///< Adds a rule for what is at a path, or below it. [LandlockPathArgs]
+    LandlockPort,    ///< [LandlockPortArgs]
+    LandlockEnforce, ///< The rules, from now on.
+    Seccomp,         ///< From now on the filter applies. [SeccompArgs]
+    StartReaper,     ///< What follows is done by a child of this process, which becomes the reaper. [ReaperArgs]
+    ExecReaper,      ///< [ExecReaperArgs]
+    Finish,          ///< All that there was to do is done: end with 0, without executing anything.
+    Exec,            ///< [ExecArgs]
 };
 
 /// When the child waits for the parent.
 enum class Await : std::uint32_t {
-    Birth, ///< Before all else, still in the host's descriptor table.
-    SetUp, ///< Namespaces, files and names are set up; the process itself is not.
+    Birth,  ///< Before all else, still in the host's descriptor table.
+    SetUp,  ///< Namespaces, files and names are set up; the process itself is not.
+    Filter, ///< Not an Op::AwaitParent, but within Op::Seccomp: the filter is installed.
 };
 
 struct AwaitArgs {
@@ -229,6 +236,27 @@ struct ExecArgs {
     const HostProgram* host_program = nullptr; ///< Which must not be executed, or null.
 };
 
+struct LandlockRulesetArgs {
+    std::uint64_t attributes[3]; ///< landlock_ruleset_attr: handled file rights, handled ports, scopes.
+    std::size_t size;            ///< As much of it as the kernel knows.
+};
+struct LandlockPathArgs {
+    const char* path;
+    std::uint64_t access;      ///< LANDLOCK_ACCESS_FS_*
+    std::uint64_t file_access; ///< Those that something besides a directory can have.
+};
+struct LandlockPortArgs {
+    std::uint64_t port;
+    std::uint64_t access; ///< LANDLOCK_ACCESS_NET_*
+};
+struct SeccompArgs {
+    const void* program; ///< A struct sock_fprog.
+    std::uint32_t flags; ///< SECCOMP_FILTER_FLAG_*
+    bool awaits_parent;  ///< Which takes the listener, and who could not be woken by a system call any more.
+    bool closes_listener;
+    bool dies_with_parent; ///< While it waits for the parent, in place of the death signal below.
+    std::uint64_t death_signal;
+};
 struct ExecReaperArgs {
     std::int32_t fd;         ///< The program.
     const char* const* argv; ///< argv[1] is the text in ReaperArgs.

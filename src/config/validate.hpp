@@ -49,6 +49,10 @@ struct StreamOwner {
 /// The user that \p process runs as, or the container's root if that is to pass them on; if the specification tells.
 [[nodiscard]] std::optional<StreamOwner> stream_owner(const Spec& spec, const ProcessSpec& process);
 
+/// Whether the process may restrict itself just before its program is executed: by no_new_privileges or CAP_SYS_ADMIN.
+/// Else a seccomp filter comes before the change of user.
+[[nodiscard]] bool confined_last(const ProcessSpec& process);
+
 /// Whether the private area takes the place of the root directory itself.
 [[nodiscard]] bool covers_root(const PrivateArea& area);
 /// Where in the root it goes.

@@ -11,6 +11,7 @@
 #include "config/capabilities.hpp"
 #include "config/paths.hpp"
 #include "config/validate.hpp"
+#include "seccomp/filter.hpp"
 
 /// The rules between fields.
 namespace ct::internal {
@@ -167,6 +168,23 @@ void check_credentials(Violations& found, const Spec& spec, const ProcessSpec& p
     }
 }
 
+void check_landlock(Violations& found, const ProcessSpec& process) {
+    const Landlock& landlock = *process.landlock;
+    if (landlock.paths.empty() && !landlock.bind_ports && !landlock.connect_ports && !landlock.scope_abstract_sockets &&
+        !landlock.scope_signals) {
+        found.push_back("the Landlock rules restrict nothing");
+    }
+    for (const LandlockPath& rule : landlock.paths) {
+        if (rule.path.empty() || rule.path[0] != '/' || rule.path.find('\0') != std::string::npos) {
+            found.push_back(concat("the path '", rule.path.c_str(), "' of a Landlock rule is not absolute"));
+        }
+        if (!rule.read && !rule.write && !rule.execute) {
+            found.push_back(concat("the Landlock rule for '", rule.path.c_str(), "' allows nothing"));
+        }
+    }
+    if (!confined_last(process)) found.push_back("Landlock needs no_new_privileges, or CAP_SYS_ADMIN to be kept");
+}
+
 void check_attributes(Violations& found, const ProcessSpec& process) {
     std::set<int> resources;
     for (const ResourceLimit& limit : process.limits) {
@@ -229,6 +247,17 @@ std::optional<StreamOwner> stream_owner(const Spec& spec, const ProcessSpec& pro
     return StreamOwner{*uid, outside(spec.gid_map, 0).value_or(~0U)};
 }
 
+bool confined_last(const ProcessSpec& process) {
+    constexpr std::uint64_t all = ~std::uint64_t{0};
+    const auto keeps = [](const std::vector<std::string>& names) {
+        return (capability_set(names, all) >> CAP_SYS_ADMIN & 1U) != 0;
+    };
+    if (process.no_new_privileges) return true;
+    if (process.capability_sets) return keeps(process.capability_sets->effective);
+    if (process.capabilities) return keeps(*process.capabilities);
+    return process.user_name.empty() && (!process.user || process.user->uid == 0);
+}
+
 const std::string& target_of(const PrivateArea& area) {
     return std::visit([](const auto& kind) -> const std::string& { return kind.target; }, area);
 }
@@ -250,6 +279,8 @@ std::vector<std::string> violations(const Spec& spec, const ProcessSpec& process
     check_credentials(found, spec, process);
     check_attributes(found, process);
     attribute_violations(found, spec, process, runs);
+    if (process.seccomp) check_seccomp(found, *process.seccomp);
+    if (process.landlock) check_landlock(found, process);
     return found;
 }
 

@@ -78,6 +78,13 @@ std::string overlay_hint(const OverlayArgs& args, const Handshake& handshake) {
     return {};
 }
 
+bool has_step_before(const Plan& plan, const Handshake& handshake, Op op) {
+    const auto& steps = plan.steps.steps();
+    const auto end = steps.begin() + handshake.step;
+    return handshake.steps_of == Handshake::OfChild &&
+           std::any_of(steps.begin(), end, [&](const Step& step) { return step.op == op; });
+}
+
 /// One more clause where errno alone misleads.
 std::string hint(const Plan& plan, const Handshake& handshake) {
     const int error = handshake.error;
@@ -111,12 +118,24 @@ std::string hint(const Plan& plan, const Handshake& handshake) {
         if (error == EEXIST) return "the image has another file of that name";
         if (error == EPERM) return "making device nodes needs CAP_MKNOD and no user namespace";
         return {};
+    case Op::Seccomp:
+        if (error == EACCES) return "needs no_new_privileges, or CAP_SYS_ADMIN";
+        if (error == EBUSY) return "the host process is itself under a filter that notifies, and there can be only one";
+        if (error == ETIMEDOUT) return "the host process did not answer within ten seconds";
+        return {};
+    case Op::LandlockEnforce:
+        if (error == EPERM) return "needs no_new_privileges, or CAP_SYS_ADMIN";
+        return error == E2BIG ? "Landlock restrictions are nested too deep" : "";
     case Op::Exec:
         switch (static_cast<Handshake::ExecDetail>(handshake.detail)) {
         case Handshake::MissingInterpreter:
             return "the file is there, but its interpreter (ELF loader or \"#!\" line) is not";
         case Handshake::IsDirectory: return "it is a directory";
-        case Handshake::NotExecutable: return "the file is there, but may not be executed";
+        case Handshake::NotExecutable:
+            return has_step_before(plan, handshake, Op::LandlockEnforce)
+                       ? "the file is there, but may not be executed; the Landlock rules have to allow it, and its "
+                         "interpreter"
+                       : "the file is there, but may not be executed";
         case Handshake::HostProgram:
             return "it is, or leads by a link of /proc to, the program of the host process, which an image must not "
                    "run";
@@ -167,10 +186,14 @@ Error step_error(const Plan& plan, const Handshake& handshake) {
             path = std::move(directory);
         }
     }
-    if (handshake.error == ENOSYS && op_of(plan, handshake) == Op::Call) {
-        return {Errc::Unsupported, info.stage, action, path, hint(plan, handshake)};
+    std::string clause = hint(plan, handshake);
+    if (clause.empty() && has_step_before(plan, handshake, Op::Seccomp)) {
+        clause = "the seccomp filter of the process applies already, and may be the reason";
     }
-    return sys::error(handshake.error, info.stage, action, path, hint(plan, handshake));
+    if (handshake.error == ENOSYS && op_of(plan, handshake) == Op::Call) {
+        return {Errc::Unsupported, info.stage, action, path, clause};
+    }
+    return sys::error(handshake.error, info.stage, action, path, clause);
 }
 
 Error clone_error(int error_number, const Plan& plan) {

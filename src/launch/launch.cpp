@@ -58,6 +58,7 @@ public:
         handshake_ = Handshake{};
         handshake_.word = Handshake::Unborn;
         handshake_.child_pidfd = -1;
+        handshake_.reaper_child_pidfd = -1;
         for (std::int32_t& fd : handshake_.offered) fd = -1;
         handshake_.host_pidfd = host_.get();
         // The reaper waits meanwhile, and is not deep in its stack.
@@ -150,7 +151,11 @@ private:
             const std::uint32_t phase = __atomic_load_n(&handshake_.phase, __ATOMIC_ACQUIRE);
             if (born && phase == Handshake::Ready) return;
             if (born && phase == Handshake::Awaiting) {
-                serve();
+                serve(static_cast<Await>(handshake_.await));
+                continue;
+            }
+            if (born && phase == Handshake::Filtering) {
+                if (!serve_filter()) return;
                 continue;
             }
             // A process killed before it could register is the one death that the kernel does not announce here.
@@ -173,15 +178,30 @@ private:
     }
 
     /// What the parent owes the child.
-    void serve() {
+    void serve(Await moment) {
         find_child();
         const WaitingChild child{launched_.pid, launched_.pidfd.get(), handshake_};
         for (const Plan::ParentTask& task : plan_.parent_tasks) {
-            if (task.moment == static_cast<Await>(handshake_.await)) task.run(child);
+            if (task.moment == moment) task.run(child);
         }
-        __atomic_store_n(&handshake_.phase, Handshake::Working, __ATOMIC_RELAXED);
+        // Nothing follows the filter of a callable: it runs then, and could say so only by a system call.
+        const auto& steps = plan_.steps.steps();
+        const bool ready = moment == Await::Filter && steps.back().op == Op::Seccomp;
+        __atomic_store_n(&handshake_.phase, ready ? Handshake::Ready : Handshake::Working, __ATOMIC_RELEASE);
         __atomic_fetch_add(&handshake_.go, 1U, __ATOMIC_RELEASE);
         futex(&handshake_.go, FUTEX_WAKE, 1);
+    }
+
+    /// Waits for a child that installs a filter, and cannot wake anybody then. \returns false if it failed or died
+    bool serve_filter() {
+        find_child();
+        const int pidfd = launched_.pidfd.get();
+        while (__atomic_load_n(&handshake_.filtered, __ATOMIC_ACQUIRE) == 0) {
+            // The end of the process is the one thing that is always noticed.
+            if (wait_until_ended(pidfd, std::chrono::microseconds(20))) return false;
+        }
+        serve(Await::Filter);
+        return true;
     }
 
     /// The child that a helper has made.

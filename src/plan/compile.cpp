@@ -81,12 +81,14 @@ void plan_end(Plan& plan, const Spec& spec, const ProcessSpec& process, const Fd
     plan_terminal(plan, process, fds);
     // Before the limits: RLIMIT_NOFILE also bounds dup3(2).
     plan_fds(plan, plan.steps, fds.map);
-    plan_process(plan, process, host, denies_setgroups(spec, host), user_namespace);
+    if (process.seccomp) prepare_filter(plan, process, host);
+    plan_process(plan, process, host, denies_setgroups(spec, host), user_namespace, callable);
     if (callable) {
         plan_callable(plan, process);
     } else {
         plan_exec(plan, process, foreign_files);
     }
+    if (process.seccomp) check_filter(plan, callable);
 }
 
 } // namespace

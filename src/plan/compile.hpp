@@ -19,6 +19,7 @@ namespace ct::internal {
 struct HostFacts {
     std::uint64_t capabilities = ~0ULL; ///< The effective set of the calling thread.
     std::uint32_t last_capability = 40; ///< The highest that the kernel knows.
+    FilterCache* filters = nullptr;     ///< Where seccomp filters are taken from, if at all.
 
     [[nodiscard]] bool can(int capability) const { return (capabilities >> capability & 1U) != 0; }
     static HostFacts detect();
@@ -69,7 +70,7 @@ void plan_mounts(Plan& plan, const std::vector<Mount>& mounts);
 void plan_devices(Plan& plan, const Spec& spec, const FdLayout& fds);
 void plan_hostname(Plan& plan, const Spec& spec);
 void plan_process(Plan& plan, const ProcessSpec& process, const HostFacts& host, bool groups_denied,
-                  bool user_namespace);
+                  bool user_namespace, bool callable = false);
 void plan_credentials(Plan& plan, const ProcessSpec& process, const HostFacts& host, bool groups_denied,
                       bool user_namespace);
 /// What the child finds out about ProcessSpec::user_name, before its descriptors go.
@@ -99,6 +100,13 @@ void plan_labels(Plan& plan, const ProcessSpec& process, const FdLayout& fds, co
 
 /// A step that writes \p text to the file \p path of the host's /proc, such as "self/timerslack_ns". Needs fds.proc.
 void plan_proc_write(Plan& plan, const FdLayout& fds, const char* path, std::string_view text, const StepInfo& info);
+/// Makes the filter ready. \throws Error if it cannot be built
+void prepare_filter(Plan& plan, const ProcessSpec& process, const HostFacts& host);
+void plan_filter(Plan& plan, const ProcessSpec& process, bool callable);
+void plan_landlock(Plan& plan, const Landlock& landlock);
+/// \throws Error with Errc::InvalidConfig if the filter would stop the rest of the plan in a way that cannot be
+/// reported
+void check_filter(const Plan& plan, bool callable);
 void plan_fds(Plan& plan, Plan::Steps& steps, const std::vector<FdSource>& map);
 /// The process that comes after this step is a child of the container's first process, the reaper.
 void plan_reaper(Plan& plan, const ProcessSpec& process, const FdLayout& fds, const HostFacts& host,
