@@ -187,7 +187,7 @@ std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, co
 
 void ContainerCore::adopt(pid_t pid) {
     const std::string action = concat(subject(), ": adopt process ", pid);
-    Launched launched{pid, UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)))};
+    Launched launched{pid, UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))), true};
     if (!launched.pidfd) throw sys::error(errno, Stage::Enter, action);
     const std::string proc = concat("/proc/", pid);
     Spec spec;
