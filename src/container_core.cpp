@@ -31,6 +31,14 @@ bool same_file(const std::string& a, const std::string& b) {
            first.st_ino == second.st_ino;
 }
 
+/// Of the thread that makes the process.
+HostFacts host_facts(StartThread* thread) {
+    if (thread == nullptr) return HostFacts::detect();
+    HostFacts facts;
+    thread->run([&] { facts = HostFacts::detect(); });
+    return facts;
+}
+
 } // namespace
 
 ContainerCore::ContainerCore(std::shared_ptr<SessionCore> session, std::string name, Spec spec)
@@ -137,19 +145,23 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& proc
         const std::lock_guard lock(mutex_);
         host_side_ = std::move(host_side);
     }
-    Streams streams(process, session_->low_fds, host_user(spec, process));
+    Streams streams(process, session_->low_fds, stream_owner(spec, process));
+    if (writes_proc(process)) streams.lend_proc();
     if (process.init == Init::Reaper) streams.add_reaper(session_->reaper_image());
     if (image) streams.lend_area(std::move(image));
     Plan plan;
-    compile_start(plan, spec, process, streams.layout(), HostFacts::detect(), callable != nullptr);
-    Launched launched = launch({plan, files_root, callable}, session_->areas);
+    const std::shared_ptr<StartThread> thread = session_->start_thread();
+    compile_start(plan, spec, process, streams.layout(), host_facts(thread.get()), callable != nullptr);
+    Launched launched = launch({plan, files_root, callable, thread.get()}, session_->areas);
     if (plan.upper) {
         auto upper = std::make_shared<const UniqueFd>(std::move(plan.upper));
         const std::lock_guard lock(mutex_);
         upper_.swap(upper);
     }
-    return std::make_shared<ProcessCore>(name_, std::move(launched), streams.take_host_ends(),
-                                         has_namespace(spec, Namespace::Pid) ? entered_ : nullptr);
+    auto init = std::make_shared<ProcessCore>(name_, std::move(launched), streams.take_host_ends(),
+                                              has_namespace(spec, Namespace::Pid) ? entered_ : nullptr);
+    if (thread && process.parent_death_signal != 0) thread->watch(ProcessCore::pidfd_of(init));
+    return init;
 }
 
 std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, const std::function<int()>& callable) {
@@ -175,11 +187,14 @@ std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, co
         }
         check_borrowed_fds({}, process);
         entered->sweep();
-        Streams streams(process, session_->low_fds, host_user(*spec, process));
+        Streams streams(process, session_->low_fds, stream_owner(*spec, process));
+        if (writes_proc(process)) streams.lend_proc();
         Plan plan;
-        compile_enter(plan, *spec, target, process, streams.layout(), HostFacts::detect(), callable != nullptr);
-        Launched launched = launch({plan, -1, callable}, session_->areas);
+        const std::shared_ptr<StartThread> thread = session_->start_thread();
+        compile_enter(plan, *spec, target, process, streams.layout(), host_facts(thread.get()), callable != nullptr);
+        Launched launched = launch({plan, -1, callable, thread.get()}, session_->areas);
         auto entering = std::make_shared<ProcessCore>(name_, std::move(launched), streams.take_host_ends(), nullptr);
+        if (thread && process.parent_death_signal != 0) thread->watch(ProcessCore::pidfd_of(entering));
         entered->add(entering);
         return entering;
     });

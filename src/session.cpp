@@ -85,14 +85,26 @@ void SessionCore::release(const std::string& name) noexcept {
     if (found != containers_.end() && found->second.expired()) containers_.erase(found);
 }
 
+std::shared_ptr<StartThread> SessionCore::start_thread() {
+    if (options_.start_thread == ct::StartThread::Caller) return nullptr;
+    const std::lock_guard lock(mutex_);
+    if (closed_) return nullptr;
+    // A fork of the host has no such thread.
+    if (!start_thread_ || !start_thread_->usable()) start_thread_ = std::make_shared<StartThread>();
+    return start_thread_;
+}
+
 void SessionCore::close() noexcept {
     decltype(running_) running;
+    std::shared_ptr<StartThread> thread;
     {
         const std::lock_guard lock(mutex_);
         closed_ = true;
         running = std::exchange(running_, {});
+        thread = std::move(start_thread_);
     }
     for (const auto& [key, container] : running) container->close(options_.on_close);
+    if (thread && options_.on_close == OnClose::Detach) thread->outlive_object();
     leftovers.sweep();
 }
 

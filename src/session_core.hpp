@@ -14,6 +14,7 @@
 #include "entered.hpp"
 #include "launch/area.hpp"
 #include "launch/low_fds.hpp"
+#include "launch/start_thread.hpp"
 
 namespace ct::internal {
 
@@ -36,6 +37,10 @@ public:
     /// A container of that name has been destroyed.
     void release(const std::string& name) noexcept;
 
+    /// The thread that makes processes; null if that is the calling one. The thread lives as long as the start under
+    /// way holds it.
+    [[nodiscard]] std::shared_ptr<StartThread> start_thread();
+
     /// Throws only what the handler throws.
     void log(LogLevel level, std::string_view text) const;
 
@@ -54,6 +59,7 @@ private:
     UniqueFd reaper_image_;
     mutable std::mutex mutex_; ///< Guards what follows; never held over a system call that blocks.
     bool closed_ = false;
+    std::shared_ptr<StartThread> start_thread_; ///< Made on first use.
     std::map<std::string, std::weak_ptr<ContainerCore>, std::less<>> containers_;
     std::map<const ContainerCore*, std::shared_ptr<ContainerCore>> running_;
     const ContainerCore* last_visited_ = nullptr; ///< Only compared.

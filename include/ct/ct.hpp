@@ -5,6 +5,7 @@
 /// \file
 /// Everything of libct's C++ interface.
 
+#include <ct/attributes.hpp>
 #include <ct/container.hpp>
 #include <ct/error.hpp>
 #include <ct/host_feature.hpp>

@@ -106,10 +106,16 @@ long perform(Context& context, const Step& step) noexcept {
     case Op::ResourceLimit: return resource_limit(args<LimitArgs>(step));
     case Op::DropBoundingSet: return drop_bounding_set(args<CapabilityArgs>(step));
     case Op::KeepCapabilities: return raw_syscall(SYS_prctl, PR_SET_KEEPCAPS, 1, 0, 0, 0);
+    case Op::FindUser: return find_user(args<UserArgs>(step));
+    case Op::FindGroup: return find_group(args<UserArgs>(step));
+    case Op::FindMemberships: return find_memberships(args<UserArgs>(step));
+    case Op::OwnStreams: return own_streams(args<OwnStreamsArgs>(step));
     case Op::SetCredentials: return set_credentials(args<CredentialsArgs>(step));
-    case Op::SetCapabilities: return set_capabilities(args<CapabilityArgs>(step));
+    case Op::SetCapabilities: return set_capabilities(args<CapabilitySetsArgs>(step));
     case Op::RaiseAmbient: return raise_ambient(args<CapabilityArgs>(step));
     case Op::NoNewPrivileges: return raw_syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    case Op::Call: return call(args<CallArgs>(step));
+    case Op::CpuAffinity: return cpu_affinity(args<AffinityArgs>(step));
     case Op::WriteProc: return write_proc(args<ProcWriteArgs>(step));
     case Op::WorkingDirectory: return raw_syscall(SYS_chdir, args<PathArgs>(step).path);
     case Op::ClearUmask: context.umask = raw_syscall(SYS_umask, 0); return 0;

@@ -50,10 +50,18 @@ long unblock_signals() noexcept;
 long resource_limit(const LimitArgs& args) noexcept;
 long drop_bounding_set(const CapabilityArgs& args) noexcept;
 long set_credentials(const CredentialsArgs& args) noexcept;
-long set_capabilities(const CapabilityArgs& args) noexcept;
+long set_capabilities(const CapabilitySetsArgs& args) noexcept;
 long raise_ambient(const CapabilityArgs& args) noexcept;
+long call(const CallArgs& args) noexcept;
+long cpu_affinity(const AffinityArgs& args) noexcept;
 long write_proc(const ProcWriteArgs& args) noexcept;
 long map_fds(const FdMapArgs& args) noexcept;
+
+// users.cpp
+long find_user(const UserArgs& args) noexcept;
+long find_group(const UserArgs& args) noexcept;
+long find_memberships(const UserArgs& args) noexcept;
+long own_streams(const OwnStreamsArgs& args) noexcept;
 
 // exec.cpp
 long execute(Context& context, const ExecArgs& args) noexcept;

@@ -42,11 +42,17 @@ enum class Op : std::uint32_t {
     ResourceLimit,       ///< [LimitArgs]
     DropBoundingSet,     ///< [CapabilityArgs]
     KeepCapabilities,    ///< Over the change of user.
+    FindUser,            ///< In the container's /etc/passwd. [UserArgs]
+    FindGroup,           ///< In its /etc/group. [UserArgs]
+    FindMemberships,     ///< All groups of the user in its /etc/group. [UserArgs]
+    OwnStreams,          ///< What was made for the process becomes the user's. [OwnStreamsArgs]
     SetCredentials,      ///< [CredentialsArgs]
-    SetCapabilities,     ///< [CapabilityArgs]
+    SetCapabilities,     ///< [CapabilitySetsArgs]
     RaiseAmbient,        ///< [CapabilityArgs]
     NoNewPrivileges,
     WriteProc,         ///< A file of the host's /proc. [ProcWriteArgs]
+    Call,              ///< One system call with all its arguments. [CallArgs]
+    CpuAffinity,       ///< [AffinityArgs]
     WorkingDirectory,  ///< [PathArgs]
     ClearUmask,        ///< For the files that the set-up creates.
     RestoreUmask,      ///< What it was before ClearUmask.
@@ -152,12 +158,49 @@ struct CapabilityArgs {
     std::uint64_t set;  ///< Bit N is capability N.
     std::uint32_t last; ///< The highest capability that the kernel knows.
 };
+struct CapabilitySetsArgs {
+    std::uint64_t permitted;
+    std::uint64_t effective;
+    std::uint64_t inheritable;
+    bool not_for_root; ///< Do nothing if the process has become user 0.
+};
+/// Who the process will be, as the child itself found out.
+struct UserIds {
+    static constexpr std::uint32_t NameSize = 256;
+    static constexpr std::uint32_t MaxGroups = 1024;
+    std::uint32_t uid;
+    std::uint32_t gid;
+    std::uint32_t group_count;
+    char name[NameSize]; ///< Empty if there is no entry.
+    std::uint32_t groups[MaxGroups];
+};
+struct UserArgs {
+    const char* user;  ///< Null: the one that has ids->uid.
+    const char* group; ///< Null for Op::FindMemberships.
+    bool with_groups;  ///< The group is that of the user's entry.
+    UserIds* ids;
+};
+struct OwnStreamsArgs {
+    const std::int32_t* fds;
+    std::uint32_t count;
+    const UserIds* ids;
+};
 struct CredentialsArgs {
     const std::uint32_t* groups;
     std::uint32_t group_count;
     std::uint32_t uid;
     std::uint32_t gid;
-    bool set_groups; ///< False where setgroups(2) is denied to this user namespace.
+    bool set_groups;                ///< False where setgroups(2) is denied to this user namespace.
+    const UserIds* found = nullptr; ///< Instead of all that, if not null.
+};
+struct CallArgs {
+    std::int64_t number;
+    std::uint64_t arguments[5];
+};
+struct AffinityArgs {
+    static constexpr std::uint32_t MaxCpus = 8192; // of any kernel
+    const std::uint64_t* mask;
+    std::uint32_t bytes;
 };
 struct FdMove {
     std::int32_t from;

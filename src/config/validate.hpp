@@ -33,12 +33,21 @@ enum class Role { First, Entering };
 /// The contradictions between the fields of \p spec and \p process, each as one clause; empty if there are none.
 [[nodiscard]] std::vector<std::string> violations(const Spec& spec, const ProcessSpec& process, Runs runs, Role role);
 
+/// The part of it that is about the attributes of ct/attributes.hpp.
+void attribute_violations(std::vector<std::string>& found, const Spec& spec, const ProcessSpec& process, Runs runs);
+
 /// Whether the specification makes (or, for `has_namespace`, makes or joins) a namespace of that kind.
 [[nodiscard]] bool makes_namespace(const Spec& spec, Namespace kind);
 [[nodiscard]] bool has_namespace(const Spec& spec, Namespace kind);
 
-/// The host's id for the user that \p process runs as, if the specification tells.
-[[nodiscard]] std::optional<std::uint32_t> host_user(const Spec& spec, const ProcessSpec& process);
+/// Whom the streams that are made for a process shall belong to, as the host's ids; the last id means "as it is".
+struct StreamOwner {
+    std::uint32_t uid = ~0U;
+    std::uint32_t gid = ~0U;
+    bool operator==(const StreamOwner&) const = default;
+};
+/// The user that \p process runs as, or the container's root if that is to pass them on; if the specification tells.
+[[nodiscard]] std::optional<StreamOwner> stream_owner(const Spec& spec, const ProcessSpec& process);
 
 /// Whether the private area takes the place of the root directory itself.
 [[nodiscard]] bool covers_root(const PrivateArea& area);

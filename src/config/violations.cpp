@@ -37,9 +37,17 @@ void check_overlap(Violations& found, std::string_view what, std::vector<IdRange
         found.push_back(concat("the ", what, " has ", ranges.size(), " extents; the kernel takes 340"));
 }
 
+/// The host's id for \p inside.
+std::optional<std::uint32_t> outside(const std::vector<IdRange>& ranges, std::uint32_t inside) {
+    for (const IdRange& range : ranges) {
+        if (inside >= range.inside && inside - range.inside < range.count)
+            return range.outside + (inside - range.inside);
+    }
+    return std::nullopt;
+}
+
 bool maps(const std::vector<IdRange>& ranges, std::uint32_t id) {
-    return std::any_of(ranges.begin(), ranges.end(),
-                       [&](const IdRange& range) { return id >= range.inside && id - range.inside < range.count; });
+    return outside(ranges, id).has_value();
 }
 
 void check_namespaces(Violations& found, const Spec& spec) {
@@ -209,16 +217,16 @@ bool has_namespace(const Spec& spec, Namespace kind) {
     return spec.namespaces.contains(kind);
 }
 
-std::optional<std::uint32_t> host_user(const Spec& spec, const ProcessSpec& process) {
+std::optional<StreamOwner> stream_owner(const Spec& spec, const ProcessSpec& process) {
     const bool new_user = makes_namespace(spec, Namespace::User);
     if (!new_user && (has_namespace(spec, Namespace::User) || !process.user)) return std::nullopt;
     const std::uint32_t inside = process.user ? process.user->uid : 0;
-    if (!new_user) return inside;
-    for (const IdRange& range : spec.uid_map) {
-        if (inside >= range.inside && inside - range.inside < range.count)
-            return range.outside + (inside - range.inside);
-    }
-    return std::nullopt;
+    if (!new_user) return StreamOwner{inside};
+    const std::optional<std::uint32_t> uid = outside(spec.uid_map, inside);
+    if (!uid) return std::nullopt;
+    if (process.user_name.empty()) return StreamOwner{*uid};
+    // chown(2) inside is for files with an owner and a group that exist there.
+    return StreamOwner{*uid, outside(spec.gid_map, 0).value_or(~0U)};
 }
 
 const std::string& target_of(const PrivateArea& area) {
@@ -241,6 +249,7 @@ std::vector<std::string> violations(const Spec& spec, const ProcessSpec& process
     check_streams(found, process);
     check_credentials(found, spec, process);
     check_attributes(found, process);
+    attribute_violations(found, spec, process, runs);
     return found;
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/concat.hpp"
 #include "base/sys.hpp"
+#include "plan/compile.hpp"
 
 namespace ct::internal {
 
@@ -26,6 +27,11 @@ const Plan::Steps& list_of(const Plan& plan, const Handshake& handshake) {
 
 Op op_of(const Plan& plan, const Handshake& handshake) {
     return list_of(plan, handshake).steps().at(handshake.step).op;
+}
+
+template <typename Args>
+const Args& args_of(const Plan& plan, const Handshake& handshake) {
+    return *static_cast<const Args*>(list_of(plan, handshake).steps().at(handshake.step).args);
 }
 
 std::string namespace_names(std::uint64_t flags) {
@@ -124,6 +130,12 @@ std::string hint(const Plan& plan, const Handshake& handshake) {
         return {};
     case Op::SetCredentials:
     case Op::BecomeRoot: return error == EINVAL ? "the id is not mapped in the user namespace" : "";
+    case Op::FindUser:
+    case Op::FindGroup:
+    case Op::FindMemberships: return user_hint(op_of(plan, handshake), error);
+    case Op::Call: return call_hint(args_of<CallArgs>(plan, handshake), error);
+    case Op::CpuAffinity: return error == EINVAL ? "one of these CPUs is not there, or not in the cgroup's cpuset" : "";
+    case Op::WriteProc: return proc_hint(args_of<ProcWriteArgs>(plan, handshake).path, error);
     case Op::ResourceLimit: return error == EPERM ? "raising a hard limit needs CAP_SYS_RESOURCE" : "";
     case Op::JoinNamespace:
         return error == EINVAL
@@ -155,6 +167,9 @@ Error step_error(const Plan& plan, const Handshake& handshake) {
             action = opening;
             path = std::move(directory);
         }
+    }
+    if (handshake.error == ENOSYS && op_of(plan, handshake) == Op::Call) {
+        return {Errc::Unsupported, info.stage, action, path, hint(plan, handshake)};
     }
     return sys::error(handshake.error, info.stage, action, path, hint(plan, handshake));
 }

@@ -20,26 +20,12 @@
 #include "launch/exit_status.hpp"
 #include "launch/failure.hpp"
 #include "launch/memory_guard.hpp"
+#include "launch/signals_blocked.hpp"
+#include "launch/start_thread.hpp"
 
 namespace ct::internal {
 
 namespace {
-
-/// Blocks all signals in this thread: a handler of the host must not run in a child that shares its memory.
-class SignalsBlocked {
-public:
-    SignalsBlocked() noexcept {
-        sigset_t all;
-        ::sigfillset(&all);
-        ::pthread_sigmask(SIG_SETMASK, &all, &before_);
-    }
-    SignalsBlocked(const SignalsBlocked&) = delete;
-    SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-    ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
-private:
-    sigset_t before_{};
-};
 
 long futex(std::uint32_t* word, int operation, std::uint32_t value, const timespec* limit = nullptr) {
     return ::syscall(SYS_futex, word, operation, value, limit, nullptr, 0);
@@ -84,7 +70,11 @@ public:
                                                      ? std::optional<MemoryGuard>(std::in_place)
                                                      : std::nullopt;
         try {
-            make_process();
+            if (request_.thread != nullptr) {
+                request_.thread->run([this] { make_process(); });
+            } else {
+                make_process();
+            }
             watch();
             return result();
         } catch (...) {
@@ -101,7 +91,7 @@ private:
         const SignalsBlocked blocked;
         if (request_.callable) {
             fork_host();
-        } else if (plan_.joins.empty()) {
+        } else if (plan_.joins.empty() && !plan_.needs_vfork) {
             clone_child();
         } else {
             clone_helper();
@@ -120,12 +110,14 @@ private:
         launched_.pidfd = kept_pidfd(pidfd);
     }
 
-    /// A helper joins the namespaces and makes the child there, as a child of this process.
+    /// A helper joins the namespaces and makes the child there, as a child of this process. Or it only stands between:
+    /// this thread could not serve a vfork child of its own.
     void clone_helper() {
         helper_plan_.steps = plan_.joins.list();
         helper_plan_.child = {plan_.steps.list(), &handshake_};
         helper_plan_.clone = clone_request(plan_, area_->child_stack());
         helper_plan_.clone.flags |= plan_.new_namespaces | CLONE_PARENT | CLONE_PARENT_SETTID;
+        if (plan_.needs_vfork) helper_plan_.clone.flags |= CLONE_VFORK;
         helper_plan_.clone.pidfd = reinterpret_cast<std::uintptr_t>(&handshake_.child_pidfd);
         helper_plan_.clone.parent_tid = reinterpret_cast<std::uintptr_t>(&handshake_.child_pid);
         clone_args args = clone_request(plan_, area_->helper_stack());
@@ -240,6 +232,9 @@ private:
 
     /// After an error: nobody and nothing is left.
     void discard() noexcept {
+        // With vfork the helper waits for the child, perhaps as that waits for this process. If it was about to make
+        // the child, it has either done so, or never will.
+        if (plan_.needs_vfork && helper_) ::syscall(SYS_pidfd_send_signal, helper_.get(), SIGKILL, nullptr, 0);
         reap_helper();
         find_child();
         if (launched_.pidfd) {

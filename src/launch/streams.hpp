@@ -12,6 +12,7 @@
 #include <ct/spec.hpp>
 
 #include "base/unique_fd.hpp"
+#include "config/validate.hpp"
 #include "launch/low_fds.hpp"
 #include "plan/compile.hpp"
 
@@ -32,8 +33,8 @@ struct HostEnds {
 class Streams {
 public:
     /// \throws Error with Stage::Stdio, for example if a descriptor of the map is not open
-    /// \param owner  the host's id of the process's user: pipes and terminal become its own, so that it can reopen them
-    Streams(const ProcessSpec& process, LowFds& low_fds, std::optional<std::uint32_t> owner = {});
+    /// \param owner  pipes and terminal become its own, so that it can reopen them
+    Streams(const ProcessSpec& process, LowFds& low_fds, std::optional<StreamOwner> owner = {});
 
     [[nodiscard]] const FdLayout& layout() const noexcept { return layout_; }
     /// Keeps \p fd open for the set-up in the child. \returns the number by which the child finds it
@@ -48,6 +49,7 @@ public:
 
 private:
     void open_terminal(const TerminalSize& size);
+    void note_made(const ProcessSpec& process);
     void open_stream(int number, Stdio kind);
     void add(int target, int source, int fd_flags = FD_CLOEXEC);
 

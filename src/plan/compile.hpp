@@ -40,6 +40,7 @@ struct FdLayout {
     std::vector<FdSource> reaper = {}; ///< The map of the reaper if there is to be one.
     int terminal = -1;                 ///< Source of the controlling terminal, or -1.
     std::string terminal_path = {};    ///< Of the terminal on the host.
+    std::vector<int> made = {};        ///< Sources of the pipes or the terminal that were made for the process.
 };
 
 /// A running container that is entered.
@@ -69,6 +70,33 @@ void plan_devices(Plan& plan, const Spec& spec, const FdLayout& fds);
 void plan_hostname(Plan& plan, const Spec& spec);
 void plan_process(Plan& plan, const ProcessSpec& process, const HostFacts& host, bool groups_denied,
                   bool user_namespace);
+void plan_credentials(Plan& plan, const ProcessSpec& process, const HostFacts& host, bool groups_denied,
+                      bool user_namespace);
+/// What the child finds out about ProcessSpec::user_name, before its descriptors go.
+void plan_user(Plan& plan, const ProcessSpec& process, const FdLayout& fds);
+/// Scheduling, memory policy and personality: what the child does by itself ...
+void plan_attributes(Plan& plan, const ProcessSpec& process, bool user_namespace);
+/// ... and what the parent has to do for it, because the child has left the host's user namespace.
+void plan_attribute_tasks(Plan& plan, const ProcessSpec& process, bool user_namespace);
+/// Before the steps that hide the memory of a copy of the host.
+void plan_oom_score(Plan& plan, const ProcessSpec& process, const FdLayout& fds, bool callable);
+
+/// Where this kernel takes labels of security modules, below /proc; null if it does not.
+struct LabelFiles {
+    const char* apparmor;
+    const char* selinux;
+    static const LabelFiles& detect();
+};
+/// \throws Error with Errc::Unsupported
+void plan_labels(Plan& plan, const ProcessSpec& process, const FdLayout& fds, const LabelFiles& files);
+/// Whether the plan of that process may need FdLayout::proc.
+[[nodiscard]] bool writes_proc(const ProcessSpec& process);
+
+/// One more clause for a failed Op::Call, or for a failed look-up of a user, where errno alone misleads.
+[[nodiscard]] std::string call_hint(const CallArgs& call, int error);
+[[nodiscard]] std::string user_hint(Op op, int error);
+[[nodiscard]] std::string proc_hint(std::string_view path, int error);
+
 /// A step that writes \p text to the file \p path of the host's /proc, such as "self/timerslack_ns". Needs fds.proc.
 void plan_proc_write(Plan& plan, const FdLayout& fds, const char* path, std::string_view text, const StepInfo& info);
 void plan_fds(Plan& plan, Plan::Steps& steps, const std::vector<FdSource>& map);

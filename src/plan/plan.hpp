@@ -7,6 +7,7 @@
 #include <cstring>
 #include <functional>
 #include <memory_resource>
+#include <new>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -89,6 +90,13 @@ public:
         return static_cast<const Item*>(copy);
     }
 
+    /// An object of the plan, zeroed, which the child may change.
+    template <typename Item>
+    Item* make() {
+        static_assert(std::is_trivially_copyable_v<Item>);
+        return new (allocate(sizeof(Item), alignof(Item))) Item{};
+    }
+
     /// A null-terminated array of strings, as execve(2) takes.
     template <typename Text>
     const char* const* strings(const std::vector<Text>& values) {
@@ -110,6 +118,10 @@ public:
     /// Whether other processes could look into the child while it still has the host's memory, so that it has to be
     /// protected from them, see Documentation/design/shared-memory.md.
     bool hides_memory = false;
+    /// Whether a child that shares the host's memory has to be a vfork(2) child of a helper, since the kernel applies
+    /// what is set for it to everybody else with that memory, but not if it is only borrowed by vfork.
+    bool needs_vfork = false;
+    UserIds* user = nullptr; ///< Who the process will be, if the child looks that up.
     /// What the parent does while the child waits in Op::AwaitParent, in this order.
     struct ParentTask {
         Await moment;

@@ -135,6 +135,17 @@ const Scenario Scenarios[] = {
          process.init = Init::Reaper;
          process.user = User{1000, 1000};
      }},
+    {"Attributes",
+     [](Container& container, ProcessSpec& process) {
+         container.add_namespace(Namespace::User).add_uid_map({0, 0, 2000}).add_gid_map({0, 0, 2000});
+         process.user_name = "1000";
+         process.capability_sets.emplace();
+         process.secure_bits = 4;
+         process.scheduling = {.nice = 1, .scheduler = Scheduler{}, .io_priority = IoPriority{}, .cpus = {0}};
+         process.oom_score_adj = 500;
+         process.personality = 0;
+         process.stdio.out = Stdio::Pipe;
+     }},
     {"TimeNamespace", [](Container& container, ProcessSpec&) { container.add_namespace(Namespace::Time); }},
     {"Callable",
      [](Container& container, ProcessSpec& process) {
