@@ -18,6 +18,7 @@ class StartThread;
 struct Launched {
     pid_t pid = -1;
     UniqueFd pidfd;
+    bool adopted = false; ///< Somebody else's: its status is left to its owner.
 };
 
 struct LaunchRequest {
