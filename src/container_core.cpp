@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 
+#include "area/dir_chain.hpp"
 #include "base/concat.hpp"
 #include "base/subject.hpp"
 #include "base/sys.hpp"
@@ -170,16 +171,26 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& proc
         entered_ = std::make_shared<Entered>();
     }
     HostSide host_side(spec);
-    const int files_root = host_side.files_root();
+    int files_root = host_side.files_root();
+    UniqueFd image = host_side.take_image();
+    // Only for the time of the start: a descriptor of the image's would keep the loop device.
+    const UniqueFd image_root(image ? ::openat(image.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1);
+    if (image && files_root < 0) files_root = image_root.get();
     {
         const std::lock_guard lock(mutex_);
         host_side_ = std::move(host_side);
     }
     Streams streams(process, session_->low_fds, host_user(spec, process));
     if (process.init == Init::Reaper) streams.add_reaper(session_->reaper_image());
+    if (image) streams.lend_area(std::move(image));
     Plan plan;
     compile_start(plan, spec, process, streams.layout(), host_facts(), callable != nullptr);
     Launched launched = launch_plan(plan, files_root, callable);
+    if (plan.upper) {
+        auto upper = std::make_shared<const UniqueFd>(std::move(plan.upper));
+        const std::lock_guard lock(mutex_);
+        upper_.swap(upper);
+    }
     return std::make_shared<ProcessCore>(name_, std::move(launched), streams.take_host_ends(),
                                          has_namespace(spec, Namespace::Pid) ? entered_ : nullptr);
 }
@@ -217,7 +228,7 @@ std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, co
 
 void ContainerCore::adopt(pid_t pid) {
     const std::string action = concat(subject(), ": adopt process ", pid);
-    Launched launched{pid, UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)))};
+    Launched launched{pid, UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))), true};
     if (!launched.pidfd) throw sys::error(errno, Stage::Enter, action);
     const std::string proc = concat("/proc/", pid);
     Spec spec;
@@ -243,6 +254,64 @@ void ContainerCore::adopt(pid_t pid) {
         state_ = State::Running;
     }
     (void)session_->keep(shared_from_this());
+}
+
+std::optional<OverlayView> ContainerCore::overlay(std::string_view action) const {
+    std::shared_ptr<const Spec> spec;
+    std::shared_ptr<const UniqueFd> upper;
+    {
+        const std::lock_guard lock(mutex_);
+        spec = spec_;
+        upper = upper_;
+    }
+    const auto* const area = spec->private_area ? std::get_if<OverlayArea>(&*spec->private_area) : nullptr;
+    if (area == nullptr || !spec->root) {
+        throw Error(Errc::InvalidState, Stage::Configure, action, {}, "its private area is no overlay");
+    }
+    if (area->upper.empty() && !upper) return std::nullopt;
+    return open_overlay(*spec, upper ? upper->get() : -1);
+}
+
+std::vector<Change> ContainerCore::changes() const {
+    return with_subject(subject(), [&] {
+        const std::optional<OverlayView> view = overlay("list the changes");
+        return view ? list_changes(*view) : std::vector<Change>{};
+    });
+}
+
+void ContainerCore::commit(const std::string& directory) const {
+    with_subject(subject(), [&] {
+        const std::optional<OverlayView> view = overlay("commit the changes");
+        if (!view) {
+            throw Error(Errc::InvalidState, Stage::Configure, "commit the changes to", directory,
+                        "it was never started, or its changes were discarded");
+        }
+        copy_upper(*view, directory);
+    });
+}
+
+void ContainerCore::discard() {
+    (void)state();
+    {
+        const std::lock_guard lock(mutex_);
+        if (state_ != State::Stopped) throw wrong_state("discard the changes", "stopped", state_);
+        state_ = State::Stopping; // nobody starts it meanwhile
+    }
+    const std::shared_ptr<ContainerCore> stopped(this, [](ContainerCore* core) { core->become_stopped(); });
+    with_subject(subject(), [&] {
+        std::optional<OverlayView> view = overlay("discard the changes");
+        if (!view) return;
+        const auto& area = std::get<OverlayArea>(*spec_->private_area);
+        if (area.upper.empty()) {
+            std::shared_ptr<const UniqueFd> ended; // outlives the lock
+            const std::lock_guard lock(mutex_);
+            upper_.swap(ended);
+            return;
+        }
+        const UniqueFd upper = sys::open(area.upper, O_RDONLY | O_DIRECTORY, Stage::Root, "open the upper directory");
+        lock_upper(area, upper.get());
+        remove_contents(upper.get(), area.upper);
+    });
 }
 
 std::shared_ptr<ProcessCore> ContainerCore::init() const {

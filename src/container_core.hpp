@@ -10,9 +10,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <ct/container.hpp>
 
+#include "area/overlay_view.hpp"
 #include "config/validate.hpp"
 #include "host_side.hpp"
 #include "plan/compile.hpp"
@@ -43,6 +45,10 @@ public:
     std::shared_ptr<ProcessCore> enter(const ProcessSpec& process, const std::function<int()>& callable);
     void adopt(pid_t pid);
 
+    [[nodiscard]] std::vector<Change> changes() const;
+    void commit(const std::string& directory) const;
+    void discard();
+
     [[nodiscard]] std::shared_ptr<ProcessCore> init() const;
     std::optional<ExitStatus> wait(std::optional<std::chrono::nanoseconds> limit);
     void signal(int number);
@@ -62,6 +68,8 @@ private:
     void finish(const std::shared_ptr<ProcessCore>& init);
     void take_down_host_side();
     void become_stopped();
+    /// The directories of the overlay, as far as they are of use: empty if a throw-away upper directory is not there.
+    [[nodiscard]] std::optional<OverlayView> overlay(std::string_view action) const;
     [[nodiscard]] std::shared_ptr<ProcessCore> running_init(std::string_view action);
     [[nodiscard]] Error wrong_state(std::string_view action, std::string_view wanted, State state) const;
     [[nodiscard]] std::string subject() const;
@@ -78,6 +86,7 @@ private:
     EnterTarget enter_target_{};                                     ///< Without the root, which enter() duplicates.
     HostSide host_side_;
     std::shared_ptr<const SeccompHandler> on_seccomp_;
+    std::shared_ptr<const UniqueFd> upper_; ///< The throw-away upper directory of the present or last run, if any.
 };
 
 } // namespace ct::internal

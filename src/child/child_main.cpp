@@ -90,6 +90,9 @@ long perform(Context& context, const Step& step) noexcept {
     case Op::ControllingTerminal: return raw_syscall(SYS_ioctl, args<FdArgs>(step).fd, TIOCSCTTY, 0);
     case Op::SlavePropagation: return slave_propagation(context);
     case Op::AttachRoot: return attach_root(context, args<AttachRootArgs>(step));
+    case Op::AttachOverlay: return attach_overlay(context, args<OverlayArgs>(step));
+    case Op::AttachFileSystem: return attach_file_system(context, args<MountArgs>(step));
+    case Op::AttachTree: return attach_tree(context, args<TreeArgs>(step));
     case Op::OpenRoot: return open_root(context);
     case Op::OpenDirectory: return open_directory(context, args<PathArgs>(step));
     case Op::Mount: return mount_in_root(context, args<MountArgs>(step));

@@ -33,6 +33,20 @@ long read_only_root(Context& context) noexcept;
 long pivot_root(Context& context) noexcept;
 long change_root(const PathArgs& args) noexcept;
 
+// files.cpp, for other operations.
+/// Opens a mount's target inside the root, creating what is missing of it.
+long open_target(Context& context, const char* target, bool is_file) noexcept;
+/// Keeps what the file system said of a failed configuration: it knows more than errno.
+void keep_message(Context& context, long fs_fd) noexcept;
+/// A new file system, mounted nowhere yet.
+long new_file_system(Context& context, const MountArgs& args) noexcept;
+long attach(long tree, long target) noexcept;
+
+// area.cpp
+long attach_overlay(Context& context, const OverlayArgs& args) noexcept;
+long attach_file_system(Context& context, const MountArgs& args) noexcept;
+long attach_tree(Context& context, const TreeArgs& args) noexcept;
+
 // attributes.cpp
 long join_namespace(const JoinArgs& args) noexcept;
 long reset_signals() noexcept;

@@ -26,6 +26,9 @@ enum class Op : std::uint32_t {
     ControllingTerminal, ///< TIOCSCTTY [FdArgs]
     SlavePropagation,    ///< Of all mounts: the host's come in, none go out.
     AttachRoot,          ///< Bind the root directory onto itself, or the private area onto it. [AttachRootArgs]
+    AttachOverlay,       ///< The private area, an overlay. [OverlayArgs]
+    AttachFileSystem,    ///< The private area, a new file system over the root directory. [MountArgs]
+    AttachTree,          ///< The private area, a mount that the parent has made. [TreeArgs]
     OpenRoot,            ///< The present root directory is what targets are resolved in.
     Mount,               ///< [MountArgs]
     OpenDirectory,       ///< In the root, for the nodes and links that follow. [PathArgs]
@@ -116,6 +119,27 @@ struct MountArgs {
     std::uint64_t attributes; ///< MOUNT_ATTR_*
     bool recursive;
     bool target_is_file;
+};
+/// Where a private area goes.
+struct AreaPlace {
+    const char* root;   ///< In place of the root directory, by its path on the host; or null:
+    const char* target; ///< in the root, which is attached already.
+};
+struct OverlayArgs {
+    AreaPlace place;
+    const char* const* lower; ///< Directories of the host; if none, the place itself.
+    std::uint32_t lower_count;
+    const char* upper; ///< Null for a throw-away one, which is offered to the parent in UpperSlot.
+    const char* work;
+    const char* size; ///< Of the throw-away one; null for the kernel's own limit.
+    bool user_xattr;  ///< Keep marks where a user namespace may write them.
+
+    static constexpr std::uint32_t MaxLower = 500; ///< As the kernel has it (OVL_MAX_STACK).
+    static constexpr std::uint32_t UpperSlot = 3;
+};
+struct TreeArgs {
+    AreaPlace place;
+    std::int32_t fd; ///< Attached nowhere yet.
 };
 struct NodeArgs {
     const char* name;

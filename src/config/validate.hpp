@@ -19,7 +19,7 @@ void check_container_name(std::string_view name);
 void check_host_name(std::string_view what, std::string_view name);
 void check_id_range(std::string_view what, const IdRange& range);
 void check_mount(const Mount& mount);
-void check_private_area(const BindDir& dir);
+void check_private_area(const PrivateArea& area);
 void check_root(const Root& root);
 void check_source(Namespace kind, const NamespaceSource& source);
 /// All of the above for everything in \p spec.
@@ -45,6 +45,8 @@ enum class Role { First, Entering };
 [[nodiscard]] bool confined_last(const ProcessSpec& process);
 
 /// Whether the private area takes the place of the root directory itself.
-[[nodiscard]] bool covers_root(const BindDir& area);
+[[nodiscard]] bool covers_root(const PrivateArea& area);
+/// Where in the root it goes.
+[[nodiscard]] const std::string& target_of(const PrivateArea& area);
 
 } // namespace ct::internal

@@ -67,6 +67,9 @@ void check_files(Violations& found, const Spec& spec) {
     if (spec.root && spec.root->read_only && !new_mount)
         found.push_back("a read-only root needs a new mount namespace");
     if (spec.private_area && !spec.root) found.push_back("a private area needs a root");
+    if (spec.private_area && !new_mount && !std::holds_alternative<BindDir>(*spec.private_area)) {
+        found.push_back("a private area other than a directory needs a new mount namespace");
+    }
     if (spec.root && spec.private_area && !new_mount && normal_path(spec.root->path) == "/" &&
         covers_root(*spec.private_area)) {
         found.push_back("a private area over the host's own root needs a new mount namespace");
@@ -244,8 +247,12 @@ bool confined_last(const ProcessSpec& process) {
     return !process.user || process.user->uid == 0;
 }
 
-bool covers_root(const BindDir& area) {
-    return normal_path(area.target) == "/";
+const std::string& target_of(const PrivateArea& area) {
+    return std::visit([](const auto& kind) -> const std::string& { return kind.target; }, area);
+}
+
+bool covers_root(const PrivateArea& area) {
+    return normal_path(target_of(area)) == "/";
 }
 
 std::vector<std::string> violations(const Spec& spec, const ProcessSpec& process, Runs runs, Role role) {

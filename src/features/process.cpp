@@ -20,6 +20,7 @@ namespace {
 /// Those that the host process lacks, by name.
 std::string missing_capabilities() {
     const std::uint64_t effective = sys::effective_capabilities();
+    if (effective == 0) return "any";
     std::string names;
     for (std::uint32_t number = 0; number <= last_capability(); ++number) {
         if ((effective >> number & 1U) != 0) continue;

@@ -49,6 +49,36 @@ bool has_step_before(const Plan& plan, const Handshake& handshake, Op op) {
            std::any_of(steps.begin(), end, [&](const Step& step) { return step.op == op; });
 }
 
+/// Of an overlay's directories, the one that could not be opened; empty if all could.
+std::pair<std::string_view, std::string> overlay_directory(const OverlayArgs& args, const Handshake& handshake) {
+    const std::uint32_t number = handshake.candidate;
+    if (number == 0) return {};
+    if (number <= args.lower_count) {
+        return {"open the lower directory of the overlay", args.lower[number - 1]};
+    }
+    if (number == args.lower_count + 1) return {"open the upper directory of the overlay", args.upper};
+    if (number == args.lower_count + 2) return {"open the work directory of the overlay", args.work};
+    return {"for the overlay open", "/proc/self/fd"};
+}
+
+std::string overlay_hint(const OverlayArgs& args, const Handshake& handshake) {
+    const int error = handshake.error;
+    if (handshake.candidate > args.lower_count + 2) return "the host has to have a /proc";
+    if (handshake.message[0] != '\0') return concat("the file system says: ", handshake.message);
+    if (handshake.candidate != 0) return {};
+    if (error == ENODEV) return "this kernel has no file system 'overlay'";
+    if (error == EINVAL && args.user_xattr) {
+        return "within a user namespace nothing may be mounted below its directories; or one of them is on a file "
+               "system that an overlay cannot use so";
+    }
+    if (error == EINVAL && args.lower_count > 50) return "that many lower directories need Linux 6.5";
+    if (error == EINVAL) return "one of its directories is on a file system that an overlay cannot use so";
+    if (error == EPERM) return "within a user namespace overlays need Linux 5.11";
+    if (error == ELOOP) return "its directories are overlays of overlays, which the kernel stacks only twice";
+    if (error == EROFS) return "the mount point is missing and cannot be created, or the upper directory is read-only";
+    return {};
+}
+
 /// One more clause where errno alone misleads.
 std::string hint(const Plan& plan, const Handshake& handshake) {
     const int error = handshake.error;
@@ -76,6 +106,8 @@ std::string hint(const Plan& plan, const Handshake& handshake) {
         }
         return {};
     }
+    case Op::AttachOverlay:
+        return overlay_hint(*static_cast<const OverlayArgs*>(plan.steps.steps().at(handshake.step).args), handshake);
     case Op::MakeNode:
         if (error == EEXIST) return "the image has another file of that name";
         if (error == EPERM) return "making device nodes needs CAP_MKNOD and no user namespace";
@@ -134,11 +166,19 @@ Error step_error(const Plan& plan, const Handshake& handshake) {
     if (op_of(plan, handshake) == Op::Exec && found) {
         path = plan.exec_candidates.at(handshake.candidate);
     }
+    std::string_view action = info.action;
+    if (op_of(plan, handshake) == Op::AttachOverlay) {
+        const auto& args = *static_cast<const OverlayArgs*>(plan.steps.steps().at(handshake.step).args);
+        if (auto [opening, directory] = overlay_directory(args, handshake); !directory.empty()) {
+            action = opening;
+            path = std::move(directory);
+        }
+    }
     std::string clause = hint(plan, handshake);
     if (clause.empty() && has_step_before(plan, handshake, Op::Seccomp)) {
         clause = "the seccomp filter of the process applies already, and may be the reason";
     }
-    return sys::error(handshake.error, info.stage, info.action, path, clause);
+    return sys::error(handshake.error, info.stage, action, path, clause);
 }
 
 Error clone_error(int error_number, const Plan& plan) {

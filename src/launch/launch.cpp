@@ -280,7 +280,7 @@ private:
     ChildPlan child_{};
     child::HelperPlan helper_plan_{};
     UniqueFd helper_;
-    Launched launched_;
+    Launched launched_{};
 };
 
 } // namespace

@@ -16,6 +16,7 @@ namespace ct::internal {
 struct Launched {
     pid_t pid = -1;
     UniqueFd pidfd;
+    bool adopted = false; ///< Somebody else's: its status is left to its owner.
 };
 
 struct LaunchRequest {

@@ -96,6 +96,7 @@ void compile_start(Plan& plan, const Spec& spec, const ProcessSpec& process, con
     if (joins) hide_copy(plan, callable);
     plan_joins(plan, spec);
     plan_id_maps(plan, spec, host);
+    plan_area_tasks(plan, spec, fds); // once the ids are mapped
     plan_beginning(plan, fds, callable);
     plan_user_namespace_root(plan, spec, host);
     plan.steps.add(Op::ClearUmask, {Stage::Launch, "clear the umask"});

@@ -36,6 +36,7 @@ struct FdSource {
 struct FdLayout {
     std::vector<FdSource> map = {};
     std::vector<int> lent = {};        ///< Sources that only the set-up uses; closed with the rest before exec.
+    int area = -1;                     ///< Source of the mount of an ImageArea, or -1; one of `lent`.
     int proc = -1;                     ///< Source of the host's /proc for Op::WriteProc, or -1; one of `lent`.
     std::vector<FdSource> reaper = {}; ///< The map of the reaper if there is to be one.
     int terminal = -1;                 ///< Source of the controlling terminal, or -1.
@@ -61,6 +62,9 @@ void compile_enter(Plan& plan, const Spec& spec, const EnterTarget& target, cons
 void plan_joins(Plan& plan, const Spec& spec);
 void plan_id_maps(Plan& plan, const Spec& spec, const HostFacts& host);
 void plan_root(Plan& plan, const Spec& spec, const FdLayout& fds);
+/// What the parent does for the private area while the child waits.
+void plan_area_tasks(Plan& plan, const Spec& spec, const FdLayout& fds);
+void plan_area(Plan& plan, const Spec& spec, const FdLayout& fds);
 void plan_mounts(Plan& plan, const std::vector<Mount>& mounts);
 void plan_devices(Plan& plan, const Spec& spec, const FdLayout& fds);
 void plan_hostname(Plan& plan, const Spec& spec);

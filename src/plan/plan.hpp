@@ -120,6 +120,7 @@ public:
         std::function<void(const WaitingChild&)> run;
     };
     std::vector<ParentTask> parent_tasks;
+    UniqueFd upper; ///< The throw-away upper directory of an overlay, once the child has made it.
 
     [[nodiscard]] bool has_tasks(Await moment) const {
         return std::any_of(parent_tasks.begin(), parent_tasks.end(),
