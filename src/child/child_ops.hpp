@@ -17,17 +17,21 @@ struct Context {
     long umask = 0;        ///< The host's.
 };
 
-// files.cpp
+// root.cpp
 long slave_propagation(Context& context) noexcept;
 long attach_root(Context& context, const AttachRootArgs& args) noexcept;
 long open_root(Context& context) noexcept;
-long open_directory(Context& context, const PathArgs& args) noexcept;
-long mount_in_root(Context& context, const MountArgs& args) noexcept;
-long make_node(const Context& context, const NodeArgs& args) noexcept;
-long make_symlink(const Context& context, const SymlinkArgs& args) noexcept;
 long read_only_root(Context& context) noexcept;
 long pivot_root(Context& context) noexcept;
 long change_root(const PathArgs& args) noexcept;
+
+// mount.cpp
+long mount_in_root(Context& context, const MountArgs& args) noexcept;
+
+// nodes.cpp
+long open_directory(Context& context, const PathArgs& args) noexcept;
+long make_node(const Context& context, const NodeArgs& args) noexcept;
+long make_symlink(const Context& context, const SymlinkArgs& args) noexcept;
 
 // attributes.cpp
 long join_namespace(const JoinArgs& args) noexcept;
