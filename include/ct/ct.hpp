@@ -7,6 +7,7 @@
 
 #include <ct/container.hpp>
 #include <ct/error.hpp>
+#include <ct/hooks.hpp>
 #include <ct/namespaces.hpp>
 #include <ct/process.hpp>
 #include <ct/session.hpp>

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 
+#include "child/child_main.hpp"
 #include "child/files.hpp"
 
 namespace ct::internal::child {
@@ -15,25 +16,22 @@ namespace {
 
 constexpr std::size_t PathMax = 4096;
 
-/// Remembers what was created, by identity, so that the parent removes nothing else after a failure.
-void remember_created(Handshake& handshake, long fd, std::size_t length, bool is_directory) noexcept {
-    if (handshake.created_count == Handshake::MaxCreated) return;
-    struct statx status;
-    if (raw_syscall(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_INO, &status) < 0) return;
-    CreatedEntry& entry = handshake.created[handshake.created_count];
-    entry.step = handshake.step;
-    entry.length = static_cast<std::uint16_t>(length);
-    entry.is_directory = is_directory ? 1 : 0;
-    entry.inode = status.stx_ino;
-    entry.device_major = status.stx_dev_major;
-    entry.device_minor = status.stx_dev_minor;
-    __atomic_store_n(&handshake.created_count, handshake.created_count + 1, __ATOMIC_RELEASE);
+long resolve(long directory, const char* path, std::uint64_t flags, std::uint64_t how_to_resolve) noexcept {
+    open_how how;
+    how.flags = flags | O_PATH | O_CLOEXEC;
+    how.mode = 0;
+    how.resolve = how_to_resolve;
+    long fd = -EAGAIN;
+    // openat2(2): EAGAIN when a rename or mount somewhere on the system made the walk doubtful.
+    for (int attempt = 0; fd == -EAGAIN && attempt < 128; ++attempt) {
+        fd = raw_syscall(SYS_openat2, directory, path, &how, sizeof how);
+    }
+    return fd;
 }
 
 bool is_directory(long fd) noexcept {
     struct statx status;
-    return raw_syscall(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_TYPE, &status) >= 0 &&
-           (status.stx_mode & 0170000U) == 0040000U;
+    return look_at(fd, status) >= 0 && (status.stx_mode & TypeMask) == DirectoryType;
 }
 
 /// Makes one missing component of a target, and opens it. A single name in an already resolved directory: neither
@@ -51,23 +49,37 @@ long create_component(Context& context, long parent, const char* name, const cha
     if (made < 0 && made != -EEXIST) return made;
     const long fd = open_in(context.root_fd, path, is_file ? 0 : O_DIRECTORY);
     if (fd == -ENOENT) return -ELOOP;
-    if (fd >= 0 && made >= 0) remember_created(context.handshake, fd, length, !is_file);
+    struct statx status;
+    if (fd >= 0 && made >= 0 && look_at(fd, status) >= 0) remember_created(context, status, length);
     return fd;
 }
 
 } // namespace
 
+void remember_created(Context& context, const struct statx& status, std::size_t length) noexcept {
+    Handshake& handshake = context.handshake;
+    if (handshake.created_count == Handshake::MaxCreated) await_parent(handshake, Await::Created);
+    if (handshake.created_count == Handshake::MaxCreated) return; // the host is gone
+    CreatedEntry& entry = handshake.created[handshake.created_count];
+    entry.step = handshake.step;
+    entry.length = static_cast<std::uint16_t>(length);
+    entry.type = static_cast<std::uint16_t>(status.stx_mode & TypeMask);
+    entry.inode = status.stx_ino;
+    entry.device_major = status.stx_dev_major;
+    entry.device_minor = status.stx_dev_minor;
+    __atomic_store_n(&handshake.created_count, handshake.created_count + 1, __ATOMIC_RELEASE);
+}
+
 long open_in(long root, const char* path, std::uint64_t flags) noexcept {
-    open_how how;
-    how.flags = flags | O_PATH | O_CLOEXEC;
-    how.mode = 0;
-    how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-    long fd = -EAGAIN;
-    // openat2(2): EAGAIN when a rename or mount somewhere on the system made the walk doubtful.
-    for (int attempt = 0; fd == -EAGAIN && attempt < 128; ++attempt) {
-        fd = raw_syscall(SYS_openat2, root, path, &how, sizeof how);
-    }
-    return fd;
+    return resolve(root, path, flags, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+}
+
+long open_in_strictly(long root, const char* path, std::uint64_t flags) noexcept {
+    return resolve(root, path, flags, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+}
+
+long open_below(long base, const char* path) noexcept {
+    return resolve(base, path, 0, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
 }
 
 long open_target(Context& context, const char* target, bool is_file) noexcept {

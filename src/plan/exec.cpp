@@ -52,6 +52,14 @@ std::vector<std::string> candidates(const std::string& program, const std::vecto
 
 } // namespace
 
+std::vector<std::string_view> plan_environment(Plan& plan, const ProcessSpec& process) {
+    return environment(plan, process);
+}
+
+std::vector<std::string> exec_candidates(const std::string& program, const std::vector<std::string_view>& entries) {
+    return candidates(program, entries);
+}
+
 void plan_callable(Plan& plan, const ProcessSpec& process) {
     plan.steps.add(Op::UnblockSignals, {Stage::Launch, "unblock signals"});
     if (process.environment || !process.add_environment.empty()) {
