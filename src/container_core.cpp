@@ -14,6 +14,7 @@
 #include "base/subject.hpp"
 #include "base/sys.hpp"
 #include "config/validate.hpp"
+#include "launch/mount_trees.hpp"
 #include "plan/namespace_flags.hpp"
 
 namespace ct::internal {
@@ -78,6 +79,25 @@ void ContainerCore::configure(const std::function<void(Spec&)>& edit) {
     spec_ = std::move(changed);
 }
 
+void ContainerCore::set_spec(Spec spec) {
+    configure([&](Spec& present) {
+        check_spec(spec);
+        present = std::move(spec);
+        hooks_ = std::make_shared<const HookTable>();
+    });
+}
+
+void ContainerCore::add_mount(Mount mount, MountHooks hooks) {
+    configure([&](Spec& spec) {
+        check_mount(mount);
+        check_hooks(mount, hooks);
+        auto table = std::make_shared<HookTable>(*hooks_);
+        (*table)[mount.target] = std::move(hooks);
+        spec.mounts.push_back(std::move(mount));
+        hooks_ = std::move(table);
+    });
+}
+
 void ContainerCore::begin_start() {
     (void)state();
     const std::lock_guard lock(mutex_);
@@ -128,14 +148,18 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& proc
     }
     HostSide host_side(spec);
     const int files_root = host_side.files_root();
+    const std::vector<FilesRoot> bound = host_side.bound();
     {
         const std::lock_guard lock(mutex_);
         host_side_ = std::move(host_side);
     }
     Streams streams(process, session_->low_fds, host_user(spec, process));
+    if (process.init == Init::Reaper) streams.add_reaper(session_->reaper_image());
+    lend_trees(streams, spec, session_->areas);
+    const std::shared_ptr<const HookTable> hooks = hooks_; // constant like the specification
     Plan plan;
-    compile_start(plan, spec, process, streams.layout(), HostFacts::detect(), callable != nullptr);
-    Launched launched = launch({plan, files_root, callable}, session_->areas);
+    compile_start(plan, spec, process, streams.layout(), HostFacts::detect(), callable != nullptr, *hooks);
+    Launched launched = launch({plan, files_root, callable, bound}, session_->areas);
     return std::make_shared<ProcessCore>(name_, std::move(launched), streams.take_host_ends(),
                                          has_namespace(spec, Namespace::Pid) ? entered_ : nullptr);
 }

@@ -36,9 +36,16 @@ public:
     /// Lets \p edit change the specification. \throws Error unless stopped
     void configure(const std::function<void(Spec&)>& edit);
 
+    void set_spec(Spec spec);
+    void add_mount(Mount mount, MountHooks hooks);
+
     std::shared_ptr<ProcessCore> start(const ProcessSpec& process, const std::function<int()>& callable);
     std::shared_ptr<ProcessCore> enter(const ProcessSpec& process, const std::function<int()>& callable);
     void adopt(pid_t pid);
+
+    // live_mount.cpp
+    void mount(const Mount& mount);
+    void unmount(const std::string& target);
 
     [[nodiscard]] std::shared_ptr<ProcessCore> init() const;
     std::optional<ExitStatus> wait(std::optional<std::chrono::nanoseconds> limit);
@@ -49,6 +56,9 @@ public:
 
 private:
     std::shared_ptr<ProcessCore> launch_first(const ProcessSpec& process, const std::function<int()>& callable);
+    struct Visit;
+    /// What is needed to change the mounts of the running container.
+    [[nodiscard]] Visit visit(std::string_view action, const std::string& target);
     void begin_start();
     /// Takes down the host's side after the end of \p init, unless another thread does so.
     void finish(const std::shared_ptr<ProcessCore>& init);
@@ -63,7 +73,8 @@ private:
     mutable std::mutex mutex_; ///< Guards what follows; never held over a system call that blocks.
     std::condition_variable changed_;
     State state_ = State::Stopped;
-    std::shared_ptr<const Spec> spec_; ///< Replaced only while stopped.
+    std::shared_ptr<const Spec> spec_;                                             ///< Replaced only while stopped.
+    std::shared_ptr<const HookTable> hooks_ = std::make_shared<const HookTable>(); ///< Replaced in the same way.
     bool adopted_ = false;
     std::shared_ptr<ProcessCore> init_;
     std::shared_ptr<Entered> entered_ = std::make_shared<Entered>(); ///< Of the present or last run.

@@ -7,11 +7,13 @@
 #include <sys/file.h>
 #include <sys/syscall.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <memory>
 
 #include "base/concat.hpp"
 #include "base/sys.hpp"
+#include "config/paths.hpp"
 #include "config/validate.hpp"
 
 namespace ct::internal {
@@ -32,6 +34,7 @@ UniqueFd open_directory(const std::string& path, std::string_view action) {
 
 HostSide::HostSide(const Spec& spec) {
     open_files_root(spec);
+    open_bound_directories(spec);
     if (spec.root && !makes_namespace(spec, Namespace::Mount)) {
         if (spec.private_area) mount_private_area(spec);
         chroot_ = sys::open(spec.root->path, O_PATH | O_DIRECTORY, Stage::Root, "open the root");
@@ -59,6 +62,35 @@ void HostSide::open_files_root(const Spec& spec) {
     if (files_root_) (void)::flock(files_root_.get(), LOCK_SH | LOCK_NB);
 }
 
+void HostSide::open_bound_directories(const Spec& spec) {
+    std::vector<std::pair<std::string, std::string>> binds; // targets and sources
+    if (spec.private_area && !covers_root(*spec.private_area)) {
+        binds.emplace_back(normal_path(spec.private_area->target), spec.private_area->source);
+    }
+    for (const Mount& mount : spec.mounts) {
+        if (mount.type.empty()) binds.emplace_back(normal_path(mount.target), mount.source);
+    }
+    if (binds.empty()) return;
+    std::vector<std::string> targets;
+    if (spec.default_mounts || spec.default_devices) targets.emplace_back("/dev/null");
+    for (const Mount& mount : spec.mounts) targets.push_back(normal_path(mount.target));
+    for (const Device& device : spec.devices) targets.push_back(normal_path(device.path));
+    for (auto& [target, source] : binds) {
+        const std::string below = target + '/';
+        if (std::none_of(targets.begin(), targets.end(),
+                         [&](const std::string& other) { return other.starts_with(below); })) {
+            continue;
+        }
+        // A missing one is reported by the plan, and for files there is nothing to do.
+        UniqueFd directory(::open(source.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        if (!directory) continue;
+        directory = sys::above_stdio(std::move(directory), Stage::Mounts, "duplicate a directory");
+        if (::flock(directory.get(), LOCK_SH | LOCK_NB) < 0) continue;
+        bound_.push_back({std::move(target), directory.get(), directory.get()});
+        bound_directories_.push_back(std::move(directory));
+    }
+}
+
 void HostSide::mount_private_area(const Spec& spec) {
     const BindDir& area = *spec.private_area;
     const auto fail = [&](std::string_view action, const std::string& path) {
@@ -78,6 +110,7 @@ void HostSide::mount_private_area(const Spec& spec) {
             throw fail("make read-only the private area", area.source);
         }
     }
+    sys::fault_point(Stage::Root, "mount the private area on", spec.root->path);
     if (::syscall(SYS_move_mount, tree->get(), "", target.get(), "",
                   MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0) {
         throw fail(concat("mount the private area '", area.source, "' on"), spec.root->path);

@@ -142,7 +142,8 @@ public:
     void mount(const Mount& mount);
     /// Unmounts what is mounted on \p target, with all that is mounted below, as soon as nobody uses it any more: files
     /// that are open stay open. No component of \p target may be a symbolic link.
-    /// \throws Error with EINVAL if nothing is mounted there, or it is a mount of the root, or one that the user namespace
+    /// \throws Error with EINVAL if nothing is mounted there, or it is a mount of the root, or one that the user
+    /// namespace
     ///         protects
     void unmount(const std::string& target);
 

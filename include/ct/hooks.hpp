@@ -12,7 +12,7 @@ namespace ct {
 
 /// A program of the host that runs during a start.
 struct HookCommand {
-    std::vector<std::string> argv = {}; ///< The program is searched in PATH if it has no slash.
+    std::vector<std::string> argv = {};                       ///< The program is searched in PATH if it has no slash.
     std::optional<std::vector<std::string>> environment = {}; ///< "NAME=VALUE" each; default: the host's.
     std::string working_directory = {};                       ///< Default: the host's.
     bool operator==(const HookCommand&) const = default;

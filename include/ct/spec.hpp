@@ -72,8 +72,8 @@ struct Mount {
     bool no_symlinks = false; ///< Symbolic links in it are there, but not followed. Linux 5.10.
     AccessTime access_time = AccessTime::Default;
     bool no_directory_access_time = false; ///< Reading a directory does not change its access time.
-    /// Default: binds are Slave, file systems Private. The Shared bind of a directory on a shared mount of the host lets
-    /// what is mounted below it inside appear on the host. With `recursive` for all that is mounted below, too.
+    /// Default: binds are Slave, file systems Private. The Shared bind of a directory on a shared mount of the host
+    /// lets what is mounted below it inside appear on the host. With `recursive` for all that is mounted below, too.
     std::optional<Propagation> propagation = {};
     /// A tmpfs that starts with a copy of what its target holds: files, directories, links and nodes with modes,
     /// owners, times and extended attributes. Owners that the user namespace does not know become its root.
@@ -92,8 +92,8 @@ enum class DeviceType : std::uint8_t { Character, Block };
 /// A device node of the container. Needs Namespace::Mount. A node of the same name and number in the image will do; any
 /// other file of that name is an error.
 ///
-/// Within a user namespace, where the kernel refuses mknod(2), the host's node is bound: the one of the same path, or in
-/// /dev/char or /dev/block; it keeps the mode and owner that it has there.
+/// Within a user namespace, where the kernel refuses mknod(2), the host's node is bound: the one of the same path, or
+/// in /dev/char or /dev/block; it keeps the mode and owner that it has there.
 struct Device {
     std::string path = {}; ///< Absolute path inside the root, without "..". What is missing of it is created.
     DeviceType type = DeviceType::Character;
@@ -131,8 +131,8 @@ struct Spec {
     bool default_devices = false;             ///< See Container::add_default_devices().
     ProcMode proc_mode = ProcMode::New;       ///< Of the default mounts.
     std::vector<Device> devices = {};         ///< After the default ones.
-    /// Absolute paths inside the root that cannot be read: files become /dev/null, directories empty and read-only. Needs
-    /// Namespace::Mount. Missing ones are skipped. Applied, after read_only_paths, once everything is mounted.
+    /// Absolute paths inside the root that cannot be read: files become /dev/null, directories empty and read-only.
+    /// Needs Namespace::Mount. Missing ones are skipped. Applied, after read_only_paths, once everything is mounted.
     std::vector<std::string> masked_paths = {};
     std::vector<std::string> read_only_paths = {}; ///< The same, but read-only with all that is mounted below.
 

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -31,11 +32,6 @@ static_assert(sizeof(PidfdInfo) == 64);
 constexpr std::uint64_t PidfdInfoExit = 1U << 3U;
 constexpr unsigned long PidfdGetInfo = _IOWR(0xFF, 11, PidfdInfo);
 
-ExitStatus from_wait_status(int status) {
-    if (WIFEXITED(status)) return {ExitStatus::Kind::Exited, WEXITSTATUS(status), false};
-    return {ExitStatus::Kind::Signaled, WTERMSIG(status), WCOREDUMP(status) != 0};
-}
-
 ExitStatus status_without_waiting(int pidfd) {
     PidfdInfo info{};
     info.mask = PidfdInfoExit;
@@ -44,6 +40,11 @@ ExitStatus status_without_waiting(int pidfd) {
 }
 
 } // namespace
+
+ExitStatus from_wait_status(int status) {
+    if (WIFEXITED(status)) return {ExitStatus::Kind::Exited, WEXITSTATUS(status), false};
+    return {ExitStatus::Kind::Signaled, WTERMSIG(status), WCOREDUMP(status) != 0};
+}
 
 bool wait_until_ended(int pidfd, std::optional<std::chrono::nanoseconds> limit) {
     using Clock = std::chrono::steady_clock;
@@ -72,6 +73,14 @@ ExitStatus reap(int pidfd) {
     if (error < 0) return status_without_waiting(pidfd);
     if (info.si_code == CLD_EXITED) return {ExitStatus::Kind::Exited, info.si_status, false};
     return {ExitStatus::Kind::Signaled, info.si_status, info.si_code == CLD_DUMPED};
+}
+
+std::optional<ExitStatus> told_status(int pipe) {
+    pollfd fd{pipe, POLLIN, 0};
+    int status = 0;
+    if (pipe < 0 || ::poll(&fd, 1, 0) <= 0 || ::read(pipe, &status, sizeof status) != sizeof status)
+        return std::nullopt;
+    return from_wait_status(status);
 }
 
 } // namespace ct::internal

@@ -15,13 +15,17 @@ namespace ct::internal {
 
 namespace {
 
-const StepInfo& info_of(const Plan& plan, const Handshake& handshake) {
-    return handshake.in_helper != 0 ? plan.joins.info(handshake.step) : plan.steps.info(handshake.step);
+const Plan::Steps& list_of(const Plan& plan, const Handshake& handshake) {
+    switch (static_cast<Handshake::StepsOf>(handshake.steps_of)) {
+    case Handshake::OfHelper: return plan.joins;
+    case Handshake::OfReaper: return plan.reaper;
+    case Handshake::OfChild: break;
+    }
+    return plan.steps;
 }
 
 Op op_of(const Plan& plan, const Handshake& handshake) {
-    const auto& steps = handshake.in_helper != 0 ? plan.joins.steps() : plan.steps.steps();
-    return steps.at(handshake.step).op;
+    return list_of(plan, handshake).steps().at(handshake.step).op;
 }
 
 std::string namespace_names(std::uint64_t flags) {
@@ -42,33 +46,6 @@ std::string namespace_names(std::uint64_t flags) {
 std::string hint(const Plan& plan, const Handshake& handshake) {
     const int error = handshake.error;
     switch (op_of(plan, handshake)) {
-    case Op::Mount: {
-        const auto& args = *static_cast<const MountArgs*>(plan.steps.steps().at(handshake.step).args);
-        const std::string type = args.type != nullptr ? args.type : "";
-        if (handshake.message[0] != '\0') return concat("the file system says: ", handshake.message);
-        if (error == ENOSPC) return "there are too many mounts, see /proc/sys/fs/mount-max";
-        if (error == ELOOP) return "a symbolic link in the way leads nowhere or in circles";
-        if (error == ENOTDIR)
-            return args.target_is_file ? "" : "something in the way, or the target itself, is not a directory";
-        if (error == ENODEV) return concat("this kernel has no file system '", type, "'");
-        if (error == EACCES) return "the mount point or the source cannot be reached, or not be created, as this user";
-        if (error == ENOSYS) return "flags of binds need Linux 5.12";
-        if (error == EROFS) return "the mount point is missing and cannot be created on a read-only file system";
-        if (error == EISDIR) return "a file can only be bound on a file";
-        if (error == EINVAL && type.empty() && !args.recursive) {
-            return "within a user namespace what is mounted below the source must be taken along: make the bind "
-                   "recursive";
-        }
-        if (error == EPERM && type == "proc") {
-            return "within a user namespace a fresh /proc needs a new pid namespace, and a host /proc that nothing "
-                   "covers";
-        }
-        return {};
-    }
-    case Op::MakeNode:
-        if (error == EEXIST) return "the image has another file of that name";
-        if (error == EPERM) return "making device nodes needs CAP_MKNOD and no user namespace";
-        return {};
     case Op::Exec:
         switch (static_cast<Handshake::ExecDetail>(handshake.detail)) {
         case Handshake::MissingInterpreter:
@@ -96,22 +73,26 @@ std::string hint(const Plan& plan, const Handshake& handshake) {
     case Op::SetCapabilities:
     case Op::RaiseAmbient:
         return error == EPERM ? "the host process has to have these capabilities and CAP_SETPCAP" : "";
-    default: return {};
+    default: return mount_hint(plan, handshake);
     }
 }
 
 } // namespace
 
 Error step_error(const Plan& plan, const Handshake& handshake) {
-    const std::size_t known = handshake.in_helper != 0 ? plan.joins.steps().size() : plan.steps.steps().size();
-    if (handshake.step >= known) return clone_error(handshake.error, plan);
-    const StepInfo& info = info_of(plan, handshake);
+    const Plan::Steps& list = list_of(plan, handshake);
+    if (handshake.step >= list.steps().size()) return clone_error(handshake.error, plan);
+    const StepInfo& info = list.info(handshake.step);
     std::string path(info.path);
     const bool found = handshake.detail != Handshake::NoDetail || handshake.error != ENOENT;
     if (op_of(plan, handshake) == Op::Exec && found) {
         path = plan.exec_candidates.at(handshake.candidate);
     }
-    return sys::error(handshake.error, info.stage, info.action, path, hint(plan, handshake));
+    const std::string clause = hint(plan, handshake);
+    if (handshake.error == ENOSYS && info.stage == Stage::Mounts) {
+        return {Errc::Unsupported, info.stage, info.action, path, clause};
+    }
+    return sys::error(handshake.error, info.stage, info.action, path, clause);
 }
 
 Error clone_error(int error_number, const Plan& plan) {
@@ -135,7 +116,7 @@ Error clone_error(int error_number, const Plan& plan) {
 
 Error death_error(const Plan& plan, const Handshake& handshake, const ExitStatus& status) {
     std::string where = "before its first step";
-    const auto& list = handshake.in_helper != 0 ? plan.joins : plan.steps;
+    const Plan::Steps& list = list_of(plan, handshake);
     if (handshake.step < list.steps().size()) {
         const StepInfo& info = list.info(handshake.step);
         where = concat("in the step '", info.action, info.path.empty() ? "" : " ", info.path, '\'');

@@ -7,11 +7,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <memory>
+#include <new>
 #include <optional>
+#include <vector>
 
 #include "base/sys.hpp"
 #include "child/child_main.hpp"
@@ -74,10 +77,13 @@ public:
         handshake_.child_pidfd = -1;
         for (std::int32_t& fd : handshake_.offered) fd = -1;
         handshake_.host_pidfd = host_.get();
+        // The reaper waits meanwhile, and is not deep in its stack.
+        handshake_.reaper_child_stack = area_->child_stack().data();
+        handshake_.reaper_child_stack_size = area_->child_stack().size() / 2;
     }
 
     Launched run() {
-        const std::optional<MemoryGuard> guard = plan_.hides_memory && plan_.shares_memory && !request_.callable
+        const std::optional<MemoryGuard> guard = plan_.hides_memory && plan_.shares_memory && !plan_.copies_host
                                                      ? std::optional<MemoryGuard>(std::in_place)
                                                      : std::nullopt;
         try {
@@ -94,8 +100,9 @@ public:
 
 private:
     void make_process() {
+        sys::fault_point(Stage::Launch, "make a process");
         const SignalsBlocked blocked;
-        if (request_.callable) {
+        if (plan_.copies_host) {
             fork_host();
         } else if (plan_.joins.empty()) {
             clone_child();
@@ -179,6 +186,7 @@ private:
     /// What the parent owes the child.
     void serve() {
         find_child();
+        if (static_cast<Await>(handshake_.await) == Await::Created) take_created();
         const WaitingChild child{launched_.pid, launched_.pidfd.get(), handshake_};
         for (const Plan::ParentTask& task : plan_.parent_tasks) {
             if (task.moment == static_cast<Await>(handshake_.await)) task.run(child);
@@ -188,12 +196,19 @@ private:
         futex(&handshake_.go, FUTEX_WAKE, 1);
     }
 
+    /// What the child has created up to now.
+    void take_created() {
+        const std::uint32_t count = std::min(handshake_.created_count, Handshake::MaxCreated);
+        created_.insert(created_.end(), handshake_.created, handshake_.created + count);
+        __atomic_store_n(&handshake_.created_count, 0U, __ATOMIC_RELEASE);
+    }
+
     /// The child that a helper has made.
     void find_child() {
         const auto pid = __atomic_load_n(&handshake_.child_pid, __ATOMIC_ACQUIRE);
         if (launched_.pidfd || pid <= 0) return;
         launched_.pid = pid;
-        if (request_.callable) {
+        if (plan_.copies_host) {
             launched_.pidfd = kept_pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
         } else {
             launched_.pidfd = kept_pidfd(handshake_.child_pidfd);
@@ -201,15 +216,14 @@ private:
     }
 
     Launched result() {
+        sys::fault_point(Stage::Launch, "look at the process");
         find_child();
         if (launched_.pid > 0 && !launched_.pidfd) throw sys::error(errno, Stage::Launch, "open a pidfd");
         const auto error = __atomic_load_n(&handshake_.error, __ATOMIC_ACQUIRE);
         if (error != 0) throw step_error(plan_, handshake_);
         const bool ready = handshake_.phase == Handshake::Ready;
         const auto& steps = plan_.steps.steps();
-        const bool executed = handshake_.in_helper == 0 && handshake_.step < steps.size() &&
-                              steps[handshake_.step].op == Op::Exec &&
-                              __atomic_load_n(&handshake_.word, __ATOMIC_ACQUIRE) == Handshake::Gone;
+        const bool executed = at_exec() && __atomic_load_n(&handshake_.word, __ATOMIC_ACQUIRE) == Handshake::Gone;
         if (!ready && !executed) {
             const int pidfd = launched_.pidfd ? launched_.pidfd.get() : helper_.get();
             throw death_error(plan_, handshake_, pidfd < 0 ? ExitStatus{} : reap(pidfd));
@@ -220,6 +234,14 @@ private:
             return {};
         }
         return std::move(launched_);
+    }
+
+    /// Whether the last step was the one that executes a program: the reaper's own, if there is one.
+    [[nodiscard]] bool at_exec() const {
+        const bool has_reaper = !plan_.reaper.empty();
+        const auto& steps = (has_reaper ? plan_.reaper : plan_.steps).steps();
+        return handshake_.steps_of == (has_reaper ? Handshake::OfReaper : Handshake::OfChild) &&
+               handshake_.step < steps.size() && steps[handshake_.step].op == (has_reaper ? Op::ExecReaper : Op::Exec);
     }
 
     void reap_helper() noexcept {
@@ -238,7 +260,12 @@ private:
             ::kill(launched_.pid, SIGKILL);
             ::waitpid(launched_.pid, nullptr, __WALL);
         }
-        remove_created(plan_, handshake_, request_.root_lock);
+        try {
+            take_created();
+            remove_created(plan_, created_, request_.root_lock, request_.bound);
+        } catch (const std::bad_alloc&) {
+            return; // what was created stays
+        }
     }
 
     const LaunchRequest& request_;
@@ -250,12 +277,13 @@ private:
     child::HelperPlan helper_plan_{};
     UniqueFd helper_;
     Launched launched_;
+    std::vector<CreatedEntry> created_;
 };
 
 } // namespace
 
 Launched launch(const LaunchRequest& request, AreaPool& areas) {
-    const bool shared_by_threads = request.plan.shares_memory && !request.callable;
+    const bool shared_by_threads = request.plan.shares_memory && !request.plan.copies_host;
     Launch launch(request,
                   shared_by_threads ? areas.take() : std::make_unique<LaunchArea>(LaunchArea::Sharing::Processes));
     Launched launched = launch.run();

@@ -5,6 +5,8 @@
 #include <sys/types.h>
 
 #include <functional>
+#include <span>
+#include <string>
 
 #include "base/unique_fd.hpp"
 #include "launch/area.hpp"
@@ -18,6 +20,13 @@ struct Launched {
     UniqueFd pidfd;
 };
 
+/// A directory of the host that is seen at \p target inside.
+struct FilesRoot {
+    std::string target; ///< Normal path.
+    int directory;
+    int lock; ///< A directory that is locked (LOCK_SH) against removal of mount points that other containers use.
+};
+
 struct LaunchRequest {
     const Plan& plan;
     /// The directory in which mount points are created, locked (LOCK_SH) against removal of those that others use; or
@@ -25,6 +34,8 @@ struct LaunchRequest {
     int root_lock;
     /// Runs instead of a program at the end of the plan if it is set.
     const std::function<int()>& callable;
+    /// Further directories in which mount points are created, seen below the root.
+    std::span<const FilesRoot> bound = {};
 };
 
 /// Makes the process and sees it through its set-up. When it returns, the program was executed or the callable runs; or

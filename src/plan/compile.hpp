@@ -39,10 +39,11 @@ struct FdSource {
 /// The descriptors of a new process; made by the parent before the plan, see launch/streams.hpp.
 struct FdLayout {
     std::vector<FdSource> map = {};
-    std::vector<int> lent = {};     ///< Sources that only the set-up uses; closed with the rest before exec.
-    int proc = -1;                  ///< Source of the host's /proc for Op::WriteProc, or -1; one of `lent`.
-    int terminal = -1;              ///< Source of the controlling terminal, or -1.
-    std::string terminal_path = {}; ///< Of the terminal on the host.
+    std::vector<int> lent = {};            ///< Sources that only the set-up uses; closed with the rest before exec.
+    int proc = -1;                         ///< Source of the host's /proc for Op::WriteProc, or -1; one of `lent`.
+    std::vector<FdSource> reaper = {};     ///< The map of the reaper if there is to be one.
+    int terminal = -1;                     ///< Source of the controlling terminal, or -1.
+    std::string terminal_path = {};        ///< Of the terminal on the host.
     std::map<std::string, int> trees = {}; ///< See MountSetup.
 };
 
@@ -79,14 +80,6 @@ void compile_unmount(Plan& plan, const Spec& spec, const EnterTarget& target, co
 /// A process in a new user namespace with the maps of \p maps, which is there for \p use, and ends.
 void compile_user_namespace(Plan& plan, const Spec& maps, const HostFacts& host, std::function<void(pid_t child)> use);
 
-// What the compilations have in common.
-/// Decides how near the child may be to the host's memory, see Documentation/design/shared-memory.md.
-void plan_memory(Plan& plan, const ProcessSpec& process, const HostFacts& host, std::uint64_t namespaces, bool joins);
-void plan_beginning(Plan& plan, const FdLayout& fds);
-void plan_user_namespace_root(Plan& plan, const Spec& spec, const HostFacts& host);
-/// The helper's steps into a running container.
-void plan_entering(Plan& plan, const EnterTarget& target);
-
 // The themes.
 void plan_joins(Plan& plan, const Spec& spec);
 void plan_id_maps(Plan& plan, const Spec& spec, const HostFacts& host);
@@ -101,7 +94,10 @@ void plan_process(Plan& plan, const ProcessSpec& process, const HostFacts& host,
                   bool user_namespace);
 /// A step that writes \p text to the file \p path of the host's /proc, such as "self/timerslack_ns". Needs fds.proc.
 void plan_proc_write(Plan& plan, const FdLayout& fds, const char* path, std::string_view text, const StepInfo& info);
-void plan_fds(Plan& plan, const FdLayout& fds);
+void plan_fds(Plan& plan, Plan::Steps& steps, const std::vector<FdSource>& map);
+/// The process that comes after this step is a child of the container's first process, the reaper.
+void plan_reaper(Plan& plan, const ProcessSpec& process, const FdLayout& fds, const HostFacts& host,
+                 bool user_namespace);
 void plan_callable(Plan& plan, const ProcessSpec& process);
 /// \param foreign_files  whether the program comes from an image, which may be hostile
 void plan_exec(Plan& plan, const ProcessSpec& process, bool foreign_files);

@@ -101,11 +101,14 @@ public:
 
     Steps joins{*this};                       ///< Of the helper; empty if no namespace is joined.
     Steps steps{*this};                       ///< Of the child.
+    Steps reaper{*this};                      ///< Of the child that becomes the reaper; see Op::StartReaper.
     std::uint64_t new_namespaces = 0;         ///< CLONE_NEW* flags.
     const char* const* environment = nullptr; ///< Of a callable, if it is not the host's.
     std::vector<std::string> exec_candidates; ///< The paths that Op::Exec tries.
     /// Whether the child can run in the host's memory until it executes its program.
     bool shares_memory = true;
+    /// Whether the child is a fork of the host, with memory of its own in which the host's code can run.
+    bool copies_host = false;
     /// Whether other processes could look into the child while it still has the host's memory, so that it has to be
     /// protected from them, see Documentation/design/shared-memory.md.
     bool hides_memory = false;
