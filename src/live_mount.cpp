@@ -57,7 +57,9 @@ void ContainerCore::mount(const Mount& mount) {
         Spec spec = *visit.spec;
         spec.mounts = {mount};
         if (auto found = mount_violations(spec); !found.empty()) throw Error::invalid_config("mount", std::move(found));
-        Streams streams({.fds = {}, .stdio = {Stdio::Null, Stdio::Null, Stdio::Null}}, session_->low_fds);
+        ProcessSpec nothing;
+        nothing.stdio = {Stdio::Null, Stdio::Null, Stdio::Null};
+        Streams streams(nothing, session_->low_fds);
         IdMaps maps(*visit.spec, session_->areas);
         // What the source means is decided on the host, not by the container.
         if (mount.type.empty()) streams.lend_tree(mount.target, prepare_tree(mount, maps));

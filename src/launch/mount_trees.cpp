@@ -45,11 +45,12 @@ UniqueFd copy_tree(const Mount& mount) {
 void set_attributes(const Mount& mount, int tree, int user_namespace) {
     const MountArgs flags = mount_flags(mount);
     mount_attr attributes{};
-    attributes.attr_set = flags.attributes | (user_namespace >= 0 ? MOUNT_ATTR_IDMAP : 0U);
+    attributes.attr_set = flags.attributes;
+    if (user_namespace >= 0) attributes.attr_set |= __u64{MOUNT_ATTR_IDMAP};
     attributes.attr_clr = flags.cleared;
     // As binds that the child makes itself, whose namespace is a slave of the host's.
     attributes.propagation = propagation_flag(mount.propagation.value_or(Propagation::Slave));
-    attributes.userns_fd = user_namespace >= 0 ? static_cast<std::uint64_t>(user_namespace) : 0;
+    if (user_namespace >= 0) attributes.userns_fd = static_cast<__u64>(user_namespace);
     const unsigned at = AT_EMPTY_PATH | (mount.recursive ? AtRecursive : 0U);
     sys::fault_point(Stage::Mounts, "set the attributes of", mount.target);
     if (::syscall(SYS_mount_setattr, tree, "", at, &attributes, sizeof attributes) >= 0) return;
