@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "base/concat.hpp"
-#include "config/defaults.hpp"
 #include "config/validate.hpp"
 #include "container_core.hpp"
 
@@ -190,7 +189,7 @@ Container& Container::add_read_only_path(std::string path) {
 }
 
 Container& Container::add_default_masks() {
-    core_->configure([](Spec& spec) { internal::add_default_masks(spec); });
+    core_->configure([](Spec& spec) { ct::add_default_masks(spec); });
     return *this;
 }
 

@@ -139,4 +139,7 @@ struct Spec {
     bool operator==(const Spec&) const = default;
 };
 
+/// Adds the masked and read-only paths of Container::add_default_masks(), those that are not there yet.
+CT_EXPORT void add_default_masks(Spec& spec);
+
 } // namespace ct

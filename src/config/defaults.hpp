@@ -18,9 +18,6 @@ struct MountOrder {
 /// \param host_has_mqueue  whether there is a /dev/mqueue to bind where a fresh one is refused
 [[nodiscard]] MountOrder order_mounts(const Spec& spec, bool host_has_mqueue);
 
-/// Adds the default masked and read-only paths, those that are not there yet.
-void add_default_masks(Spec& spec);
-
 struct DefaultDevice {
     const char* name; ///< In /dev.
     unsigned major;

@@ -53,11 +53,12 @@ std::string copy_hint(const Handshake& handshake) {
 
 std::string new_file_system_hint(const MountArgs& args, const Plan& plan, const Handshake& handshake) {
     const std::string type = args.type;
+    // The kernel itself only says that the mount would be "too revealing".
+    if (handshake.error == EPERM && type == "proc") return proc_hint(plan);
     if (args.copy_up && handshake.message[0] != '\0' && handshake.error != EINVAL) return copy_hint(handshake);
     if (handshake.message[0] != '\0') return concat("the file system says: ", handshake.message);
     if (handshake.error == ENODEV) return concat("this kernel has no file system '", type, "'");
     if (handshake.error == ENOSYS) return "such options need fsopen(2), Linux 5.2";
-    if (handshake.error == EPERM && type == "proc") return proc_hint(plan);
     return {};
 }
 

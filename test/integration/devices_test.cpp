@@ -47,8 +47,12 @@ TEST_F(Devices, OfTheHostAreBoundInAUserNamespace) {
 
 TEST_F(Devices, WithoutANodeOnTheHostCannotBeBound) {
     Container container = in_user_namespace().add_device({.path = "/dev/nothing", .major = 4000, .minor = 5});
-    EXPECT_TRUE(fails([&] { container.start(program({"exit", "0"})); }, std::errc::no_such_device,
-                      {"container 'user': find the host's node of device 4000:5 for '/dev/nothing'", "bound"}));
+    EXPECT_TRUE(fails(
+        [&] {
+            container.start(program({"exit", "0"}));
+        },
+        std::errc::no_such_device,
+        {"container 'user': find the host's node of device 4000:5 for '/dev/nothing'", "bound"}));
 }
 
 TEST_F(Devices, SameNodeOfTheImageWillDo) {
@@ -63,8 +67,11 @@ TEST_F(Devices, AnotherFileOfTheImageIsAnError) {
     make_file("outside", "outside");
     const auto expect_refused = [&] {
         Container container = isolated().add_device(zero());
-        EXPECT_TRUE(fails([&] { container.start(program({"exit", "0"})); }, std::errc::file_exists,
-                          {"container 'box': make the device '/dev/nought': File exists", "another file"}));
+        EXPECT_TRUE(fails(
+            [&] {
+                container.start(program({"exit", "0"}));
+            },
+            std::errc::file_exists, {"container 'box': make the device '/dev/nought': File exists", "another file"}));
         fs::remove(image() / "dev/nought");
     };
     make_file("image/dev/nought", "file");
@@ -83,13 +90,18 @@ TEST_F(Devices, AnotherFileOfTheImageIsAnError) {
 
 TEST_F(Devices, LinkToADirectoryDoesNotLeadOut) {
     make_dir("outside");
-    for (const std::string& link : {(dir() / "outside").string(), "../../../../../../.." + (dir() / "outside").string()}) {
+    for (const std::string& link :
+         {(dir() / "outside").string(), "../../../../../../.." + (dir() / "outside").string()}) {
         fs::remove(image() / "dev");
         fs::create_symlink(link, image() / "dev");
-        for (Container container : {isolated("made").add_device(zero()),
-                                    in_user_namespace("bound").add_device({.path = "/dev/zero", .major = 1, .minor = 5})}) {
-            EXPECT_TRUE(fails([&] { container.start(program({"exit", "0"})); },
-                              std::errc::too_many_symbolic_link_levels, {"/dev"}));
+        for (Container container :
+             {isolated("made").add_device(zero()),
+              in_user_namespace("bound").add_device({.path = "/dev/zero", .major = 1, .minor = 5})}) {
+            EXPECT_TRUE(fails(
+                [&] {
+                    container.start(program({"exit", "0"}));
+                },
+                std::errc::too_many_symbolic_link_levels, {"/dev"}));
         }
         EXPECT_TRUE(fs::is_empty(dir() / "outside"));
     }
@@ -119,10 +131,16 @@ TEST_F(Devices, MalformedOnesAreRefusedAtOnce) {
     refused({.path = "/x", .major = 4096}, "major number");
     refused({.path = "/x", .minor = 1U << 20U}, "minor number");
     refused({.path = "/x", .mode = 0100666}, "mode");
-    EXPECT_TRUE(fails([&] { plain("p").add_device(zero()).start(host_program({"exit", "0"})); }, Errc::InvalidConfig,
-                      {"devices need a new mount namespace"}));
-    EXPECT_TRUE(fails([&] { isolated("i").add_device(zero()).add_device(zero()).start(program({"exit", "0"})); },
-                      Errc::InvalidConfig, {"two devices at '/dev/nought'"}));
+    EXPECT_TRUE(fails(
+        [&] {
+            plain("p").add_device(zero()).start(host_program({"exit", "0"}));
+        },
+        Errc::InvalidConfig, {"devices need a new mount namespace"}));
+    EXPECT_TRUE(fails(
+        [&] {
+            isolated("i").add_device(zero()).add_device(zero()).start(program({"exit", "0"}));
+        },
+        Errc::InvalidConfig, {"two devices at '/dev/nought'"}));
 }
 
 /// What failing starts leave.
@@ -140,8 +158,7 @@ TEST_F(Leftovers, NodesInTheImagesOwnDevGo) {
     make_dir("image/dev");
     expect_nothing_left(isolated("default").add_default_devices());
     expect_nothing_left(isolated("own").add_device(zero()).add_device(zero("/a/b/nought")));
-    expect_nothing_left(
-        isolated("user").add_namespace(Namespace::User).map_root_to_caller().add_default_devices());
+    expect_nothing_left(isolated("user").add_namespace(Namespace::User).map_root_to_caller().add_default_devices());
 }
 
 TEST_F(Leftovers, HundredsOfMountPointsGo) {

@@ -128,13 +128,17 @@ TEST_F(IdMappedMount, ThatTheFileSystemRefusesSaysSo) {
             container.start(program({"exit", "0"}));
         },
         std::errc::invalid_argument,
-        {"container 'box': map the ids of the bind of '/proc/self/net' on '/data': Invalid argument", "cannot map ids"}));
+        {"container 'box': map the ids of the bind of '/proc/self/net' on '/data': Invalid argument",
+         "cannot map ids"}));
 }
 
 TEST_F(IdMappedMount, NeedsMapsFromSomewhere) {
     Container container = isolated().add_mount(mapped());
-    EXPECT_TRUE(fails([&] { container.start(program({"exit", "0"})); }, Errc::InvalidConfig,
-                      {"id-mapped bind on '/data'", "needs id maps"}));
+    EXPECT_TRUE(fails(
+        [&] {
+            container.start(program({"exit", "0"}));
+        },
+        Errc::InvalidConfig, {"id-mapped bind on '/data'", "needs id maps"}));
 }
 
 TEST_F(IdMappedMount, UnprivilegedIsRefusedWithAReason) {
@@ -147,8 +151,11 @@ TEST_F(IdMappedMount, UnprivilegedIsRefusedWithAReason) {
                                   .add_namespaces({Namespace::Mount, Namespace::Pid, Namespace::User})
                                   .map_root_to_caller()
                                   .add_mount(mapped());
-        EXPECT_TRUE(fails([&] { container.start(program({"exit", "0"})); }, std::errc::operation_not_permitted,
-                          {"container 'mine': bind '", "on '/data'", "CAP_SYS_ADMIN"}));
+        EXPECT_TRUE(fails(
+            [&] {
+                container.start(program({"exit", "0"}));
+            },
+            std::errc::operation_not_permitted, {"container 'mine': bind '", "on '/data'", "CAP_SYS_ADMIN"}));
     }));
 }
 

@@ -33,8 +33,7 @@ protected:
 };
 
 TEST_F(Masks, DefaultOnesHideTheMachine) {
-    for (Container container :
-         {masked("root"), masked("user").add_namespace(Namespace::User).map_root_to_caller()}) {
+    for (Container container : {masked("root"), masked("user").add_namespace(Namespace::User).map_root_to_caller()}) {
         SCOPED_TRACE(container.name());
         for (const char* path : {"/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/interrupts"}) {
             if (!fs::exists(path)) continue;
@@ -47,7 +46,7 @@ TEST_F(Masks, DefaultOnesHideTheMachine) {
             EXPECT_TRUE(contains(run(container, program({"mkdir", std::string{path} + "/x"})).err, "EROFS")) << path;
         }
         expect_read_only(container, "/proc/sys/kernel/hostname");
-        expect_read_only(container, "/proc/sysrq-trigger");
+        if (fs::exists("/proc/sysrq-trigger")) expect_read_only(container, "/proc/sysrq-trigger");
         EXPECT_EQ(read(container, "/proc/sys/kernel/ostype"), "Linux\n");
     }
 }
@@ -122,8 +121,7 @@ TEST_F(Masks, CoverAnyKindOfFile) {
     ASSERT_EQ(::mkfifo((image() / "fifo").c_str(), 0666), 0);
     ASSERT_EQ(::mknod((image() / "zero").c_str(), S_IFCHR | 0666, makedev(1, 5)), 0);
     fs::create_symlink("zero", image() / "link");
-    Container container =
-        isolated().add_masked_path("/fifo").add_masked_path("/link").add_read_only_path("/fifo");
+    Container container = isolated().add_masked_path("/fifo").add_masked_path("/link").add_read_only_path("/fifo");
     for (const char* path : {"/fifo", "/zero", "/link"})
         EXPECT_EQ(run(container, program({"read-device", path})).out, "0\n") << path;
 }
@@ -144,7 +142,8 @@ TEST_F(Masks, DoNotLeadOutOfTheRoot) {
     const std::string outside = tree(dir() / "outside");
     const std::string before = host_mounts();
     for (const std::string& content_of_link :
-         {(dir() / "outside").string(), "../../../../../../../.." + (dir() / "outside").string(), std::string{"../outside"}}) {
+         {(dir() / "outside").string(), "../../../../../../../.." + (dir() / "outside").string(),
+          std::string{"../outside"}}) {
         fs::remove(image() / "link");
         fs::create_symlink(content_of_link, image() / "link");
         Container container =
@@ -205,18 +204,17 @@ TEST_F(Masks, AndMountsStayInsideWhileTheImageIsBeingChanged) {
     fs::create_symlink("../../../../../../../.." + (dir() / "outside").string(), image() / "shared/link");
     const std::string outside = tree(dir() / "outside");
     const std::string before = host_mounts();
-    Container container = isolated()
-                              .add_mount({.source = "tmpfs", .target = "/shared/dir/new", .type = "tmpfs", .options = {}})
-                              .add_device({.path = "/shared/dir/node", .major = 1, .minor = 5})
-                              .add_masked_path("/shared/dir/secret")
-                              .add_read_only_path("/shared/dir");
-    int started = 0;
+    Container container =
+        isolated()
+            .add_mount({.source = "tmpfs", .target = "/shared/dir/new", .type = "tmpfs", .options = {}})
+            .add_device({.path = "/shared/dir/node", .major = 1, .minor = 5})
+            .add_masked_path("/shared/dir/secret")
+            .add_read_only_path("/shared/dir");
     {
         const Swapper swapper{image() / "shared/dir", image() / "shared/link"};
         for (int round = 0; round < 60; ++round) {
             try {
                 const Process process = container.start(program({"exit", "0"}));
-                ++started;
                 process.wait();
                 container.wait();
             } catch (const Error& error) {
@@ -228,13 +226,15 @@ TEST_F(Masks, AndMountsStayInsideWhileTheImageIsBeingChanged) {
     }
     EXPECT_EQ(host_mounts(), before);
     EXPECT_EQ(content(dir() / "outside/secret"), "outside");
-    SUCCEED() << started << " starts succeeded";
 }
 
 TEST_F(Masks, NeedAMountNamespace) {
     Container container = plain().add_default_masks();
-    EXPECT_TRUE(fails([&] { container.start(host_program({"exit", "0"})); }, Errc::InvalidConfig,
-                      {"masked and read-only paths need a new mount namespace"}));
+    EXPECT_TRUE(fails(
+        [&] {
+            container.start(host_program({"exit", "0"}));
+        },
+        Errc::InvalidConfig, {"masked and read-only paths need a new mount namespace"}));
 }
 
 TEST_F(Masks, AreAddedOnce) {
@@ -259,6 +259,7 @@ protected:
             .set_root(image().string())
             .add_namespaces({Namespace::Mount, Namespace::Pid, Namespace::User})
             .map_root_to_caller()
+            .set_setgroups(SetGroups::Deny)
             .add_default_mounts();
     }
     /// Becomes the root of a user namespace in which something is mounted over a part of /proc, for good.
@@ -285,9 +286,13 @@ TEST_F(ProcModes, CoveredProcIsExplained) {
         enter_user_namespace_with_covered_proc();
         Session session;
         Container container = nested(session);
-        EXPECT_TRUE(fails([&] { container.start(program({"exit", "0"})); }, std::errc::operation_not_permitted,
-                          {"container 'inner': mount proc on '/proc': Operation not permitted", "'/proc/sys'",
-                           "ProcMode::BindHost"}));
+        EXPECT_TRUE(fails(
+            [&] {
+                container.start(program({"exit", "0"}));
+            },
+            std::errc::operation_not_permitted,
+            {"container 'inner': mount proc on '/proc': Operation not permitted", "'/proc/sys'",
+             "ProcMode::BindHost"}));
     }));
 }
 
@@ -308,8 +313,12 @@ TEST_F(ProcModes, MissingPidNamespaceIsExplained) {
                               .add_namespaces({Namespace::Mount, Namespace::User})
                               .map_root_to_caller()
                               .add_default_mounts();
-    EXPECT_TRUE(fails([&] { container.start(program({"exit", "0"})); }, std::errc::operation_not_permitted,
-                      {"container 'box': mount proc on '/proc'", "needs a new pid namespace", "ProcMode::BindHost"}));
+    EXPECT_TRUE(fails(
+        [&] {
+            container.start(program({"exit", "0"}));
+        },
+        std::errc::operation_not_permitted,
+        {"container 'box': mount proc on '/proc'", "needs a new pid namespace", "ProcMode::BindHost"}));
     container.set_proc_mode(ProcMode::BindHost);
     EXPECT_TRUE(succeeded(run(container, program({"exit", "0"}))));
 }
@@ -323,8 +332,11 @@ TEST_F(ProcModes, BindHostShowsTheHostsProcesses) {
 
 TEST_F(ProcModes, NeedsDefaultMounts) {
     Container container = isolated().set_proc_mode(ProcMode::BindHost);
-    EXPECT_TRUE(
-        fails([&] { container.start(program({"exit", "0"})); }, Errc::InvalidConfig, {"proc mode needs default mounts"}));
+    EXPECT_TRUE(fails(
+        [&] {
+            container.start(program({"exit", "0"}));
+        },
+        Errc::InvalidConfig, {"proc mode needs default mounts"}));
 }
 
 } // namespace
