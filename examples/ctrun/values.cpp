@@ -181,13 +181,13 @@ ct::BindDir parse_private(std::string_view text) {
 }
 
 ct::Mount parse_bind(std::string_view text) {
-    const auto parts = split(text, ':');
-    if (parts.size() < 2 || parts.size() > 3) reject(text, "SOURCE:TARGET[:FLAG,...]");
+    const auto [source, rest] = halves(text, ':', "SOURCE:TARGET[:FLAG,...]");
+    const std::size_t colon = rest.find(':');
     ct::Mount mount;
-    mount.source = parts[0];
-    mount.target = parts[1];
-    if (parts.size() == 3)
-        for (const std::string& word : split(parts[2], ','))
+    mount.source = source;
+    mount.target = rest.substr(0, colon);
+    if (colon != std::string::npos)
+        for (const std::string& word : split(std::string_view(rest).substr(colon + 1), ','))
             if (!set_flag(mount, word)) reject(word, "a flag of a bind; see ctrun(1)");
     return mount;
 }
