@@ -10,9 +10,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <ct/container.hpp>
 
+#include "area/overlay_view.hpp"
+#include "config/validate.hpp"
 #include "host_side.hpp"
 #include "plan/compile.hpp"
 #include "process_core.hpp"
@@ -38,6 +41,7 @@ public:
 
     void set_spec(Spec spec);
     void add_mount(Mount mount, MountHooks hooks);
+    void on_seccomp(SeccompHandler handler);
 
     std::shared_ptr<ProcessCore> start(const ProcessSpec& process, const std::function<int()>& callable);
     std::shared_ptr<ProcessCore> enter(const ProcessSpec& process, const std::function<int()>& callable);
@@ -46,6 +50,9 @@ public:
     // live_mount.cpp
     void mount(const Mount& mount);
     void unmount(const std::string& target);
+    [[nodiscard]] std::vector<Change> changes() const;
+    void commit(const std::string& directory) const;
+    void discard();
 
     [[nodiscard]] std::shared_ptr<ProcessCore> init() const;
     std::optional<ExitStatus> wait(std::optional<std::chrono::nanoseconds> limit);
@@ -60,10 +67,19 @@ private:
     /// What is needed to change the mounts of the running container.
     [[nodiscard]] Visit visit(std::string_view action, const std::string& target);
     void begin_start();
+    /// The violations of a process of this container; see config/validate.hpp.
+    void check_process(std::string_view action, const Spec& spec, const ProcessSpec& process, Runs runs, Role role);
+    /// Of the thread that makes the process.
+    [[nodiscard]] HostFacts host_facts(StartThread* thread) const;
+    /// Makes the process, and watches what its filter reports.
+    [[nodiscard]] Launched launch_plan(Plan& plan, int files_root, const std::function<int()>& callable,
+                                       StartThread* thread, std::span<const FilesRoot> bound = {});
     /// Takes down the host's side after the end of \p init, unless another thread does so.
     void finish(const std::shared_ptr<ProcessCore>& init);
     void take_down_host_side();
     void become_stopped();
+    /// The directories of the overlay, as far as they are of use: empty if a throw-away upper directory is not there.
+    [[nodiscard]] std::optional<OverlayView> overlay(std::string_view action) const;
     [[nodiscard]] std::shared_ptr<ProcessCore> running_init(std::string_view action);
     [[nodiscard]] Error wrong_state(std::string_view action, std::string_view wanted, State state) const;
     [[nodiscard]] std::string subject() const;
@@ -80,6 +96,8 @@ private:
     std::shared_ptr<Entered> entered_ = std::make_shared<Entered>(); ///< Of the present or last run.
     EnterTarget enter_target_{};                                     ///< Without the root, which enter() duplicates.
     HostSide host_side_;
+    std::shared_ptr<const UniqueFd> upper_; ///< The throw-away upper directory of the present or last run, if any.
+    std::shared_ptr<const SeccompHandler> on_seccomp_;
 };
 
 } // namespace ct::internal

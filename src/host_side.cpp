@@ -11,6 +11,8 @@
 #include <cerrno>
 #include <memory>
 
+#include "area/image.hpp"
+#include "area/overlay_view.hpp"
 #include "base/concat.hpp"
 #include "base/sys.hpp"
 #include "config/paths.hpp"
@@ -36,7 +38,7 @@ HostSide::HostSide(const Spec& spec) {
     open_files_root(spec);
     open_bound_directories(spec);
     if (spec.root && !makes_namespace(spec, Namespace::Mount)) {
-        if (spec.private_area) mount_private_area(spec);
+        if (spec.private_area) mount_private_area(spec, std::get<BindDir>(*spec.private_area));
         chroot_ = sys::open(spec.root->path, O_PATH | O_DIRECTORY, Stage::Root, "open the root");
     }
 }
@@ -50,10 +52,7 @@ HostSide HostSide::adopted(UniqueFd chroot) {
 void HostSide::open_files_root(const Spec& spec) {
     if (spec.root) {
         files_root_ = open_directory(spec.root->path, "open the root");
-        if (spec.private_area) {
-            UniqueFd area = open_directory(spec.private_area->source, "open the private area");
-            if (covers_root(*spec.private_area)) files_root_ = std::move(area);
-        }
+        if (spec.private_area) open_area(spec);
     } else if (!spec.mounts.empty() || spec.default_mounts || spec.default_devices) {
         files_root_ = open_directory("/", "open the root");
     }
@@ -62,11 +61,33 @@ void HostSide::open_files_root(const Spec& spec) {
     if (files_root_) (void)::flock(files_root_.get(), LOCK_SH | LOCK_NB);
 }
 
+void HostSide::open_area(const Spec& spec) {
+    const bool covers = covers_root(*spec.private_area);
+    if (const auto* bind = std::get_if<BindDir>(&*spec.private_area)) {
+        UniqueFd area = open_directory(bind->source, "open the private area");
+        if (covers) files_root_ = std::move(area);
+        return;
+    }
+    if (const auto* overlay = std::get_if<OverlayArea>(&*spec.private_area)) open_upper(*overlay);
+    if (const auto* image = std::get_if<ImageArea>(&*spec.private_area)) {
+        image_ = open_image(*image, has_namespace(spec, Namespace::User));
+    }
+    // Nothing is made in the root directory itself then; and what is gone with the container need not be removed.
+    if (covers) files_root_.reset();
+}
+
+void HostSide::open_upper(const OverlayArea& overlay) {
+    if (overlay.upper.empty()) return;
+    upper_ = open_directory(overlay.upper, "open the upper directory of the overlay");
+    const UniqueFd work = open_directory(overlay.work, "open the work directory of the overlay");
+    check_upper(overlay, upper_.get(), work.get());
+    lock_upper(overlay, upper_.get());
+}
+
 void HostSide::open_bound_directories(const Spec& spec) {
     std::vector<std::pair<std::string, std::string>> binds; // targets and sources
-    if (spec.private_area && !covers_root(*spec.private_area)) {
-        binds.emplace_back(normal_path(spec.private_area->target), spec.private_area->source);
-    }
+    const auto* const area = spec.private_area ? std::get_if<BindDir>(&*spec.private_area) : nullptr;
+    if (area != nullptr && !covers_root(*area)) binds.emplace_back(normal_path(area->target), area->source);
     for (const Mount& mount : spec.mounts) {
         if (mount.type.empty()) binds.emplace_back(normal_path(mount.target), mount.source);
     }
@@ -91,8 +112,7 @@ void HostSide::open_bound_directories(const Spec& spec) {
     }
 }
 
-void HostSide::mount_private_area(const Spec& spec) {
-    const BindDir& area = *spec.private_area;
+void HostSide::mount_private_area(const Spec& spec, const BindDir& area) {
     const auto fail = [&](std::string_view action, const std::string& path) {
         return sys::error(errno, Stage::Root, action, path);
     };

@@ -67,7 +67,7 @@ void ContainerCore::mount(const Mount& mount) {
         compile_mount(plan, *visit.spec, visit.target, mount, streams.layout(), HostFacts::detect());
         std::vector<FilesRoot> created_in;
         if (visit.root && visit.lock) created_in.push_back({"/", visit.root.get(), visit.lock.get()});
-        (void)launch({plan, -1, nullptr, created_in}, session_->areas);
+        (void)launch({plan, -1, nullptr, nullptr, created_in}, session_->areas);
     });
 }
 

@@ -12,10 +12,12 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <ct/export.hpp>
 #include <ct/hooks.hpp>
 #include <ct/process.hpp>
+#include <ct/seccomp.hpp>
 #include <ct/spec.hpp>
 
 namespace ct {
@@ -85,7 +87,8 @@ public:
     Container& set_root(Path&& path) {
         return set_root(Root{.path = std::forward<Path>(path)});
     }
-    Container& set_private(BindDir dir);
+    /// One of BindDir, OverlayArea, TmpfsArea and ImageArea. Needs a root.
+    Container& set_private(PrivateArea area);
     Container& clear_private();
 
     Container& add_mount(Mount mount);
@@ -112,6 +115,13 @@ public:
     Container& add_default_masks();
     /// @}
 
+    /// Sets what answers the system calls that seccomp filters of this container report (SeccompAction::notify());
+    /// none without a function. May be called in any state. The handler runs within Session::dispatch(), while the
+    /// calling process waits: a host that does not dispatch blocks it, and so does a host that waits for the container
+    /// meanwhile. Without a handler, or when the session is closed, these calls fail with ENOSYS. If the handler
+    /// throws, the call fails with EIO, and the exception leaves dispatch().
+    Container& on_seccomp(SeccompHandler handler);
+
     /// Starts the container with a program as its first process.
     ///
     /// Returns once the program was executed, or throws and leaves nothing behind. Blocks for as long as that takes,
@@ -129,6 +139,25 @@ public:
     /// it; what is left in its stdio buffers for stdout and stderr by \p main is written. An exception that leaves
     /// \p main ends it by std::terminate(). Cost grows with the memory of the host process, as with fork(2).
     Process start(ProcessSpec process, std::function<int()> main);
+
+    /// \name The changes of an overlay
+    /// For a private area of type OverlayArea. They look at its upper directory; a throw-away one can be looked at from
+    /// its start until the next one, until discard(), or until the container is destroyed. While the container runs
+    /// they see what is there at that moment. Nothing in the upper directory is trusted: no link is followed, no device
+    /// or fifo opened, and nothing outside is touched, whatever the container has put there and is doing to it.
+    /// They block for as long as reading the upper directory takes.
+    /// \throws Error Errc::InvalidState if the private area is no overlay; else the errno, with the path
+    /// @{
+    /// What differs from the lower directories, each directory before what is in it; empty if nothing ever ran.
+    /// What lies deeper than a path can name (4095 bytes) is not listed.
+    [[nodiscard]] std::vector<Change> changes() const;
+    /// Makes \p directory a copy of the upper directory, to be used as the topmost of the lower ones by others: with
+    /// owners, modes, times, attributes, hard links, holes, devices, and with the marks of what was deleted.
+    /// \p directory has to be missing or empty; if the copy fails it is as it was.
+    void commit(const std::string& directory) const;
+    /// Empties the upper directory; a throw-away one is given up. Needs State::Stopped.
+    void discard();
+    /// @}
 
     /// Runs one more process inside the running container: same namespaces and root, attributes of its own.
     /// Several may run at once. It does not keep the container running and is not waited for by wait().

@@ -10,6 +10,7 @@
 
 #include <ct/export.hpp>
 #include <ct/namespaces.hpp>
+#include <ct/private_area.hpp>
 
 namespace ct {
 
@@ -41,16 +42,6 @@ struct Root {
     /// Needs Namespace::Mount.
     std::optional<Propagation> propagation = {};
     bool operator==(const Root&) const = default;
-};
-
-/// A private area that is a directory of the host, bind-mounted (not recursively) into the root.
-struct BindDir {
-    std::string source = {}; ///< A directory of the host.
-    /// Where in the root; "/" puts it over the root directory itself. What is missing of it is created if there is a
-    /// new mount namespace; without one it has to be there.
-    std::string target = "/";
-    bool read_only = false;
-    bool operator==(const BindDir&) const = default;
 };
 
 /// One mount inside the container. Needs Namespace::Mount.
@@ -125,7 +116,7 @@ struct Spec {
     std::string hostname = {};   ///< Needs a new or joined Namespace::Uts, as domainname does.
     std::string domainname = {}; ///< The NIS domain name; see uname(2).
     std::optional<Root> root = {};
-    std::optional<BindDir> private_area = {}; ///< Needs a root.
+    std::optional<PrivateArea> private_area = {}; ///< Needs a root.
     std::vector<Mount> mounts = {};           ///< In this order; after the default ones.
     bool default_mounts = false;              ///< See Container::add_default_mounts().
     bool default_devices = false;             ///< See Container::add_default_devices().

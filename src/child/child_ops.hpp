@@ -17,6 +17,10 @@ struct Context {
     int empty_fd = -1;     ///< The first masked directory: what others are copies of.
     int null_fd = -1;      ///< The host's /dev/null, once a file is masked.
     long umask = 0;        ///< The host's.
+    int ruleset_fd = -1;   ///< Of Landlock.
+    /// Of Op::FindProgram: nothing but this program is to be executed; or why there is none, if `error` is set.
+    bool found_program = false;
+    long program_error = 0;
 };
 
 // root.cpp
@@ -46,6 +50,11 @@ long make_node(Context& context, const NodeArgs& args) noexcept;
 long bind_node(Context& context, const BindNodeArgs& args) noexcept;
 long make_symlink(Context& context, const SymlinkArgs& args) noexcept;
 
+// area.cpp
+long attach_overlay(Context& context, const OverlayArgs& args) noexcept;
+long attach_file_system(Context& context, const MountArgs& args) noexcept;
+long attach_tree(Context& context, const TreeArgs& args) noexcept;
+
 // attributes.cpp
 long join_namespace(const JoinArgs& args) noexcept;
 long reset_signals() noexcept;
@@ -53,12 +62,27 @@ long unblock_signals() noexcept;
 long resource_limit(const LimitArgs& args) noexcept;
 long drop_bounding_set(const CapabilityArgs& args) noexcept;
 long set_credentials(const CredentialsArgs& args) noexcept;
-long set_capabilities(const CapabilityArgs& args) noexcept;
+long set_capabilities(const CapabilitySetsArgs& args) noexcept;
 long raise_ambient(const CapabilityArgs& args) noexcept;
+long call(const CallArgs& args) noexcept;
+long cpu_affinity(const AffinityArgs& args) noexcept;
 long write_proc(const ProcWriteArgs& args) noexcept;
 long map_fds(const FdMapArgs& args) noexcept;
 
+// users.cpp
+long find_user(const UserArgs& args) noexcept;
+long find_group(const UserArgs& args) noexcept;
+long find_memberships(const UserArgs& args) noexcept;
+long own_streams(const OwnStreamsArgs& args) noexcept;
+// confine.cpp
+long landlock_ruleset(Context& context, const LandlockRulesetArgs& args) noexcept;
+long landlock_path(const Context& context, const LandlockPathArgs& args) noexcept;
+long landlock_port(const Context& context, const LandlockPortArgs& args) noexcept;
+long landlock_enforce(Context& context) noexcept;
+long install_filter(Context& context, const SeccompArgs& args) noexcept;
+
 // exec.cpp
+long find_program(Context& context, const ExecArgs& args) noexcept;
 long execute(Context& context, const ExecArgs& args) noexcept;
 long exec_reaper(const ExecReaperArgs& args) noexcept;
 

@@ -11,6 +11,7 @@
 
 #include "child/child_ops.hpp"
 #include "child/raw_syscall.hpp"
+#include "child/scoped_fd.hpp"
 
 /// What the operations on files have in common.
 namespace ct::internal::child {
@@ -33,21 +34,6 @@ inline constexpr std::uint32_t LinkType = 0120000U;
 inline constexpr std::uint32_t RegularType = 0100000U;
 inline constexpr std::uint32_t DirectoryType = 0040000U;
 inline constexpr std::uint32_t CharacterType = 0020000U;
-
-/// Closes the descriptor at the end of the scope.
-class ScopedFd {
-public:
-    explicit ScopedFd(long fd) noexcept : fd_(fd) {}
-    ScopedFd(const ScopedFd&) = delete;
-    ScopedFd& operator=(const ScopedFd&) = delete;
-    ~ScopedFd() {
-        if (fd_ >= 0) raw_syscall(SYS_close, fd_);
-    }
-    [[nodiscard]] long get() const noexcept { return fd_; }
-
-private:
-    long fd_;
-};
 
 /// Opens \p path with \p root as "/": neither ".." nor a symbolic link, nor a rename under way, leads out of it.
 long open_in(long root, const char* path, std::uint64_t flags) noexcept;
@@ -86,6 +72,12 @@ long copied_tree(long fd, const char* source, bool recursive) noexcept;
 long empty_file_system(const char* type, std::uint64_t attributes) noexcept;
 
 long attach(long tree, long target) noexcept;
+
+/// Keeps what the file system said of a failed configuration: it knows more than errno.
+void keep_message(Context& context, long fs_fd) noexcept;
+
+/// A new file system with these attributes, mounted nowhere yet.
+long new_file_system(Context& context, const MountArgs& args, std::uint64_t attributes) noexcept;
 
 /// Fills the new tmpfs whose root is \p copy with what the directory \p source holds.
 long copy_up(Context& context, long source, long copy) noexcept;

@@ -12,40 +12,6 @@ namespace ct::internal::child {
 
 namespace {
 
-/// Keeps what the file system said of a failed configuration: it knows more than errno.
-void keep_message(Context& context, long fs_fd) noexcept {
-    char* const message = context.handshake.message;
-    long length = raw_syscall(SYS_read, fs_fd, message, sizeof context.handshake.message - 1);
-    if (length < 0) length = 0;
-    while (length > 0 && message[length - 1] == '\n') --length;
-    // The first two characters are the kind of the message: "e ", "w " or "i ".
-    for (long i = 2; i < length; ++i) message[i - 2] = message[i];
-    message[length > 2 ? length - 2 : 0] = '\0';
-}
-
-/// A new file system, mounted nowhere yet.
-long new_file_system(Context& context, const MountArgs& args, std::uint64_t attributes) noexcept {
-    const ScopedFd fs(raw_syscall(SYS_fsopen, args.type, FSOPEN_CLOEXEC));
-    if (fs.get() < 0) return fs.get();
-    const auto configure = [&](unsigned command, const char* key, const char* value) noexcept {
-        const long error = raw_syscall(SYS_fsconfig, fs.get(), command, key, value, 0);
-        if (error < 0) keep_message(context, fs.get());
-        return error;
-    };
-    long error = configure(FSCONFIG_SET_STRING, "source", args.source);
-    for (std::uint32_t i = 0; error >= 0 && i < args.option_count; ++i) {
-        const MountOption& option = args.options[i];
-        error = configure(option.value != nullptr ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, option.key, option.value);
-    }
-    // Also the file system itself: it may lie on a read-only device.
-    if (error >= 0 && (attributes & MOUNT_ATTR_RDONLY) != 0) error = configure(FSCONFIG_SET_FLAG, "ro", nullptr);
-    if (error >= 0) error = configure(FSCONFIG_CMD_CREATE, nullptr, nullptr);
-    if (error < 0) return error;
-    const long tree = raw_syscall(SYS_fsmount, fs.get(), FSMOUNT_CLOEXEC, attributes);
-    if (tree < 0) keep_message(context, fs.get());
-    return tree;
-}
-
 bool changes_attributes(const MountArgs& args) noexcept {
     return (args.attributes | args.cleared | args.propagation) != 0;
 }
@@ -92,6 +58,38 @@ long mount_file_system(Context& context, const MountArgs& args, long target) noe
 }
 
 } // namespace
+
+void keep_message(Context& context, long fs_fd) noexcept {
+    char* const message = context.handshake.message;
+    long length = raw_syscall(SYS_read, fs_fd, message, sizeof context.handshake.message - 1);
+    if (length < 0) length = 0;
+    while (length > 0 && message[length - 1] == '\n') --length;
+    // The first two characters are the kind of the message: "e ", "w " or "i ".
+    for (long i = 2; i < length; ++i) message[i - 2] = message[i];
+    message[length > 2 ? length - 2 : 0] = '\0';
+}
+
+long new_file_system(Context& context, const MountArgs& args, std::uint64_t attributes) noexcept {
+    const ScopedFd fs(raw_syscall(SYS_fsopen, args.type, FSOPEN_CLOEXEC));
+    if (fs.get() < 0) return fs.get();
+    const auto configure = [&](unsigned command, const char* key, const char* value) noexcept {
+        const long error = raw_syscall(SYS_fsconfig, fs.get(), command, key, value, 0);
+        if (error < 0) keep_message(context, fs.get());
+        return error;
+    };
+    long error = configure(FSCONFIG_SET_STRING, "source", args.source);
+    for (std::uint32_t i = 0; error >= 0 && i < args.option_count; ++i) {
+        const MountOption& option = args.options[i];
+        error = configure(option.value != nullptr ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, option.key, option.value);
+    }
+    // Also the file system itself: it may lie on a read-only device.
+    if (error >= 0 && (attributes & MOUNT_ATTR_RDONLY) != 0) error = configure(FSCONFIG_SET_FLAG, "ro", nullptr);
+    if (error >= 0) error = configure(FSCONFIG_CMD_CREATE, nullptr, nullptr);
+    if (error < 0) return error;
+    const long tree = raw_syscall(SYS_fsmount, fs.get(), FSMOUNT_CLOEXEC, attributes);
+    if (tree < 0) keep_message(context, fs.get());
+    return tree;
+}
 
 long set_attributes(long tree, const Attributes& attributes, bool recursive) noexcept {
     mount_attr attr;

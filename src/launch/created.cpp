@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,15 @@
 namespace ct::internal {
 
 namespace {
+
+/// Whether the root directory is an overlay, and what was made in it is looked for in its upper directory: that has the
+/// inode numbers of the overlay, but not its device.
+bool is_overlay(const Plan& plan) {
+    const auto covers = [](const Step& step) {
+        return step.op == Op::AttachOverlay && static_cast<const OverlayArgs*>(step.args)->place.root != nullptr;
+    };
+    return std::any_of(plan.steps.steps().begin(), plan.steps.steps().end(), covers);
+}
 
 /// For as long as it lives no other container begins to use the directory.
 class Alone {
@@ -32,7 +42,7 @@ private:
     bool locked_;
 };
 
-void remove_entry(int root, std::string_view path, const CreatedEntry& entry) {
+void remove_entry(int root, std::string_view path, const CreatedEntry& entry, bool any_device) {
     const std::size_t slash = path.rfind('/');
     if (slash == std::string_view::npos) return;
     const UniqueFd parent = sys::open_directory_in(root, slash == 0 ? "/" : std::string(path.substr(0, slash)));
@@ -40,7 +50,7 @@ void remove_entry(int root, std::string_view path, const CreatedEntry& entry) {
     struct stat status {};
     if (!parent || ::fstatat(parent.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) return;
     const bool ours = status.st_ino == entry.inode &&
-                      status.st_dev == ::makedev(entry.device_major, entry.device_minor) &&
+                      (any_device || status.st_dev == ::makedev(entry.device_major, entry.device_minor)) &&
                       (status.st_mode & S_IFMT) == entry.type && (entry.type != S_IFREG || status.st_size == 0);
     // A directory in which something was put meanwhile stays: rmdir refuses.
     if (ours) ::unlinkat(parent.get(), name.c_str(), entry.type == S_IFDIR ? AT_REMOVEDIR : 0);
@@ -68,10 +78,11 @@ void remove_created(const Plan& plan, std::span<const CreatedEntry> created, int
     for (const FilesRoot& root : roots) {
         const Alone alone(root);
         if (!alone) continue;
+        const bool any_device = root.target == "/" && is_overlay(plan);
         // Whether it was created in this directory or in one that was mounted over it, its identity tells.
         for (std::size_t i = created.size(); i-- > 0;) {
             const std::string_view path = path_below(path_of(plan, created[i]), root.target);
-            if (!path.empty()) remove_entry(root.directory, path, created[i]);
+            if (!path.empty()) remove_entry(root.directory, path, created[i], any_device);
         }
     }
 }

@@ -14,10 +14,13 @@
 
 namespace ct::internal {
 
+class StartThread;
+
 /// A child of this process, alive (or dead, but not yet reaped).
 struct Launched {
     pid_t pid = -1;
     UniqueFd pidfd;
+    bool adopted = false; ///< Somebody else's: its status is left to its owner.
 };
 
 /// A directory of the host that is seen at \p target inside.
@@ -34,6 +37,8 @@ struct LaunchRequest {
     int root_lock;
     /// Runs instead of a program at the end of the plan if it is set.
     const std::function<int()>& callable;
+    /// Makes the process, if not null, in place of the calling thread.
+    StartThread* thread = nullptr;
     /// Further directories in which mount points are created, seen below the root.
     std::span<const FilesRoot> bound = {};
 };

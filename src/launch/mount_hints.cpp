@@ -103,6 +103,7 @@ std::string mount_hint(const Plan& plan, const Handshake& handshake) {
     const int error = handshake.error;
     if (handshake.steps_of != Handshake::OfChild) return {};
     switch (plan.steps.steps().at(handshake.step).op) {
+    case Op::AttachFileSystem:
     case Op::Mount: return target_hint(plan, handshake);
     case Op::ReadOnlyPath:
     case Op::MaskPath: return mask_hint(handshake);

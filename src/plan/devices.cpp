@@ -44,8 +44,7 @@ void plan_own_devices(Plan& plan, const Spec& spec) {
         const char* const target = plan.text(path);
         if (bound) {
             const char* const source = plan.text(node_of_host(device));
-            plan.steps.add(Op::BindNode,
-                           BindNodeArgs{source, target, type_of(device), device.major, device.minor},
+            plan.steps.add(Op::BindNode, BindNodeArgs{source, target, type_of(device), device.major, device.minor},
                            {Stage::Devices, plan.text("bind the device '", source, "' on"), target});
             continue;
         }

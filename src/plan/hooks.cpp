@@ -15,8 +15,7 @@ void plan_command(Plan& plan, const HookCommand& command, const StepInfo& info) 
     ProcessSpec process;
     process.environment = command.environment;
     const std::vector<std::string_view> entries = plan_environment(plan, process);
-    const char* const directory =
-        command.working_directory.empty() ? nullptr : plan.text(command.working_directory);
+    const char* const directory = command.working_directory.empty() ? nullptr : plan.text(command.working_directory);
     plan.steps.add(Op::RunCommand,
                    CommandArgs{plan.strings(exec_candidates(command.argv.at(0), entries)), plan.strings(command.argv),
                                plan.strings(entries), directory},
