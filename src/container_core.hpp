@@ -39,12 +39,17 @@ public:
     /// Lets \p edit change the specification. \throws Error unless stopped
     void configure(const std::function<void(Spec&)>& edit);
 
+    void set_spec(Spec spec);
+    void add_mount(Mount mount, MountHooks hooks);
     void on_seccomp(SeccompHandler handler);
 
     std::shared_ptr<ProcessCore> start(const ProcessSpec& process, const std::function<int()>& callable);
     std::shared_ptr<ProcessCore> enter(const ProcessSpec& process, const std::function<int()>& callable);
     void adopt(pid_t pid);
 
+    // live_mount.cpp
+    void mount(const Mount& mount);
+    void unmount(const std::string& target);
     [[nodiscard]] std::vector<Change> changes() const;
     void commit(const std::string& directory) const;
     void discard();
@@ -58,6 +63,9 @@ public:
 
 private:
     std::shared_ptr<ProcessCore> launch_first(const ProcessSpec& process, const std::function<int()>& callable);
+    struct Visit;
+    /// What is needed to change the mounts of the running container.
+    [[nodiscard]] Visit visit(std::string_view action, const std::string& target);
     void begin_start();
     /// The violations of a process of this container; see config/validate.hpp.
     void check_process(std::string_view action, const Spec& spec, const ProcessSpec& process, Runs runs, Role role);
@@ -65,7 +73,7 @@ private:
     [[nodiscard]] HostFacts host_facts(StartThread* thread) const;
     /// Makes the process, and watches what its filter reports.
     [[nodiscard]] Launched launch_plan(Plan& plan, int files_root, const std::function<int()>& callable,
-                                       StartThread* thread);
+                                       StartThread* thread, std::span<const FilesRoot> bound = {});
     /// Takes down the host's side after the end of \p init, unless another thread does so.
     void finish(const std::shared_ptr<ProcessCore>& init);
     void take_down_host_side();
@@ -81,7 +89,8 @@ private:
     mutable std::mutex mutex_; ///< Guards what follows; never held over a system call that blocks.
     std::condition_variable changed_;
     State state_ = State::Stopped;
-    std::shared_ptr<const Spec> spec_; ///< Replaced only while stopped.
+    std::shared_ptr<const Spec> spec_;                                             ///< Replaced only while stopped.
+    std::shared_ptr<const HookTable> hooks_ = std::make_shared<const HookTable>(); ///< Replaced in the same way.
     bool adopted_ = false;
     std::shared_ptr<ProcessCore> init_;
     std::shared_ptr<Entered> entered_ = std::make_shared<Entered>(); ///< Of the present or last run.

@@ -75,15 +75,32 @@ int execute(const RunCommand& command) {
     return status;
 }
 
+/// The container of that name, which another ctrun runs.
+ct::Container running_container(ct::Session& session, const std::string& name) {
+    const auto found = find_container(name);
+    if (!found) throw std::runtime_error("no container '" + name + "' is running");
+    ct::Container container = session.adopt(found->name, found->init.pid);
+    // The session holds on to the process from now on: if it is still the right one here, it will be.
+    if (!found->init.alive()) throw std::runtime_error("container '" + name + "' has just ended");
+    return container;
+}
+
+int execute(const MountCommand& command) {
+    ct::Session session = open_session();
+    running_container(session, command.name).mount(command.mount);
+    return 0;
+}
+
+int execute(const UnmountCommand& command) {
+    ct::Session session = open_session();
+    running_container(session, command.name).unmount(command.target);
+    return 0;
+}
+
 int execute(const ExecCommand& command) {
     const Signals signals;
     ct::Session session = open_session();
-    const auto found = find_container(command.name);
-    if (!found) throw std::runtime_error("no container '" + command.name + "' is running");
-    ct::Container container = session.adopt(found->name, found->init.pid);
-    // The session holds on to the process from now on: if it is still the right one here, it will be.
-    if (!found->init.alive()) throw std::runtime_error("container '" + command.name + "' has just ended");
-
+    ct::Container container = running_container(session, command.name);
     const ct::Process process = container.enter(process_spec(command.process));
     return supervise_until_end(process, signals, command.process);
 }

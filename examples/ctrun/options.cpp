@@ -48,6 +48,8 @@ public:
         if (app->get_parent() == nullptr) return "Usage: ctrun SUBCOMMAND ...\n";
         std::string usage = "Usage: ctrun " + app->get_name() + " [OPTION]...";
         if (app->get_name() == "exec") usage += " NAME";
+        if (app->get_name() == "mount") return "Usage: ctrun mount NAME type=T,source=S,target=D[,OPTION]...\n";
+        if (app->get_name() == "umount") return "Usage: ctrun umount NAME TARGET\n";
         if (app->get_name() != "list") usage += " -- COMMAND [ARGUMENT]...";
         return usage + "\n";
     }
@@ -128,12 +130,24 @@ void add_file_options(Adder& add, ct::Spec& spec) {
                [&](const std::string& text) { spec.private_area = parse_image(text); });
     add.option("--bind", "SRC:DST[:FLAG,...]",
                "Bind a file or directory of the host;\n"
-               "flags are rbind, ro, nosuid, nodev, noexec",
+               "flags are rbind, ro, nosuid, nodev, noexec, idmap, private and more",
                [&](const std::string& text) { spec.mounts.push_back(parse_bind(text)); });
     add.option("--tmpfs", "DST[:OPTION,...]", "Mount an empty tmpfs; options are the flags and tmpfs(5)'s own",
                [&](const std::string& text) { spec.mounts.push_back(parse_tmpfs(text)); });
     add.option("--mount", "type=T,source=S,target=D[,OPTION]...", "Mount anything; type=bind is a bind",
                [&](const std::string& text) { spec.mounts.push_back(parse_mount(text)); });
+    add.option("--root-propagation", "MODE", "private, slave (the default), shared or unbindable",
+               [root](const std::string& text) { root().propagation = parse_propagation(text); });
+    add.option("--proc-mode", "MODE", "The default /proc: new, or bind-host for the host's",
+               [&](const std::string& text) { spec.proc_mode = parse_proc_mode(text); });
+    add.option("--device", "PATH[:DST[:MODE]]", "Make a device of the host available",
+               [&](const std::string& text) { spec.devices.push_back(parse_device(text)); });
+    add.option("--mask", "PATH", "Hide a file or directory inside",
+               [&](const std::string& text) { spec.masked_paths.push_back(text); });
+    add.option("--read-only-path", "PATH", "Make a path inside read-only, with all that is mounted below",
+               [&](const std::string& text) { spec.read_only_paths.push_back(text); });
+    add.flag("--default-masks", "Hide or protect what tells of the whole machine in /proc and /sys",
+             [&] { ct::add_default_masks(spec); });
     add.flag("--default-mounts", "Mount /proc, /sys and a small /dev first, with the default devices",
              [&] { spec.default_mounts = true; });
     add.flag("--default-devices", "Make /dev/null, zero, full, random, urandom, tty and their links",
@@ -292,6 +306,29 @@ Command parse_command_line(int argc, const char* const* argv) {
     Adder add_exec(*exec_app);
     add_process_options(add_exec, exec.process);
 
+    MountCommand mount;
+    CLI::App* const mount_app = app.add_subcommand("mount", "Mount in a container that ctrun runs");
+    mount_app->footer("The mount is described as for --mount of ctrun run. See ctrun(1).");
+    mount_app->add_option("NAME", mount.name, "The container's name")->required();
+    mount_app
+        ->add_option_function<std::string>(
+            "MOUNT",
+            [&](const std::string& text) {
+                try {
+                    mount.mount = parse_mount(text);
+                } catch (const std::invalid_argument& error) {
+                    throw CLI::ValidationError("MOUNT", error.what());
+                }
+            },
+            "type=TYPE,source=SOURCE,target=TARGET[,OPTION]...")
+        ->required();
+
+    UnmountCommand unmount;
+    CLI::App* const unmount_app = app.add_subcommand("umount", "Unmount in a container that ctrun runs");
+    unmount_app->footer("Files that are open there stay open. See ctrun(1).");
+    unmount_app->add_option("NAME", unmount.name, "The container's name")->required();
+    unmount_app->add_option("TARGET", unmount.target, "What is mounted there is unmounted")->required();
+
     app.add_subcommand("list", "List the running containers: name and first process")->footer("");
 
     // What follows "--" is not CLI11's business: it would take "[x]" for a list.
@@ -309,6 +346,8 @@ Command parse_command_line(int argc, const char* const* argv) {
     }
     if (app.get_subcommands().empty()) throw std::runtime_error("no subcommand was given (see ctrun --help)");
     if (app.got_subcommand("list")) return ListCommand{};
+    if (app.got_subcommand("mount")) return mount;
+    if (app.got_subcommand("umount")) return unmount;
     if (end - mark < 2) throw std::runtime_error("there is no command after '--' (see ctrun --help)");
     (app.got_subcommand("run") ? run.process : exec.process).spec.argv.assign(mark + 1, end);
     if (app.got_subcommand("run")) return run;

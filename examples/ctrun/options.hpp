@@ -30,6 +30,16 @@ struct ExecCommand {
     ProcessOptions process;
 };
 
+struct MountCommand {
+    std::string name;
+    ct::Mount mount;
+};
+
+struct UnmountCommand {
+    std::string name;
+    std::string target;
+};
+
 struct ListCommand {};
 
 /// The user asked for help, and this is it.
@@ -37,7 +47,7 @@ struct HelpCommand {
     std::string text;
 };
 
-using Command = std::variant<RunCommand, ExecCommand, ListCommand, HelpCommand>;
+using Command = std::variant<RunCommand, ExecCommand, MountCommand, UnmountCommand, ListCommand, HelpCommand>;
 
 /// \throws std::runtime_error with what is wrong with the command line.
 Command parse_command_line(int argc, const char* const* argv);

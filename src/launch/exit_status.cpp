@@ -32,11 +32,6 @@ static_assert(sizeof(PidfdInfo) == 64);
 constexpr std::uint64_t PidfdInfoExit = 1U << 3U;
 constexpr unsigned long PidfdGetInfo = _IOWR(0xFF, 11, PidfdInfo);
 
-ExitStatus from_wait_status(int status) {
-    if (WIFEXITED(status)) return {ExitStatus::Kind::Exited, WEXITSTATUS(status), false};
-    return {ExitStatus::Kind::Signaled, WTERMSIG(status), WCOREDUMP(status) != 0};
-}
-
 ExitStatus status_without_waiting(int pidfd) {
     PidfdInfo info{};
     info.mask = PidfdInfoExit;
@@ -45,6 +40,11 @@ ExitStatus status_without_waiting(int pidfd) {
 }
 
 } // namespace
+
+ExitStatus from_wait_status(int status) {
+    if (WIFEXITED(status)) return {ExitStatus::Kind::Exited, WEXITSTATUS(status), false};
+    return {ExitStatus::Kind::Signaled, WTERMSIG(status), WCOREDUMP(status) != 0};
+}
 
 bool wait_until_ended(int pidfd, std::optional<std::chrono::nanoseconds> limit) {
     using Clock = std::chrono::steady_clock;
