@@ -106,6 +106,15 @@ long raise_ambient(const CapabilityArgs& args) noexcept {
     return 0;
 }
 
+long write_proc(const ProcWriteArgs& args) noexcept {
+    const long fd = raw_syscall(SYS_openat, args.proc, args.path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0) return fd;
+    const long written = raw_syscall(SYS_write, fd, args.text, args.length);
+    raw_syscall(SYS_close, fd);
+    if (written < 0) return written;
+    return static_cast<std::size_t>(written) == args.length ? 0 : -EIO;
+}
+
 long map_fds(const FdMapArgs& args) noexcept {
     for (std::uint32_t i = 0; i < args.move_count; ++i) {
         const FdMove& move = args.moves[i];

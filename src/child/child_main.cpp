@@ -19,6 +19,16 @@ namespace ct::internal::child {
 
 namespace {
 
+[[noreturn]] void exit_now(int status) noexcept {
+    // Never exit(3): the host's exit handlers and stdio buffers are not this process's.
+    for (;;) raw_syscall(SYS_exit_group, status);
+}
+
+[[noreturn]] void finish(Handshake& handshake) noexcept {
+    announce(handshake, Handshake::Ready);
+    exit_now(0);
+}
+
 /// \returns -ESRCH if the host has ended
 long check_host(const Handshake& handshake) noexcept {
     pollfd host;
@@ -34,13 +44,15 @@ long check_host(const Handshake& handshake) noexcept {
 
 /// Waits for `go`, or for death by DieWithParent. That signal is lost if it was asked for while the last threads of a
 /// killed host were ending, so the host is looked at now and then.
-long await_parent(Handshake& handshake) noexcept {
+long await_parent(Handshake& handshake, Await moment) noexcept {
+    const std::uint32_t before = __atomic_load_n(&handshake.go, __ATOMIC_ACQUIRE);
+    handshake.await = static_cast<std::uint32_t>(moment);
     announce(handshake, Handshake::Awaiting);
-    while (__atomic_load_n(&handshake.go, __ATOMIC_ACQUIRE) == 0) {
-        timespec moment;
-        moment.tv_sec = 0;
-        moment.tv_nsec = 100'000'000;
-        long error = raw_syscall(SYS_futex, &handshake.go, FUTEX_WAIT, 0, &moment);
+    while (__atomic_load_n(&handshake.go, __ATOMIC_ACQUIRE) == before) {
+        timespec limit;
+        limit.tv_sec = 0;
+        limit.tv_nsec = 100'000'000;
+        long error = raw_syscall(SYS_futex, &handshake.go, FUTEX_WAIT, before, &limit);
         if (error == -ETIMEDOUT) error = check_host(handshake);
         if (error < 0 && error != -EAGAIN && error != -EINTR) return error;
     }
@@ -67,7 +79,7 @@ long perform(Context& context, const Step& step) noexcept {
     case Op::JoinNamespace: return join_namespace(args<JoinArgs>(step));
     case Op::UnshareFds: return unshare_fds(context.handshake, args<FdArgs>(step).fd);
     case Op::ResetSignals: return reset_signals();
-    case Op::AwaitParent: return await_parent(context.handshake);
+    case Op::AwaitParent: return await_parent(context.handshake, args<AwaitArgs>(step).moment);
     case Op::BecomeRoot: {
         const long error = set_credentials(args<CredentialsArgs>(step));
         return error < 0 ? error : check_host(context.handshake);
@@ -94,6 +106,7 @@ long perform(Context& context, const Step& step) noexcept {
     case Op::SetCapabilities: return set_capabilities(args<CapabilityArgs>(step));
     case Op::RaiseAmbient: return raise_ambient(args<CapabilityArgs>(step));
     case Op::NoNewPrivileges: return raw_syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    case Op::WriteProc: return write_proc(args<ProcWriteArgs>(step));
     case Op::WorkingDirectory: return raw_syscall(SYS_chdir, args<PathArgs>(step).path);
     case Op::ClearUmask: context.umask = raw_syscall(SYS_umask, 0); return 0;
     case Op::RestoreUmask: raw_syscall(SYS_umask, context.umask); return 0;
@@ -101,14 +114,10 @@ long perform(Context& context, const Step& step) noexcept {
     case Op::ParentDeathSignal: return raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, args<NumberArgs>(step).value);
     case Op::MapFds: return map_fds(args<FdMapArgs>(step));
     case Op::UnblockSignals: return unblock_signals();
+    case Op::Finish: finish(context.handshake);
     case Op::Exec: return execute(context, args<ExecArgs>(step));
     }
     return -EINVAL;
-}
-
-[[noreturn]] void exit_now() noexcept {
-    // Never exit(3): the host's exit handlers and stdio buffers are not this process's.
-    for (;;) raw_syscall(SYS_exit_group, 127);
 }
 
 } // namespace
@@ -156,7 +165,7 @@ void run_child(void* plan) noexcept {
     const ChildPlan& child = *static_cast<const ChildPlan*>(plan);
     adopt_handshake(*child.handshake);
     perform_steps(child.steps, *child.handshake);
-    exit_now();
+    exit_now(127);
 }
 
 void run_helper(void* plan) noexcept {
@@ -165,7 +174,7 @@ void run_helper(void* plan) noexcept {
     handshake.in_helper = 1;
     if (die_with_parent(handshake) < 0 || !perform_steps(helper.steps, handshake)) {
         give_up(handshake);
-        exit_now();
+        exit_now(127);
     }
     handshake.step = helper.steps.count; // the clone itself
     handshake.in_helper = 0;
@@ -175,7 +184,7 @@ void run_helper(void* plan) noexcept {
         __atomic_store_n(&handshake.error, static_cast<std::int32_t>(-child), __ATOMIC_RELEASE);
         give_up(handshake);
     }
-    exit_now();
+    exit_now(127);
 }
 
 } // namespace ct::internal::child

@@ -38,6 +38,7 @@ long drop_bounding_set(const CapabilityArgs& args) noexcept;
 long set_credentials(const CredentialsArgs& args) noexcept;
 long set_capabilities(const CapabilityArgs& args) noexcept;
 long raise_ambient(const CapabilityArgs& args) noexcept;
+long write_proc(const ProcWriteArgs& args) noexcept;
 long map_fds(const FdMapArgs& args) noexcept;
 
 // exec.cpp

@@ -19,7 +19,7 @@ enum class Op : std::uint32_t {
     JoinNamespace,       ///< setns(2). [JoinArgs]
     UnshareFds,          ///< Leave the host's descriptor table, keeping only the low part of it. [FdArgs]
     ResetSignals,        ///< Default disposition for every signal.
-    AwaitParent,         ///< Until the parent has written id maps and the like.
+    AwaitParent,         ///< Until the parent has done its tasks for this moment, such as id maps. [AwaitArgs]
     BecomeRoot,          ///< User and group 0 of the user namespace. [CredentialsArgs]
     NotDumpable,         ///< Nobody inside the container may look into this copy of the host's memory.
     NewSession,          ///< setsid(2)
@@ -43,6 +43,7 @@ enum class Op : std::uint32_t {
     SetCapabilities,     ///< [CapabilityArgs]
     RaiseAmbient,        ///< [CapabilityArgs]
     NoNewPrivileges,
+    WriteProc,         ///< A file of the host's /proc. [ProcWriteArgs]
     WorkingDirectory,  ///< [PathArgs]
     ClearUmask,        ///< For the files that the set-up creates.
     RestoreUmask,      ///< What it was before ClearUmask.
@@ -50,9 +51,19 @@ enum class Op : std::uint32_t {
     ParentDeathSignal, ///< [NumberArgs] also undoes DieWithParent.
     MapFds,            ///< [FdMapArgs]
     UnblockSignals,
-    Exec, ///< [ExecArgs]
+    Finish, ///< All that there was to do is done: end with 0, without executing anything.
+    Exec,   ///< [ExecArgs]
 };
 
+/// When the child waits for the parent.
+enum class Await : std::uint32_t {
+    Birth, ///< Before all else, still in the host's descriptor table.
+    SetUp, ///< Namespaces, files and names are set up; the process itself is not.
+};
+
+struct AwaitArgs {
+    Await moment;
+};
 struct FdArgs {
     std::int32_t fd;
 };
@@ -63,6 +74,12 @@ struct PathArgs {
     const char* path;
 };
 struct TextArgs {
+    const char* text;
+    std::size_t length;
+};
+struct ProcWriteArgs {
+    std::int32_t proc; ///< The host's /proc.
+    const char* path;  ///< Below it.
     const char* text;
     std::size_t length;
 };

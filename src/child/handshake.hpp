@@ -35,15 +35,16 @@ struct Handshake {
 
     enum Phase : std::uint32_t {
         Working,  ///< Performing `step`.
-        Awaiting, ///< Waits until the parent sets `go`.
-        Ready,    ///< All is set up and the callable runs.
+        Awaiting, ///< Waits until the parent changes `go`.
+        Ready,    ///< All is set up, and the callable runs or nothing is left to do.
     };
     enum ExecDetail : std::uint32_t { NoDetail, MissingInterpreter, IsDirectory, NotExecutable, HostProgram };
 
     robust_list_head robust_head;
     robust_list robust_node;
     std::uint32_t word;
-    std::uint32_t go;    ///< Futex; the parent sets it to 1.
+    std::uint32_t go;    ///< Futex; the parent adds 1 for each Await that it has served.
+    std::uint32_t await; ///< Phase Awaiting: for which Await.
     std::uint32_t phase; ///< Set by the child to announce, set back to Working by the parent before `go`.
 
     std::uint32_t step;      ///< Index of the step under way; tells where the child was when it died.
@@ -55,6 +56,10 @@ struct Handshake {
     std::int32_t host_pidfd; ///< Of the parent, until Op::MapFds: tells whether it is still there; or -1.
     std::int32_t child_pid;  ///< Written by the kernel when a helper makes the child.
     std::int32_t child_pidfd;
+
+    /// Descriptors of the child that steps leave for the parent, which takes them while it serves an Await; or -1.
+    static constexpr std::uint32_t MaxOffered = 4;
+    std::int32_t offered[MaxOffered];
 
     static constexpr std::uint32_t MaxCreated = 64;
     std::uint32_t created_count;

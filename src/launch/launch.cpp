@@ -72,6 +72,7 @@ public:
         handshake_ = Handshake{};
         handshake_.word = Handshake::Unborn;
         handshake_.child_pidfd = -1;
+        for (std::int32_t& fd : handshake_.offered) fd = -1;
         handshake_.host_pidfd = host_.get();
     }
 
@@ -178,9 +179,12 @@ private:
     /// What the parent owes the child.
     void serve() {
         find_child();
-        for (const auto& task : plan_.parent_tasks) task(launched_.pid);
+        const WaitingChild child{launched_.pid, launched_.pidfd.get(), handshake_};
+        for (const Plan::ParentTask& task : plan_.parent_tasks) {
+            if (task.moment == static_cast<Await>(handshake_.await)) task.run(child);
+        }
         __atomic_store_n(&handshake_.phase, Handshake::Working, __ATOMIC_RELAXED);
-        __atomic_store_n(&handshake_.go, 1U, __ATOMIC_RELEASE);
+        __atomic_fetch_add(&handshake_.go, 1U, __ATOMIC_RELEASE);
         futex(&handshake_.go, FUTEX_WAKE, 1);
     }
 
@@ -211,6 +215,10 @@ private:
             throw death_error(plan_, handshake_, pidfd < 0 ? ExitStatus{} : reap(pidfd));
         }
         reap_helper();
+        if (!steps.empty() && steps.back().op == Op::Finish) {
+            (void)reap(launched_.pidfd.get());
+            return {};
+        }
         return std::move(launched_);
     }
 

@@ -27,7 +27,8 @@ struct LaunchRequest {
     const std::function<int()>& callable;
 };
 
-/// Makes the process and sees it through its set-up. When it returns, the program was executed or the callable runs.
+/// Makes the process and sees it through its set-up. When it returns, the program was executed or the callable runs; or
+/// the plan ended with Op::Finish, then the process is gone and the result empty.
 /// \throws Error that names the step; the process is gone then, and the mount points that it made are removed
 [[nodiscard]] Launched launch(const LaunchRequest& request, AreaPool& areas);
 

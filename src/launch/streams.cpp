@@ -3,7 +3,9 @@
 #include "launch/streams.hpp"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/ioctl.h>
+#include <sys/vfs.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -53,6 +55,22 @@ Streams::Streams(const ProcessSpec& process, LowFds& low_fds, std::optional<std:
     for (const FdMapping& mapping : process.fds) {
         add(mapping.target, mapping.source, ::fcntl(mapping.source, F_GETFD));
     }
+}
+
+int Streams::lend(UniqueFd fd) {
+    layout_.lent.push_back(lease_.low(fd.get()));
+    child_ends_.push_back(std::move(fd));
+    return layout_.lent.back();
+}
+
+void Streams::lend_proc() {
+    UniqueFd proc = sys::open("/proc", O_PATH | O_DIRECTORY, Stage::Process);
+    struct statfs status {};
+    if (::fstatfs(proc.get(), &status) < 0) throw sys::error(errno, Stage::Process, "look at", "/proc");
+    if (status.f_type != PROC_SUPER_MAGIC) {
+        throw sys::error(ENODEV, Stage::Process, "look at", "/proc", "no proc file system is mounted there");
+    }
+    layout_.proc = lend(std::move(proc));
 }
 
 void Streams::add(int target, int source, int fd_flags) {

@@ -35,6 +35,10 @@ public:
     Streams(const ProcessSpec& process, LowFds& low_fds, std::optional<std::uint32_t> owner = {});
 
     [[nodiscard]] const FdLayout& layout() const noexcept { return layout_; }
+    /// Keeps \p fd open for the set-up in the child. \returns the number by which the child finds it
+    int lend(UniqueFd fd);
+    /// Lends the host's /proc. \throws Error if it is none
+    void lend_proc();
     [[nodiscard]] HostEnds take_host_ends() noexcept { return std::move(host_ends_); }
 
 private:

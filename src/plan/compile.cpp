@@ -28,11 +28,15 @@ void hide_copy(Plan& plan, bool callable) {
     if (callable || !plan.shares_memory) plan.joins.add(Op::NotDumpable, {Stage::Launch, "hide the host's memory"});
 }
 
+void plan_await(Plan& plan, Await moment) {
+    plan.steps.add(Op::AwaitParent, AwaitArgs{moment}, {Stage::Launch, "wait for the parent"});
+}
+
 void plan_beginning(Plan& plan, const FdLayout& fds, bool callable) {
     plan.steps.add(Op::DieWithParent, {Stage::Launch, "set the parent-death signal"});
     // Before the host's descriptors are gone, one of which tells whether the host lives. A callable also waits until
     // the parent has a pidfd of it: the host may reap it at any time.
-    if (!plan.parent_tasks.empty() || callable) plan.steps.add(Op::AwaitParent, {Stage::Launch, "wait for the parent"});
+    if (plan.has_tasks(Await::Birth) || callable) plan_await(plan, Await::Birth);
     plan.steps.add(Op::UnshareFds, FdArgs{low_fd_limit(fds)}, {Stage::Launch, "leave the host's descriptor table"});
     plan.steps.add(Op::ResetSignals, {Stage::Launch, "reset signals"});
     // A copy that joined namespaces is hidden already; a callable elsewhere is alone.
@@ -67,6 +71,7 @@ void plan_terminal(Plan& plan, const ProcessSpec& process, const FdLayout& fds) 
 
 void plan_end(Plan& plan, const Spec& spec, const ProcessSpec& process, const FdLayout& fds, const HostFacts& host,
               bool callable, bool foreign_files) {
+    if (plan.has_tasks(Await::SetUp)) plan_await(plan, Await::SetUp);
     // Before the limits: RLIMIT_NOFILE also bounds dup3(2).
     plan_fds(plan, fds);
     plan_process(plan, process, host, denies_setgroups(spec, host), has_namespace(spec, Namespace::User));

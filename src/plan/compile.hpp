@@ -33,9 +33,11 @@ struct FdSource {
 
 /// The descriptors of a new process; made by the parent before the plan, see launch/streams.hpp.
 struct FdLayout {
-    std::vector<FdSource> map;
-    int terminal = -1;         ///< Source of the controlling terminal, or -1.
-    std::string terminal_path; ///< Of the terminal on the host.
+    std::vector<FdSource> map = {};
+    std::vector<int> lent = {};     ///< Sources that only the set-up uses; closed with the rest before exec.
+    int proc = -1;                  ///< Source of the host's /proc for Op::WriteProc, or -1; one of `lent`.
+    int terminal = -1;              ///< Source of the controlling terminal, or -1.
+    std::string terminal_path = {}; ///< Of the terminal on the host.
 };
 
 /// A running container that is entered.
@@ -62,6 +64,8 @@ void plan_devices(Plan& plan, const Spec& spec, const FdLayout& fds);
 void plan_hostname(Plan& plan, const Spec& spec);
 void plan_process(Plan& plan, const ProcessSpec& process, const HostFacts& host, bool groups_denied,
                   bool user_namespace);
+/// A step that writes \p text to the file \p path of the host's /proc, such as "self/timerslack_ns". Needs fds.proc.
+void plan_proc_write(Plan& plan, const FdLayout& fds, const char* path, std::string_view text, const StepInfo& info);
 void plan_fds(Plan& plan, const FdLayout& fds);
 void plan_callable(Plan& plan, const ProcessSpec& process);
 /// \param foreign_files  whether the program comes from an image, which may be hostile

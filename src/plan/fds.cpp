@@ -60,6 +60,7 @@ std::vector<FdRange> gaps(const std::vector<FdSource>& map) {
 int low_fd_limit(const FdLayout& fds) {
     int limit = 0;
     for (const FdSource& entry : fds.map) limit = std::max(limit, entry.source + 1);
+    for (const int source : fds.lent) limit = std::max(limit, source + 1);
     return limit;
 }
 

@@ -97,13 +97,14 @@ void write_map(pid_t child, std::string_view name, const std::vector<IdRange>& r
 void plan_id_maps(Plan& plan, const Spec& spec, const HostFacts& host) {
     if (!makes_namespace(spec, Namespace::User)) return;
     const bool deny = denies_setgroups(spec, host);
-    plan.parent_tasks.emplace_back([&spec, deny](pid_t child) {
-        if (deny) {
-            sys::write_file(concat("/proc/", child, "/setgroups"), "deny", Stage::IdMap, "deny setgroups in", hint());
-        }
-        write_map(child, "gid_map", spec.gid_map);
-        write_map(child, "uid_map", spec.uid_map);
-    });
+    plan.parent_tasks.push_back({Await::Birth, [&spec, deny](const WaitingChild& child) {
+                                     if (deny) {
+                                         sys::write_file(concat("/proc/", child.pid, "/setgroups"), "deny",
+                                                         Stage::IdMap, "deny setgroups in", hint());
+                                     }
+                                     write_map(child.pid, "gid_map", spec.gid_map);
+                                     write_map(child.pid, "uid_map", spec.uid_map);
+                                 }});
 }
 
 } // namespace ct::internal

@@ -16,6 +16,7 @@
 #include <ct/spec.hpp>
 
 #include "child/child_plan.hpp"
+#include "plan/waiting_child.hpp"
 
 namespace ct::internal {
 
@@ -108,8 +109,17 @@ public:
     /// Whether other processes could look into the child while it still has the host's memory, so that it has to be
     /// protected from them, see Documentation/design/shared-memory.md.
     bool hides_memory = false;
-    /// What the parent does while the child waits in Op::AwaitParent, given the child's pid.
-    std::vector<std::function<void(pid_t child)>> parent_tasks;
+    /// What the parent does while the child waits in Op::AwaitParent, in this order.
+    struct ParentTask {
+        Await moment;
+        std::function<void(const WaitingChild&)> run;
+    };
+    std::vector<ParentTask> parent_tasks;
+
+    [[nodiscard]] bool has_tasks(Await moment) const {
+        return std::any_of(parent_tasks.begin(), parent_tasks.end(),
+                           [&](const ParentTask& task) { return task.moment == moment; });
+    }
 
 private:
     void* allocate(std::size_t size, std::size_t alignment) { return memory_.allocate(size, alignment); }

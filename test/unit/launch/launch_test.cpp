@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The libct authors
+#include "base/concat.hpp"
 #include "launch/launch.hpp"
 
 #include <fcntl.h>
@@ -9,6 +10,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -138,23 +140,67 @@ TEST_P(Launches, ParentTasksRunWhileTheChildWaits) {
     Plan plan;
     std::vector<std::string> order;
     pid_t seen = 0;
-    plan.parent_tasks.emplace_back([&](pid_t child) {
-        seen = child;
-        order.emplace_back("first");
-        EXPECT_EQ(::kill(child, 0), 0);
-    });
-    plan.parent_tasks.emplace_back([&](pid_t) { order.emplace_back("second"); });
+    plan.parent_tasks.push_back({Await::SetUp, [&](const WaitingChild&) { order.emplace_back("later"); }});
+    plan.parent_tasks.push_back({Await::Birth, [&](const WaitingChild& child) {
+                                     seen = child.pid;
+                                     order.emplace_back("first");
+                                     EXPECT_EQ(::kill(child.pid, 0), 0);
+                                 }});
+    plan.parent_tasks.push_back({Await::Birth, [&](const WaitingChild&) { order.emplace_back("second"); }});
     compile_start(plan, waiting.spec, waiting.process, waiting.fds, {}, false);
     const Launched child = run(plan);
     EXPECT_EQ(seen, child.pid);
-    EXPECT_THAT(order, ::testing::ElementsAre("first", "second"));
+    EXPECT_THAT(order, ::testing::ElementsAre("first", "second", "later"));
     EXPECT_EQ(reap(child.pidfd.get()).value, 7);
+}
+
+TEST_P(Launches, ParentTakesADescriptorOfTheChild) {
+    Plan plan;
+    const UniqueFd file(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    UniqueFd taken;
+    plan.steps.add(Op::DieWithParent, {Stage::Launch, "set the parent-death signal"});
+    plan.steps.add(Op::AwaitParent, AwaitArgs{Await::SetUp}, {Stage::Launch, "wait for the parent"});
+    plan.steps.add(Op::Finish, {Stage::Launch, "finish"});
+    plan.parent_tasks.push_back({Await::SetUp, [&](const WaitingChild& child) {
+                                     auto& handshake = const_cast<Handshake&>(child.handshake);
+                                     handshake.offered[1] = file.get(); // as a step of the child would
+                                     taken = child.take(1, Stage::Root, "take");
+                                     EXPECT_THROW((void)child.take(0, Stage::Root, "take"), Error);
+                                     EXPECT_THROW((void)child.take(99, Stage::Root, "take"), Error);
+                                 }});
+    const Launched finished = run(plan);
+    EXPECT_EQ(finished.pid, -1);
+    EXPECT_FALSE(finished.pidfd);
+    EXPECT_NE(::fcntl(taken.get(), F_GETFD) & FD_CLOEXEC, 0);
+}
+
+TEST_P(Launches, WriteProcWritesAboutTheChild) {
+    const UniqueFd proc(::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    Plan plan;
+    std::string name;
+    const auto write = [&](const char* path) {
+        FdLayout fds;
+        fds.proc = proc.get();
+        plan_proc_write(plan, fds, path, "renamed", {Stage::Process, "write to", path});
+    };
+    plan.steps.add(Op::DieWithParent, {Stage::Launch, "set the parent-death signal"});
+    write("self/comm");
+    plan.steps.add(Op::AwaitParent, AwaitArgs{Await::SetUp}, {Stage::Launch, "wait for the parent"});
+    write("self/nothing");
+    plan.steps.add(Op::Finish, {Stage::Launch, "finish"});
+    plan.parent_tasks.push_back({Await::SetUp, [&](const WaitingChild& child) {
+                                     std::getline(std::ifstream(concat("/proc/", child.pid, "/comm")), name);
+                                 }});
+    const Error error = failure(plan);
+    EXPECT_EQ(name, "renamed");
+    EXPECT_THAT(error.what(), StartsWith("write to 'self/nothing': No such file"));
 }
 
 TEST_P(Launches, FailedParentTaskEndsTheChild) {
     Start waiting = start({"exit", "7"});
     Plan plan;
-    plan.parent_tasks.emplace_back([](pid_t) { throw Error(Errc::Unsupported, Stage::IdMap, "write the map"); });
+    plan.parent_tasks.push_back(
+        {Await::Birth, [](const WaitingChild&) { throw Error(Errc::Unsupported, Stage::IdMap, "write the map"); }});
     compile_start(plan, waiting.spec, waiting.process, waiting.fds, {}, false);
     const Error error = failure(plan);
     EXPECT_EQ(error.code(), Errc::Unsupported);
@@ -164,7 +210,7 @@ TEST_P(Launches, FailedParentTaskEndsTheChild) {
 TEST_P(Launches, ChildKilledDuringItsSetUpHasDied) {
     Start waiting = start({"exit", "7"});
     Plan plan;
-    plan.parent_tasks.emplace_back([](pid_t child) { ::kill(child, SIGKILL); });
+    plan.parent_tasks.push_back({Await::SetUp, [](const WaitingChild& child) { ::kill(child.pid, SIGKILL); }});
     compile_start(plan, waiting.spec, waiting.process, waiting.fds, {}, false);
     const Error error = failure(plan);
     EXPECT_EQ(error.code(), Errc::ChildDied);

@@ -90,6 +90,11 @@ TEST(SetgroupsPolicy, IsDeniedWhereAskedOrWhereTheKernelDemandsIt) {
     EXPECT_FALSE(denies_setgroups(start.spec, Unprivileged));
 }
 
+void run_task(const Plan& plan, pid_t child) {
+    const Handshake handshake{};
+    plan.parent_tasks.at(0).run({child, -1, handshake});
+}
+
 TEST(IdMapPlan, FailureNamesTheMapAndTheFile) {
     Start start;
     start.make_user_namespace();
@@ -97,7 +102,7 @@ TEST(IdMapPlan, FailureNamesTheMapAndTheFile) {
     const auto plan = start.compile();
     ASSERT_EQ(plan->parent_tasks.size(), 1U);
     try {
-        plan->parent_tasks.front()(0); // there is no /proc/0
+        run_task(*plan, 0); // there is no /proc/0
         FAIL() << "nothing was thrown";
     } catch (const Error& error) {
         EXPECT_EQ(error.stage(), Stage::IdMap);
@@ -112,7 +117,7 @@ TEST(IdMapPlan, DeniesSetgroupsBeforeMapping) {
     start.make_user_namespace();
     const auto plan = start.compile();
     try {
-        plan->parent_tasks.at(0)(0);
+        run_task(*plan, 0);
         FAIL() << "nothing was thrown";
     } catch (const Error& error) {
         EXPECT_EQ(error.path(), "/proc/0/setgroups") << "the kernel refuses the gid map otherwise";
