@@ -17,6 +17,7 @@
 #include "plan/compile.hpp"
 #include "process_core.hpp"
 #include "session_core.hpp"
+#include "state/registration.hpp"
 
 namespace ct::internal {
 
@@ -37,8 +38,20 @@ public:
     void configure(const std::function<void(Spec&)>& edit);
 
     std::shared_ptr<ProcessCore> start(const ProcessSpec& process, const std::function<int()>& callable);
+    /// What start() without a process starts.
+    void set_process(ProcessSpec process);
+    /// Null if none was set.
+    [[nodiscard]] std::shared_ptr<const ProcessSpec> process();
     std::shared_ptr<ProcessCore> enter(const ProcessSpec& process, const std::function<int()>& callable);
     void adopt(pid_t pid);
+    /// Makes the name this process's in the state directory, if there is one.
+    void reserve();
+    /// Becomes what a record says, which somebody else has written.
+    void follow(StoredRecord stored);
+    void save();
+    void remove(Remove how);
+    void detach();
+    [[nodiscard]] ContainerInfo info();
 
     [[nodiscard]] std::shared_ptr<ProcessCore> init() const;
     std::optional<ExitStatus> wait(std::optional<std::chrono::nanoseconds> limit);
@@ -50,21 +63,31 @@ public:
 private:
     std::shared_ptr<ProcessCore> launch_first(const ProcessSpec& process, const std::function<int()>& callable);
     void begin_start();
+    void check_running_record(const std::shared_ptr<ProcessCore>& init);
+    /// Takes notice of what others have done with a saved container.
+    void read_news();
+    void attach(pid_t pid, UniqueFd pidfd, std::optional<Spec> spec, std::string_view action);
     /// Takes down the host's side after the end of \p init, unless another thread does so.
     void finish(const std::shared_ptr<ProcessCore>& init);
     void take_down_host_side();
     void become_stopped();
+    void fail_record() noexcept;
     [[nodiscard]] std::shared_ptr<ProcessCore> running_init(std::string_view action);
     [[nodiscard]] Error wrong_state(std::string_view action, std::string_view wanted, State state) const;
     [[nodiscard]] std::string subject() const;
 
     const std::shared_ptr<SessionCore> session_;
     const std::string name_;
+    const std::unique_ptr<Registration> registration_; ///< Null if the session has no state directory.
     mutable std::mutex mutex_; ///< Guards what follows; never held over a system call that blocks.
     std::condition_variable changed_;
     State state_ = State::Stopped;
     std::shared_ptr<const Spec> spec_; ///< Replaced only while stopped.
-    bool adopted_ = false;
+    std::shared_ptr<const ProcessSpec> process_;
+    bool adopted_ = false; ///< The session has not started the process, or has let it go.
+    bool adopter_ = false; ///< It was adopted by this session, not opened.
+    bool removed_ = false;
+    std::optional<ExitStatus> last_exit_;
     std::shared_ptr<ProcessCore> init_;
     std::shared_ptr<Entered> entered_ = std::make_shared<Entered>(); ///< Of the present or last run.
     EnterTarget enter_target_{};                                     ///< Without the root, which enter() duplicates.

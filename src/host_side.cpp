@@ -13,6 +13,7 @@
 #include "base/concat.hpp"
 #include "base/sys.hpp"
 #include "config/validate.hpp"
+#include "state/cleanup.hpp"
 
 namespace ct::internal {
 
@@ -30,10 +31,10 @@ UniqueFd open_directory(const std::string& path, std::string_view action) {
 
 } // namespace
 
-HostSide::HostSide(const Spec& spec) {
+HostSide::HostSide(const Spec& spec, const Announce& announce) {
     open_files_root(spec);
     if (spec.root && !makes_namespace(spec, Namespace::Mount)) {
-        if (spec.private_area) mount_private_area(spec);
+        if (spec.private_area) mount_private_area(spec, announce);
         chroot_ = sys::open(spec.root->path, O_PATH | O_DIRECTORY, Stage::Root, "open the root");
     }
 }
@@ -59,7 +60,7 @@ void HostSide::open_files_root(const Spec& spec) {
     if (files_root_) (void)::flock(files_root_.get(), LOCK_SH | LOCK_NB);
 }
 
-void HostSide::mount_private_area(const Spec& spec) {
+void HostSide::mount_private_area(const Spec& spec, const Announce& announce) {
     const BindDir& area = *spec.private_area;
     const auto fail = [&](std::string_view action, const std::string& path) {
         return sys::error(errno, Stage::Root, action, path);
@@ -78,6 +79,7 @@ void HostSide::mount_private_area(const Spec& spec) {
             throw fail("make read-only the private area", area.source);
         }
     }
+    if (announce) announce({path_of_fd(target.get()), mount_id(tree->get())});
     if (::syscall(SYS_move_mount, tree->get(), "", target.get(), "",
                   MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0) {
         throw fail(concat("mount the private area '", area.source, "' on"), spec.root->path);

@@ -11,3 +11,4 @@
 #include <ct/process.hpp>
 #include <ct/session.hpp>
 #include <ct/spec.hpp>
+#include <ct/state.hpp>

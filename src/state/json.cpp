@@ -5,6 +5,7 @@
 #include <array>
 #include <charconv>
 
+#include <ct/error.hpp>
 #include <ct/state.hpp>
 
 #include "state/spec_json.hpp"
@@ -83,7 +84,7 @@ T parse(std::string_view text, const char* what) {
     try {
         return from_json_value<T>(parse_json(text));
     } catch (const JsonError& error) {
-        throw Error(Errc::InvalidConfig, Stage::Configure, concat("read a ", what), {}, error.what());
+        throw Error(Errc::InvalidConfig, Stage::Configure, concat("read a ", what), {}, error.clause());
     }
 }
 

@@ -31,6 +31,12 @@ using Json = nlohmann::json;
 class JsonError : public std::runtime_error {
 public:
     using std::runtime_error::runtime_error;
+
+    /// "mounts[2].target: has to be text", "it has to be an object".
+    [[nodiscard]] std::string clause() const {
+        const std::string_view text = what();
+        return text.front() == ':' ? concat("it", text.substr(1)) : std::string(text);
+    }
 };
 
 /// Text of any bytes.
@@ -199,14 +205,19 @@ struct JsonOf<std::variant<T...>> {
     }
 };
 
+template <typename T>
+const T& defaults_of() {
+    static const T defaults{};
+    return defaults;
+}
+
 /// Everything with a list of fields. Those that have their default value are left out.
 template <typename T>
 struct JsonOf<T, std::void_t<decltype(Fields<T>::list)>> {
     static Json write(const T& value) {
-        static const T defaults{};
         Json json = Json::object();
         const auto one = [&]<typename V>(const Field<T, V>& field) {
-            if (!(value.*field.member == defaults.*field.member)) {
+            if (!(value.*field.member == defaults_of<T>().*field.member)) {
                 json[field.name] = to_json_value(value.*field.member);
             }
         };
@@ -260,12 +271,11 @@ void find_own_fields(const std::map<Key, T>& values, const std::string& place, s
 template <typename T>
 void find_own_fields(const T& value, const std::string& place, std::vector<std::string>& found) {
     if constexpr (requires { Fields<T>::list; }) {
-        static const T defaults{};
         const auto inner = [&](const char* name) { return place.empty() ? name : concat(place, ".", name); };
         const auto one = [&]<typename Listed>(const Listed& field) {
             if constexpr (std::is_same_v<Listed, Field<T, std::decay_t<decltype(value.*field.member)>>>) {
                 find_own_fields(value.*field.member, inner(field.name), found);
-            } else if (!(value.*field.member == defaults.*field.member)) {
+            } else if (!(value.*field.member == defaults_of<T>().*field.member)) {
                 found.push_back(inner(field.name));
             }
         };
@@ -288,7 +298,8 @@ template <typename Key, typename T>
 void find_own_fields(const std::map<Key, T>& values, const std::string& place, std::vector<std::string>& found) {
     for (const auto& [key, value] : values) {
         const Json name = to_json_value(key);
-        find_own_fields(value, concat(place, "[", name.is_string() ? name.get<std::string>() : name.dump(), "]"), found);
+        find_own_fields(value, concat(place, "[", name.is_string() ? name.get<std::string>() : name.dump(), "]"),
+                        found);
     }
 }
 

@@ -99,11 +99,9 @@ struct Fields<BindDir> {
 template <>
 struct Fields<Mount> {
     static constexpr std::tuple list{
-        field("source", &Mount::source),       field("target", &Mount::target),
-        field("type", &Mount::type),           field("options", &Mount::options),
-        field("recursive", &Mount::recursive), field("read_only", &Mount::read_only),
-        field("no_suid", &Mount::no_suid),     field("no_dev", &Mount::no_dev),
-        field("no_exec", &Mount::no_exec),
+        field("source", &Mount::source),   field("target", &Mount::target),       field("type", &Mount::type),
+        field("options", &Mount::options), field("recursive", &Mount::recursive), field("read_only", &Mount::read_only),
+        field("no_suid", &Mount::no_suid), field("no_dev", &Mount::no_dev),       field("no_exec", &Mount::no_exec),
     };
 };
 template <>
