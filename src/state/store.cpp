@@ -116,6 +116,14 @@ struct Held {
     std::mutex mutex;
     std::condition_variable changed;
     std::set<std::string> keys;
+    pid_t process = ::getpid();
+
+    /// A copy made by fork(2) has none of the threads that hold them.
+    void forget_after_fork() {
+        if (process == ::getpid()) return;
+        keys.clear();
+        process = ::getpid();
+    }
 };
 
 Held& held() {
@@ -127,6 +135,7 @@ Held& held() {
 
 ThreadLock::ThreadLock(std::string key, bool wait) : key_(std::move(key)) {
     std::unique_lock lock(held().mutex);
+    held().forget_after_fork();
     if (wait) held().changed.wait(lock, [&] { return !held().keys.contains(key_); });
     if (!held().keys.insert(key_).second) key_.clear();
 }

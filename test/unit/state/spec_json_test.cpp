@@ -143,7 +143,8 @@ TEST(SpecJson, NamesTheFieldThatIsWrong) {
 }
 
 TEST(SpecJson, KnowsUtf8) {
-    for (const char* text : {"", "a", "\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x98\x80"}) EXPECT_TRUE(is_utf8(text)) << text;
+    for (const char* text : {"", "a", "\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x98\x80"})
+        EXPECT_TRUE(is_utf8(text)) << text;
     for (const char* text : {"\x80", "\xc3", "\xc0\x80", "\xe0\x80\x80", "\xed\xa0\x80", "\xf0\x80\x80\x80",
                              "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xe2\x82", "a\xff"}) {
         EXPECT_FALSE(is_utf8(text)) << text;
