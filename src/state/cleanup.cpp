@@ -133,32 +133,32 @@ UniqueFd settle_locked(const Store& store, LockedEntry& entry) {
         return {};
     }
     Assessment found = assess(stored->record, store.viewpoint());
-    switch (found.standing) {
-    case Standing::Elsewhere:
-    case Standing::Reserved:
-    case Standing::Saved:
-    case Standing::Starting:
-    case Standing::Running: return {};
-    case Standing::HalfStarted:
-        if (found.init) {
-            ::syscall(SYS_pidfd_send_signal, found.init.get(), SIGKILL, nullptr, 0);
-            return std::move(found.init);
-        }
-        break;
-    case Standing::Ended:
-    case Standing::Abandoned: break;
+    if (!is_unsettled(found.standing)) return {};
+    if (found.standing == Standing::HalfStarted && found.init) {
+        ::syscall(SYS_pidfd_send_signal, found.init.get(), SIGKILL, nullptr, 0);
+        return std::move(found.init);
     }
     const bool ran = found.standing == Standing::Ended;
     (void)finish(entry, stored->record, store.viewpoint(), ran ? std::optional(ExitStatus{}) : std::nullopt);
     return {};
 }
 
-void settle_entry(const Store& store, const std::string& name,
-                  const std::function<std::optional<LockedEntry>()>& lock) {
+bool is_settled(const Store& store, const std::string& name) {
+    const auto stored = store.read(name);
+    return stored && !is_unsettled(assess(stored->record, store.viewpoint()).standing);
+}
+
+} // namespace
+
+bool is_unsettled(Standing standing) noexcept {
+    return standing == Standing::HalfStarted || standing == Standing::Ended || standing == Standing::Abandoned;
+}
+
+void settle(const Store& store, const std::string& name) {
     for (;;) {
         UniqueFd dying;
         {
-            auto entry = lock();
+            auto entry = store.lock_present(name);
             if (!entry) return;
             dying = settle_locked(store, *entry);
         }
@@ -170,16 +170,10 @@ void settle_entry(const Store& store, const std::string& name,
     }
 }
 
-} // namespace
-
-void settle(const Store& store, const std::string& name) {
-    settle_entry(store, name, [&] { return store.lock_present(name); });
-}
-
 void sweep(const Store& store, const std::function<void(const std::string&)>& warn) {
     for (const std::string& name : store.names()) {
         try {
-            settle_entry(store, name, [&] { return store.try_lock(name); });
+            if (!is_settled(store, name)) settle(store, name);
         } catch (const std::exception& error) {
             warn(error.what());
         }

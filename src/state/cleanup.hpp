@@ -33,6 +33,9 @@ struct Assessment {
 };
 [[nodiscard]] Assessment assess(const Record& record, const Viewpoint& viewpoint);
 
+/// Whether something is left to do that nobody but the next one who looks will do.
+[[nodiscard]] bool is_unsettled(Standing standing) noexcept;
+
 /// Whether the owner lives, whatever else is the case.
 [[nodiscard]] bool owner_alive(const Record& record, const Viewpoint& viewpoint);
 
@@ -45,7 +48,7 @@ std::optional<StoredRecord> finish(LockedEntry& entry, Record record, const View
 /// \throws Error for a record that cannot be read, or a process that does not end
 void settle(const Store& store, const std::string& name);
 
-/// settle() for all that nobody is working on; what fails goes to \p warn.
+/// settle() for all; what fails goes to \p warn.
 void sweep(const Store& store, const std::function<void(const std::string&)>& warn);
 
 /// The mount points that a start may have to create in the directory \p root, outermost first.

@@ -30,11 +30,6 @@ Error removed() {
     return {Errc::InvalidState, Stage::State, "record", {}, "it was removed meanwhile"};
 }
 
-/// Whether something is left to do that the owner cannot do any more.
-bool is_unsettled(Standing standing) {
-    return standing == Standing::HalfStarted || standing == Standing::Ended || standing == Standing::Abandoned;
-}
-
 } // namespace
 
 void Registration::reserve(std::shared_ptr<const Spec> spec, OnClose on_close) {

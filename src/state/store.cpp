@@ -133,11 +133,11 @@ Held& held() {
 
 } // namespace
 
-ThreadLock::ThreadLock(std::string key, bool wait) : key_(std::move(key)) {
+ThreadLock::ThreadLock(std::string key) : key_(std::move(key)) {
     std::unique_lock lock(held().mutex);
     held().forget_after_fork();
-    if (wait) held().changed.wait(lock, [&] { return !held().keys.contains(key_); });
-    if (!held().keys.insert(key_).second) key_.clear();
+    held().changed.wait(lock, [&] { return !held().keys.contains(key_); });
+    held().keys.insert(key_);
 }
 
 ThreadLock::ThreadLock(ThreadLock&& other) noexcept : key_(std::exchange(other.key_, {})) {}
@@ -212,21 +212,15 @@ UniqueFd Store::open_entry(const std::string& name) const {
 }
 
 LockedEntry Store::lock(const std::string& name) const {
-    return std::move(*lock(name, Missing::Make, true));
+    return std::move(*lock(name, Missing::Make));
 }
 
 std::optional<LockedEntry> Store::lock_present(const std::string& name) const {
-    return lock(name, Missing::Leave, true);
+    return lock(name, Missing::Leave);
 }
 
-std::optional<LockedEntry> Store::try_lock(const std::string& name) const {
-    return lock(name, Missing::Leave, false);
-}
-
-std::optional<LockedEntry> Store::lock(const std::string& name, Missing missing, bool wait) const {
-    ThreadLock thread_lock(concat(key_, name), wait);
-    if (!thread_lock) return std::nullopt;
-    LockedEntry entry(directory_.get(), name, std::move(thread_lock));
+std::optional<LockedEntry> Store::lock(const std::string& name, Missing missing) const {
+    LockedEntry entry(directory_.get(), name, ThreadLock(concat(key_, name)));
     for (;;) {
         entry.lock_.reset();
         entry.directory_ = open_entry(name);
@@ -242,8 +236,7 @@ std::optional<LockedEntry> Store::lock(const std::string& name, Missing missing,
         if (!entry.lock_) throw failed("open", concat(path_of(name), '/', LockFile));
         struct flock whole {};
         whole.l_type = F_WRLCK;
-        while (::fcntl(entry.lock_.get(), wait ? F_SETLKW : F_SETLK, &whole) < 0) {
-            if (!wait && (errno == EAGAIN || errno == EACCES)) return std::nullopt;
+        while (::fcntl(entry.lock_.get(), F_SETLKW, &whole) < 0) {
             // EDEADLK: the kernel thinks of processes, but it is another thread that has what the holder waits for.
             if (errno != EINTR && errno != EDEADLK) throw failed("lock", concat(path_of(name), '/', LockFile));
             ::sched_yield();

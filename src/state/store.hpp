@@ -32,12 +32,10 @@ struct StoredRecord {
 /// Excludes other threads of this process from one container's directory; see LockedEntry.
 class ThreadLock {
 public:
-    /// Waits; or, if \p wait is false, holds nothing when another thread has it.
-    ThreadLock(std::string key, bool wait);
+    explicit ThreadLock(std::string key);
     ThreadLock(ThreadLock&& other) noexcept;
     ThreadLock& operator=(ThreadLock&&) = delete;
     ~ThreadLock();
-    explicit operator bool() const noexcept { return !key_.empty(); }
 
 private:
     std::string key_;
@@ -93,8 +91,6 @@ public:
     [[nodiscard]] LockedEntry lock(const std::string& name) const;
     /// The same, and empty if there is no such directory.
     [[nodiscard]] std::optional<LockedEntry> lock_present(const std::string& name) const;
-    /// The same without waiting: empty also if another one has it at this moment.
-    [[nodiscard]] std::optional<LockedEntry> try_lock(const std::string& name) const;
 
     /// Without a lock: a version that is or was true. Empty if there is none.
     /// \throws Error with Errc::BadRecord
@@ -109,7 +105,7 @@ public:
 
 private:
     enum class Missing { Make, Leave };
-    std::optional<LockedEntry> lock(const std::string& name, Missing missing, bool wait) const;
+    std::optional<LockedEntry> lock(const std::string& name, Missing missing) const;
     [[nodiscard]] UniqueFd open_entry(const std::string& name) const;
 
     std::string path_;
