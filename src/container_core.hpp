@@ -10,9 +10,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <ct/container.hpp>
 
+#include "area/overlay_view.hpp"
+#include "config/validate.hpp"
 #include "host_side.hpp"
 #include "plan/compile.hpp"
 #include "process_core.hpp"
@@ -37,6 +40,8 @@ public:
     /// Lets \p edit change the specification. \throws Error unless stopped
     void configure(const std::function<void(Spec&)>& edit);
 
+    void on_seccomp(SeccompHandler handler);
+
     std::shared_ptr<ProcessCore> start(const ProcessSpec& process, const std::function<int()>& callable);
     /// What start() without a process starts.
     void set_process(ProcessSpec process);
@@ -53,6 +58,10 @@ public:
     void detach();
     [[nodiscard]] ContainerInfo info();
 
+    [[nodiscard]] std::vector<Change> changes() const;
+    void commit(const std::string& directory) const;
+    void discard();
+
     [[nodiscard]] std::shared_ptr<ProcessCore> init() const;
     std::optional<ExitStatus> wait(std::optional<std::chrono::nanoseconds> limit);
     void signal(int number);
@@ -67,11 +76,20 @@ private:
     /// Takes notice of what others have done with a saved container.
     void read_news();
     void attach(pid_t pid, UniqueFd pidfd, std::optional<Spec> spec, std::string_view action);
+    /// The violations of a process of this container; see config/validate.hpp.
+    void check_process(std::string_view action, const Spec& spec, const ProcessSpec& process, Runs runs, Role role);
+    /// Of the thread that makes the process.
+    [[nodiscard]] HostFacts host_facts(StartThread* thread) const;
+    /// Makes the process, and watches what its filter reports.
+    [[nodiscard]] Launched launch_plan(Plan& plan, int files_root, const std::function<int()>& callable,
+                                       StartThread* thread);
     /// Takes down the host's side after the end of \p init, unless another thread does so.
     void finish(const std::shared_ptr<ProcessCore>& init);
     void take_down_host_side();
     void become_stopped();
     void fail_record() noexcept;
+    /// The directories of the overlay, as far as they are of use: empty if a throw-away upper directory is not there.
+    [[nodiscard]] std::optional<OverlayView> overlay(std::string_view action) const;
     [[nodiscard]] std::shared_ptr<ProcessCore> running_init(std::string_view action);
     [[nodiscard]] Error wrong_state(std::string_view action, std::string_view wanted, State state) const;
     [[nodiscard]] std::string subject() const;
@@ -92,6 +110,8 @@ private:
     std::shared_ptr<Entered> entered_ = std::make_shared<Entered>(); ///< Of the present or last run.
     EnterTarget enter_target_{};                                     ///< Without the root, which enter() duplicates.
     HostSide host_side_;
+    std::shared_ptr<const UniqueFd> upper_; ///< The throw-away upper directory of the present or last run, if any.
+    std::shared_ptr<const SeccompHandler> on_seccomp_;
 };
 
 } // namespace ct::internal

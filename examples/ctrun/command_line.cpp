@@ -102,11 +102,13 @@ private:
     ListCommand list_;
     InspectCommand inspect_;
     PsCommand ps_;
+    DiffCommand diff_;
+    CommitCommand commit_;
     KillCommand kill_;
     StopCommand stop_;
     RemoveCommand remove_;
     std::variant<std::monostate, RunCommand*, CreateCommand*, StartCommand*, ExecCommand*, ListCommand*,
-                 InspectCommand*, PsCommand*, KillCommand*, StopCommand*, RemoveCommand*>
+                 InspectCommand*, PsCommand*, DiffCommand*, CommitCommand*, KillCommand*, StopCommand*, RemoveCommand*>
         command_;
 };
 
@@ -153,6 +155,12 @@ void Parser::add_looking() {
     CLI::App& ps = subcommand("ps", "List the processes of a container", ps_);
     add_name(ps, ps_.name);
     ps.add_flag("--json", ps_.json, json);
+    CLI::App& diff = subcommand("diff", "List what a container has changed in its overlay", diff_);
+    add_name(diff, diff_.name);
+    diff.add_flag("--json", diff_.json, json);
+    CLI::App& commit = subcommand("commit", "Copy what a container has changed in its overlay", commit_);
+    add_name(commit, commit_.name);
+    commit.add_option("DIRECTORY", commit_.directory, "Where to; missing or empty")->required();
 }
 
 void Parser::add_ending() {

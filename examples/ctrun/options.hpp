@@ -66,6 +66,16 @@ struct PsCommand {
     bool json = false;
 };
 
+struct DiffCommand {
+    std::string name;
+    bool json = false;
+};
+
+struct CommitCommand {
+    std::string name;
+    std::string directory;
+};
+
 struct KillCommand {
     std::string name;
     int signal = 9;
@@ -87,8 +97,9 @@ struct HelpCommand {
     std::string text;
 };
 
-using Command = std::variant<RunCommand, CreateCommand, StartCommand, ExecCommand, ListCommand, InspectCommand,
-                             PsCommand, KillCommand, StopCommand, RemoveCommand, HelpCommand>;
+using Command =
+    std::variant<RunCommand, CreateCommand, StartCommand, ExecCommand, ListCommand, InspectCommand, PsCommand,
+                 DiffCommand, CommitCommand, KillCommand, StopCommand, RemoveCommand, HelpCommand>;
 
 /// \throws std::runtime_error with what is wrong with the command line.
 Command parse_command_line(int argc, const char* const* argv);

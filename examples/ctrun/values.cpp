@@ -190,17 +190,6 @@ ct::Mount parse_mount(std::string_view text) {
     return mount;
 }
 
-ct::User parse_user(std::string_view text) {
-    const std::size_t colon = text.find(':');
-    ct::User user;
-    user.uid = user.gid = parse_id(text.substr(0, colon));
-    if (colon == std::string_view::npos) return user;
-    const auto ids = split(text.substr(colon + 1), ',');
-    user.gid = parse_id(ids.front());
-    std::transform(ids.begin() + 1, ids.end(), std::back_inserter(user.groups), parse_id);
-    return user;
-}
-
 ct::ResourceLimit parse_limit(std::string_view text) {
     const auto [name, values] = halves(text, '=', "NAME=SOFT[:HARD]");
     const auto* found = std::find_if(LimitNames.begin(), LimitNames.end(), [&name = name](const LimitName& known) {

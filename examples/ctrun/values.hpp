@@ -37,8 +37,6 @@ ct::Mount parse_tmpfs(std::string_view text);
 /// type=TYPE,source=SOURCE,target=TARGET[,FLAG or OPTION...]
 ct::Mount parse_mount(std::string_view text);
 
-/// UID[:GID[,GROUP...]]; GID is UID if left out.
-ct::User parse_user(std::string_view text);
 /// NAME=SOFT[:HARD]; HARD is SOFT if left out.
 ct::ResourceLimit parse_limit(std::string_view text);
 /// A signal's number, or its name with or without SIG.

@@ -77,7 +77,7 @@ void move_into_namespaces(const Plan& plan, Handshake& handshake, const ThreadRe
     }
     const long error = child::clone_and_vanish(&args);
     if (error == 0) return;
-    handshake.in_helper = 1;
+    handshake.steps_of = Handshake::OfHelper;
     handshake.step = plan.joins.list().count;
     __atomic_store_n(&handshake.error, static_cast<std::int32_t>(-error), __ATOMIC_RELEASE);
     child::give_up(handshake);
@@ -87,19 +87,24 @@ void move_into_namespaces(const Plan& plan, Handshake& handshake, const ThreadRe
 } // namespace
 
 void run_callable(const Plan& plan, Handshake& handshake, const std::function<int()>& callable) noexcept {
-    handshake.in_helper = 1;
+    handshake.steps_of = Handshake::OfHelper;
     if (child::die_with_parent(handshake) < 0 || !child::perform_steps(plan.joins.list(), handshake)) {
         child::give_up(handshake);
         ::_exit(127);
     }
-    handshake.in_helper = 0;
+    handshake.steps_of = Handshake::OfChild;
     const ThreadRegistration thread = ThreadRegistration::current();
     move_into_namespaces(plan, handshake, thread);
 
     child::adopt_handshake(handshake);
-    if (!child::perform_steps(plan.steps.list(), handshake)) ::_exit(127);
-    child::announce(handshake, Handshake::Ready);
+    const StepList all = plan.steps.list();
+    const bool filtered_last = all.count > 0 && all.steps[all.count - 1].op == Op::Seccomp;
+    const StepList unfiltered{all.steps, filtered_last ? all.count - 1 : all.count};
+    if (!child::perform_steps(unfiltered, handshake)) ::_exit(127);
+    // A filter may not let anything of this pass; its last step tells the parent itself that all is ready.
+    child::announce(handshake, filtered_last ? Handshake::Filtering : Handshake::Ready);
     thread.restore();
+    if (filtered_last && !child::perform_steps(all, handshake, unfiltered.count)) ::_exit(127);
 
     if (plan.environment != nullptr) ::environ = const_cast<char**>(plan.environment);
     discard_unwritten();

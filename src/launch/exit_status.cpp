@@ -128,15 +128,35 @@ bool wait_until_ended(int pidfd, std::optional<std::chrono::nanoseconds> limit) 
     }
 }
 
-ExitStatus reap(int pidfd) {
+namespace {
+
+ExitStatus wait_for_end(int pidfd, int options) {
     siginfo_t info{};
     int error;
     do {
-        error = ::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfd), &info, WEXITED | __WALL);
+        error = ::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfd), &info, WEXITED | __WALL | options);
     } while (error < 0 && errno == EINTR);
     if (error < 0) return status_without_waiting(pidfd);
     if (info.si_code == CLD_EXITED) return {ExitStatus::Kind::Exited, info.si_status, false};
     return {ExitStatus::Kind::Signaled, info.si_status, info.si_code == CLD_DUMPED};
+}
+
+} // namespace
+
+ExitStatus reap(int pidfd) {
+    return wait_for_end(pidfd, 0);
+}
+
+ExitStatus look_at(int pidfd) {
+    return wait_for_end(pidfd, WNOWAIT);
+}
+
+std::optional<ExitStatus> told_status(int pipe) {
+    pollfd fd{pipe, POLLIN, 0};
+    int status = 0;
+    if (pipe < 0 || ::poll(&fd, 1, 0) <= 0 || ::read(pipe, &status, sizeof status) != sizeof status)
+        return std::nullopt;
+    return from_wait_status(status);
 }
 
 } // namespace ct::internal

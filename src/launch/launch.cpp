@@ -20,26 +20,12 @@
 #include "launch/exit_status.hpp"
 #include "launch/failure.hpp"
 #include "launch/memory_guard.hpp"
+#include "launch/signals_blocked.hpp"
+#include "launch/start_thread.hpp"
 
 namespace ct::internal {
 
 namespace {
-
-/// Blocks all signals in this thread: a handler of the host must not run in a child that shares its memory.
-class SignalsBlocked {
-public:
-    SignalsBlocked() noexcept {
-        sigset_t all;
-        ::sigfillset(&all);
-        ::pthread_sigmask(SIG_SETMASK, &all, &before_);
-    }
-    SignalsBlocked(const SignalsBlocked&) = delete;
-    SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-    ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
-private:
-    sigset_t before_{};
-};
 
 long futex(std::uint32_t* word, int operation, std::uint32_t value, const timespec* limit = nullptr) {
     return ::syscall(SYS_futex, word, operation, value, limit, nullptr, 0);
@@ -72,8 +58,12 @@ public:
         handshake_ = Handshake{};
         handshake_.word = Handshake::Unborn;
         handshake_.child_pidfd = -1;
+        handshake_.reaper_child_pidfd = -1;
         for (std::int32_t& fd : handshake_.offered) fd = -1;
         handshake_.host_pidfd = host_.get();
+        // The reaper waits meanwhile, and is not deep in its stack.
+        handshake_.reaper_child_stack = area_->child_stack().data();
+        handshake_.reaper_child_stack_size = area_->child_stack().size() / 2;
     }
 
     Launched run() {
@@ -81,7 +71,11 @@ public:
                                                      ? std::optional<MemoryGuard>(std::in_place)
                                                      : std::nullopt;
         try {
-            make_process();
+            if (request_.thread != nullptr) {
+                request_.thread->run([this] { make_process(); });
+            } else {
+                make_process();
+            }
             watch();
             return result();
         } catch (...) {
@@ -94,10 +88,11 @@ public:
 
 private:
     void make_process() {
+        sys::fault_point(Stage::Launch, "make a process");
         const SignalsBlocked blocked;
         if (request_.callable) {
             fork_host();
-        } else if (plan_.joins.empty()) {
+        } else if (plan_.joins.empty() && !plan_.needs_vfork) {
             clone_child();
         } else {
             clone_helper();
@@ -116,12 +111,14 @@ private:
         launched_.pidfd = kept_pidfd(pidfd);
     }
 
-    /// A helper joins the namespaces and makes the child there, as a child of this process.
+    /// A helper joins the namespaces and makes the child there, as a child of this process. Or it only stands between:
+    /// this thread could not serve a vfork child of its own.
     void clone_helper() {
         helper_plan_.steps = plan_.joins.list();
         helper_plan_.child = {plan_.steps.list(), &handshake_};
         helper_plan_.clone = clone_request(plan_, area_->child_stack());
         helper_plan_.clone.flags |= plan_.new_namespaces | CLONE_PARENT | CLONE_PARENT_SETTID;
+        if (plan_.needs_vfork) helper_plan_.clone.flags |= CLONE_VFORK;
         helper_plan_.clone.pidfd = reinterpret_cast<std::uintptr_t>(&handshake_.child_pidfd);
         helper_plan_.clone.parent_tid = reinterpret_cast<std::uintptr_t>(&handshake_.child_pid);
         clone_args args = clone_request(plan_, area_->helper_stack());
@@ -154,7 +151,11 @@ private:
             const std::uint32_t phase = __atomic_load_n(&handshake_.phase, __ATOMIC_ACQUIRE);
             if (born && phase == Handshake::Ready) return;
             if (born && phase == Handshake::Awaiting) {
-                serve();
+                serve(static_cast<Await>(handshake_.await));
+                continue;
+            }
+            if (born && phase == Handshake::Filtering) {
+                if (!serve_filter()) return;
                 continue;
             }
             // A process killed before it could register is the one death that the kernel does not announce here.
@@ -177,15 +178,30 @@ private:
     }
 
     /// What the parent owes the child.
-    void serve() {
+    void serve(Await moment) {
         find_child();
         const WaitingChild child{launched_.pid, launched_.pidfd.get(), handshake_};
         for (const Plan::ParentTask& task : plan_.parent_tasks) {
-            if (task.moment == static_cast<Await>(handshake_.await)) task.run(child);
+            if (task.moment == moment) task.run(child);
         }
-        __atomic_store_n(&handshake_.phase, Handshake::Working, __ATOMIC_RELAXED);
+        // Nothing follows the filter of a callable: it runs then, and could say so only by a system call.
+        const auto& steps = plan_.steps.steps();
+        const bool ready = moment == Await::Filter && steps.back().op == Op::Seccomp;
+        __atomic_store_n(&handshake_.phase, ready ? Handshake::Ready : Handshake::Working, __ATOMIC_RELEASE);
         __atomic_fetch_add(&handshake_.go, 1U, __ATOMIC_RELEASE);
         futex(&handshake_.go, FUTEX_WAKE, 1);
+    }
+
+    /// Waits for a child that installs a filter, and cannot wake anybody then. \returns false if it failed or died
+    bool serve_filter() {
+        find_child();
+        const int pidfd = launched_.pidfd.get();
+        while (__atomic_load_n(&handshake_.filtered, __ATOMIC_ACQUIRE) == 0) {
+            // The end of the process is the one thing that is always noticed.
+            if (wait_until_ended(pidfd, std::chrono::microseconds(20))) return false;
+        }
+        serve(Await::Filter);
+        return true;
     }
 
     /// The child that a helper has made.
@@ -201,15 +217,14 @@ private:
     }
 
     Launched result() {
+        sys::fault_point(Stage::Launch, "look at the process");
         find_child();
         if (launched_.pid > 0 && !launched_.pidfd) throw sys::error(errno, Stage::Launch, "open a pidfd");
         const auto error = __atomic_load_n(&handshake_.error, __ATOMIC_ACQUIRE);
         if (error != 0) throw step_error(plan_, handshake_);
         const bool ready = handshake_.phase == Handshake::Ready;
         const auto& steps = plan_.steps.steps();
-        const bool executed = handshake_.in_helper == 0 && handshake_.step < steps.size() &&
-                              steps[handshake_.step].op == Op::Exec &&
-                              __atomic_load_n(&handshake_.word, __ATOMIC_ACQUIRE) == Handshake::Gone;
+        const bool executed = at_exec() && __atomic_load_n(&handshake_.word, __ATOMIC_ACQUIRE) == Handshake::Gone;
         if (!ready && !executed) {
             const int pidfd = launched_.pidfd ? launched_.pidfd.get() : helper_.get();
             throw death_error(plan_, handshake_, pidfd < 0 ? ExitStatus{} : reap(pidfd));
@@ -222,6 +237,14 @@ private:
         return std::move(launched_);
     }
 
+    /// Whether the last step was the one that executes a program: the reaper's own, if there is one.
+    [[nodiscard]] bool at_exec() const {
+        const bool has_reaper = !plan_.reaper.empty();
+        const auto& steps = (has_reaper ? plan_.reaper : plan_.steps).steps();
+        return handshake_.steps_of == (has_reaper ? Handshake::OfReaper : Handshake::OfChild) &&
+               handshake_.step < steps.size() && steps[handshake_.step].op == (has_reaper ? Op::ExecReaper : Op::Exec);
+    }
+
     void reap_helper() noexcept {
         if (helper_) (void)reap(helper_.get());
         helper_.reset();
@@ -229,6 +252,9 @@ private:
 
     /// After an error: nobody and nothing is left.
     void discard() noexcept {
+        // With vfork the helper waits for the child, perhaps as that waits for this process. If it was about to make
+        // the child, it has either done so, or never will.
+        if (plan_.needs_vfork && helper_) ::syscall(SYS_pidfd_send_signal, helper_.get(), SIGKILL, nullptr, 0);
         reap_helper();
         find_child();
         if (launched_.pidfd) {
@@ -249,7 +275,7 @@ private:
     ChildPlan child_{};
     child::HelperPlan helper_plan_{};
     UniqueFd helper_;
-    Launched launched_;
+    Launched launched_{};
 };
 
 } // namespace

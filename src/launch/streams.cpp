@@ -15,6 +15,7 @@
 
 #include "base/concat.hpp"
 #include "base/sys.hpp"
+#include "reaper/reaper_fds.hpp"
 
 namespace ct::internal {
 
@@ -34,7 +35,7 @@ void check_borrowed_fds(const Spec& spec, const ProcessSpec& process) {
     }
 }
 
-Streams::Streams(const ProcessSpec& process, LowFds& low_fds, std::optional<std::uint32_t> owner)
+Streams::Streams(const ProcessSpec& process, LowFds& low_fds, std::optional<StreamOwner> owner)
     : low_fds_(low_fds), lease_(low_fds) {
     const auto is_mapped = [&](int number) {
         return std::any_of(process.fds.begin(), process.fds.end(),
@@ -50,10 +51,22 @@ Streams::Streams(const ProcessSpec& process, LowFds& low_fds, std::optional<std:
     }
     if (owner) {
         // Without the privilege they stay the caller's, which is all that can be done.
-        for (const UniqueFd& fd : child_ends_) (void)::fchown(fd.get(), *owner, static_cast<gid_t>(-1));
+        for (const UniqueFd& fd : child_ends_) (void)::fchown(fd.get(), owner->uid, owner->gid);
     }
+    if (!process.user_name.empty()) note_made(process);
     for (const FdMapping& mapping : process.fds) {
         add(mapping.target, mapping.source, ::fcntl(mapping.source, F_GETFD));
+    }
+}
+
+void Streams::note_made(const ProcessSpec& process) {
+    if (process.terminal) {
+        layout_.made.push_back(layout_.terminal);
+        return;
+    }
+    const std::array kinds{process.stdio.in, process.stdio.out, process.stdio.err};
+    for (const FdSource& entry : layout_.map) {
+        if (kinds.at(static_cast<std::size_t>(entry.target)) == Stdio::Pipe) layout_.made.push_back(entry.source);
     }
 }
 
@@ -61,6 +74,15 @@ int Streams::lend(UniqueFd fd) {
     layout_.lent.push_back(lease_.low(fd.get()));
     child_ends_.push_back(std::move(fd));
     return layout_.lent.back();
+}
+
+void Streams::add_reaper(int image) {
+    sys::Pipe status = sys::pipe(Stage::Stdio);
+    for (int target = 0; target < 3; ++target) layout_.reaper.push_back({target, low_fds_.null()});
+    layout_.reaper.push_back({StatusFd, lease_.low(status.write.get())});
+    layout_.reaper.push_back({ProgramFd, lease_.low(image)});
+    child_ends_.push_back(std::move(status.write));
+    host_ends_.status = std::move(status.read);
 }
 
 void Streams::lend_proc() {

@@ -191,7 +191,9 @@ std::vector<std::string> missing_mount_points(int root, const Spec& spec) {
             if (end == std::string::npos) return;
         }
     };
-    if (spec.private_area && !covers_root(*spec.private_area)) add(spec.private_area->target);
+    if (spec.private_area && !covers_root(*spec.private_area)) {
+        std::visit([&](const auto& area) { add(area.target); }, *spec.private_area);
+    }
     const MountOrder order = order_mounts(spec, true);
     for (const Mount& mount : order.before_devices) add(mount.target);
     for (const Mount& mount : order.after_devices) add(mount.target);

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -23,6 +24,7 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -115,6 +117,32 @@ static int do_orphan(char **args)
     if (fork() == 0)
         return pause_forever();
     ready();
+    return 0;
+}
+
+// Has a grandchild that is orphaned and ends; tells when somebody has reaped it.
+static int do_orphan_gone(char **args)
+{
+    (void)args;
+    int pipe_fds[2];
+    if (pipe(pipe_fds) < 0)
+        return fail("pipe");
+    const pid_t child = fork();
+    if (child == 0) {
+        const pid_t orphan = fork();
+        if (orphan == 0) {
+            while (getppid() != 1)
+                sched_yield();
+            _exit(5);
+        }
+        _exit(write(pipe_fds[1], &orphan, sizeof orphan) == sizeof orphan ? 0 : 1);
+    }
+    pid_t orphan = 0;
+    if (waitpid(child, NULL, 0) != child || read(pipe_fds[0], &orphan, sizeof orphan) != sizeof orphan)
+        return fail("child");
+    while (kill(orphan, 0) == 0)
+        sched_yield();
+    puts("reaped");
     return 0;
 }
 
@@ -255,6 +283,44 @@ static int do_fds(char **args)
                (flags & O_ACCMODE) == O_RDONLY ? "r" : (flags & O_ACCMODE) == O_WRONLY ? "w" : "rw",
                (fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0 ? " cloexec" : "");
     }
+    return 0;
+}
+
+// Everything that concerns scheduling and the like, one per line.
+static int do_attributes(char **args)
+{
+    struct {
+        unsigned size, policy;
+        unsigned long long flags;
+        int nice;
+        unsigned priority;
+        unsigned long long runtime, deadline, period;
+    } sched = {.size = 48};
+    unsigned long long nodes[16] = {0};
+    cpu_set_t cpus;
+    int mode = -1;
+    (void)args;
+    if (syscall(SYS_sched_getattr, 0, &sched, sizeof sched, 0) != 0)
+        return fail("sched_getattr");
+    printf("nice %d\npolicy %u\npriority %u\nflags %llu\n", getpriority(PRIO_PROCESS, 0), sched.policy, sched.priority,
+           sched.flags);
+    printf("deadline %llu %llu %llu\n", sched.runtime, sched.deadline, sched.period);
+    const long ioprio = syscall(SYS_ioprio_get, 1, 0);
+    printf("ioprio %ld %ld\n", ioprio >> 13, ioprio & 7);
+    if (sched_getaffinity(0, sizeof cpus, &cpus) != 0)
+        return fail("sched_getaffinity");
+    printf("cpus");
+    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+        if (CPU_ISSET(cpu, &cpus))
+            printf(" %d", cpu);
+    if (syscall(SYS_get_mempolicy, &mode, nodes, sizeof nodes * 8, NULL, 0) != 0)
+        mode = -1;
+    printf("\nmempolicy %d %llx\n", mode, nodes[0]);
+    printf("timerslack %d\npersonality %x\nsecurebits %x\n", prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0),
+           (unsigned)personality(0xffffffff), (unsigned)prctl(PR_GET_SECUREBITS, 0, 0, 0, 0));
+    char keyring[4096] = "";
+    const long length = syscall(SYS_keyctl, 6, -3, keyring, sizeof keyring); // KEYCTL_DESCRIBE, the session's
+    printf("keyring %s\n", length > 0 ? keyring : "none");
     return 0;
 }
 
@@ -408,6 +474,43 @@ static int do_read_device(char **args)
     return 0;
 }
 
+// --- system calls ---
+
+// call NUMBER [ARGUMENT...]: the system call of that number; arguments that are no numbers are strings.
+static int do_call(char **args)
+{
+    long values[6] = {0};
+    const long number = strtol(args[0], NULL, 0);
+    for (size_t i = 0; i < 6 && args[i + 1]; ++i) {
+        char *end;
+        values[i] = (long)strtoul(args[i + 1], &end, 0);
+        if (*end)
+            values[i] = (long)args[i + 1];
+    }
+    const long result = syscall(number, values[0], values[1], values[2], values[3], values[4], values[5]);
+    if (result == -1)
+        return fail("call");
+    printf("%ld\n", result);
+    return 0;
+}
+
+// call-x86 NUMBER: a system call of the 32-bit kind; only on x86_64.
+static int do_call_x86(char **args)
+{
+    long result = -ENOSYS;
+#ifdef __x86_64__
+    __asm__ volatile("int $0x80" : "=a"(result) : "a"(strtol(args[0], NULL, 0)), "b"(0), "c"(0) : "memory");
+    result = (int)result;
+#else
+    (void)args;
+#endif
+    errno = (int)-result;
+    if (result < 0 && result > -4096)
+        return fail("call-x86");
+    printf("%ld\n", result);
+    return 0;
+}
+
 // --- terminals ---
 
 static void print_size(int fd)
@@ -472,7 +575,7 @@ struct command {
 static const struct command commands[] = {
     {"exit", 1, do_exit},         {"raise", 1, do_raise},       {"pause", 0, do_pause},
     {"trap", 2, do_trap},         {"ignore", 1, do_ignore},     {"fork-pause", 0, do_fork_pause},
-    {"orphan", 0, do_orphan},     {"exec", 1, do_exec},         {"wait-stdin", 0, do_wait_stdin},
+    {"orphan", 0, do_orphan}, {"orphan-gone", 0, do_orphan_gone},     {"exec", 1, do_exec},         {"wait-stdin", 0, do_wait_stdin},
     {"args", 0, do_args},         {"env", 0, do_env},           {"ids", 0, do_ids},
     {"caps", 0, do_caps},         {"limits", 0, do_limits},     {"status", 0, do_status},
     {"uname", 0, do_uname},       {"fds", 0, do_fds},           {"cat", 1, do_cat},
@@ -480,6 +583,8 @@ static const struct command commands[] = {
     {"ls", 1, do_ls},             {"mkdir", 1, do_mkdir},       {"readlink", 1, do_readlink},
     {"stat", 1, do_stat},         {"inode", 1, do_inode},       {"statvfs", 1, do_statvfs},
     {"mount", 2, do_mount},       {"read-device", 1, do_read_device},
+    {"attributes", 0, do_attributes},
+    {"call", 1, do_call},         {"call-x86", 1, do_call_x86},
     {"tty", 0, do_tty},           {"winch", 0, do_winch},       {"openpty", 0, do_openpty},
 };
 

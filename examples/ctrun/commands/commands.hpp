@@ -22,6 +22,9 @@ int execute(const ListCommand& command);
 int execute(const InspectCommand& command);
 int execute(const PsCommand& command);
 
+int execute(const DiffCommand& command);
+int execute(const CommitCommand& command);
+
 int execute(const KillCommand& command);
 int execute(const StopCommand& command);
 int execute(const RemoveCommand& command);

@@ -2,15 +2,19 @@
 // SPDX-FileCopyrightText: The libct authors
 
 // list, inspect, ps: what only looks.
+#include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <ctime>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
+#include <map>
 #include <sstream>
+#include <stdexcept>
 
-#include <nlohmann/json.hpp>
-
+#include "../json.hpp"
 #include "../table.hpp"
 #include "commands.hpp"
 
@@ -18,7 +22,6 @@ namespace ctrun {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
 using TimePoint = std::chrono::system_clock::time_point;
 
 std::string local_time(std::optional<TimePoint> time) {
@@ -45,11 +48,6 @@ std::string state(const ct::ContainerInfo& info) {
     std::string text(to_string(info.state));
     if (info.state == ct::State::Stopped && info.last_exit) text += ", " + info.last_exit->describe();
     return text;
-}
-
-/// What is no text in JSON is shown with its bytes replaced.
-void print(const Json& json) {
-    std::cout << json.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
 }
 
 Json to_json(const ct::ContainerInfo& info) {
@@ -125,6 +123,25 @@ std::optional<Row> look(pid_t pid) {
     return row;
 }
 
+/// The parent that the host sees.
+pid_t parent_of(pid_t pid) {
+    return std::atoi(field(file("/proc/" + std::to_string(pid) + "/status"), "PPid").c_str());
+}
+
+/// The first process and its descendants; orphans of a container with a pid namespace are children of the first one.
+std::vector<pid_t> processes_of(pid_t init) {
+    std::map<pid_t, pid_t> parents;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc"))
+        if (const pid_t pid = std::atoi(entry.path().filename().c_str()); pid > 0) parents[pid] = parent_of(pid);
+    std::vector<pid_t> found;
+    for (const auto& [pid, parent] : parents) {
+        pid_t ancestor = pid;
+        while (ancestor > 0 && ancestor != init) ancestor = parents.contains(ancestor) ? parents[ancestor] : 0;
+        if (ancestor == init) found.push_back(pid);
+    }
+    return found;
+}
+
 } // namespace
 
 int execute(const ListCommand& command) {
@@ -132,7 +149,7 @@ int execute(const ListCommand& command) {
     if (command.json) {
         Json list = Json::array();
         for (const ct::ContainerInfo& info : containers) list.push_back(to_json(info));
-        print(list);
+        print_json(list);
         return 0;
     }
     Table table({"NAME", "PID", "STARTED", "STATE", "COMMAND"});
@@ -150,7 +167,7 @@ int execute(const InspectCommand& command) {
     const auto process = container.process();
     json["process"] = process ? Json::parse(ct::to_json(*process)) : Json();
     if (command.json) {
-        print(json);
+        print_json(json);
         return 0;
     }
     Table table;
@@ -164,7 +181,8 @@ int execute(const PsCommand& command) {
     ct::Container container = session.open(command.name);
     Json list = Json::array();
     Table table({"PID", "INSIDE", "USER", "COMMAND"});
-    for (const pid_t pid : container.processes()) {
+    if (!container.running()) throw std::runtime_error("container '" + command.name + "' is not running");
+    for (const pid_t pid : processes_of(container.init().pid())) {
         const auto row = look(pid);
         if (!row) continue;
         table.add({std::to_string(row->pid), row->inside, row->user, row->command});
@@ -174,7 +192,7 @@ int execute(const PsCommand& command) {
                         {"command", row->command}});
     }
     if (command.json) {
-        print(list);
+        print_json(list);
     } else {
         table.print(std::cout);
     }

@@ -22,7 +22,7 @@ void print_warning(ct::LogLevel level, std::string_view text) {
 }
 
 /// Nobody misses the record of a container whose name is a made-up one.
-ct::Session open_session(bool needs_records) {
+ct::Session open_session_for(bool needs_records) {
     try {
         return open_session();
     } catch (const ct::Error& error) {
@@ -96,7 +96,7 @@ ct::Session open_session() {
 
 int execute(const RunCommand& command) {
     const Signals signals; // before anything is started, so that none is lost
-    ct::Session session = open_session(!command.name.empty() || command.detached.detached);
+    ct::Session session = open_session_for(!command.name.empty() || command.detached.detached);
     const std::string name = command.name.empty() ? "ctrun-" + std::to_string(::getpid()) : command.name;
     ct::Container container = session.create(name, command.spec);
     if (!command.detached.detached)

@@ -36,8 +36,11 @@ constexpr std::size_t listed_fields = std::tuple_size_v<decltype(Fields<T>::list
 /// Every structure that a specification is made of.
 template <typename T>
 class EveryField : public ::testing::Test {};
-using Structures = ::testing::Types<Spec, NewNamespace, NamespacePath, NamespaceFd, IdRange, Root, BindDir, Mount,
-                                    ProcessSpec, StandardStreams, TerminalSize, User, ResourceLimit, FdMapping>;
+using Structures =
+    ::testing::Types<Spec, NewNamespace, NamespacePath, NamespaceFd, IdRange, Root, BindDir, OverlayArea, TmpfsArea,
+                     ImageArea, Mount, ProcessSpec, StandardStreams, TerminalSize, User, ResourceLimit, FdMapping,
+                     CapabilitySets, SecurityLabels, Scheduler, IoPriority, Scheduling, MemoryPolicy, SessionKeyring,
+                     SeccompAction, SeccompCondition, SeccompRule, Seccomp, LandlockPath, Landlock>;
 TYPED_TEST_SUITE(EveryField, Structures);
 
 TYPED_TEST(EveryField, IsListedForJson) {
@@ -77,12 +80,34 @@ ProcessSpec full_process() {
     process.parent_death_signal = 9;
     process.stdio = {Stdio::Null, Stdio::Pipe, Stdio::Output};
     process.terminal = TerminalSize{1, 2};
+    process.init = Init::Reaper;
+    process.user_name = "www:web";
+    process.capability_sets = CapabilitySets{{"a"}, {"b"}, {"c"}, {"d"}, {"e"}};
+    process.secure_bits = 5;
+    process.labels = {"profile", "a:b:c"};
+    process.seccomp = Seccomp::standard();
+    process.seccomp->log = true;
+    process.landlock = Landlock{{{"/a", true, true, true}}, {{80}}, std::vector<std::uint16_t>{}, true, true};
+    process.scheduling.nice = -5;
+    process.scheduling.scheduler = Scheduler{.policy = SchedulingPolicy::Deadline, .runtime = std::chrono::seconds(1)};
+    process.scheduling.io_priority = IoPriority{IoClass::Idle, 0};
+    process.scheduling.cpus = {0, 3};
+    process.memory_policy = MemoryPolicy{MemoryPolicyMode::WeightedInterleave, {0}, true, true, true};
+    process.oom_score_adj = -7;
+    process.personality = 8;
+    process.session_keyring = SessionKeyring{"ring"};
     return process;
 }
 
 TEST(SpecJson, ComesBackAsItWas) {
     EXPECT_EQ(spec_from_json(to_json(full_spec())), full_spec());
     EXPECT_EQ(spec_from_json(to_json(Spec{})), Spec{});
+    for (const PrivateArea& area :
+         {PrivateArea{OverlayArea{{"/l", "/m"}, "/u", "/w", 5, "/t"}}, PrivateArea{TmpfsArea{1, 0700, "/t"}},
+          PrivateArea{ImageArea{"/i", "ext4", "/t", true, {"ro"}}}}) {
+        const Spec spec{.private_area = area};
+        EXPECT_EQ(spec_from_json(to_json(spec)), spec);
+    }
     EXPECT_EQ(process_from_json(to_json(full_process())), full_process());
     ProcessSpec process;
     process.environment.emplace();
