@@ -55,6 +55,16 @@ void add_file_options(Adder& add, ct::Spec& spec) {
     add.flag("--read-only", "Make the root's file system read-only", [root] { root().read_only = true; });
     add.option("--private", "DIR[:TARGET[:ro]]", "Bind DIR into the root, over all of it without TARGET",
                [&](const std::string& text) { spec.private_area = parse_private(text); });
+    add.option("--overlay", "KEY=VALUE,...",
+               "Take all changes into an upper directory;\n"
+               "keys are lower (repeated), upper and work, or size, target",
+               [&](const std::string& text) { spec.private_area = parse_overlay(text); });
+    add.option("--tmpfs-root", "size=SIZE[,mode=MODE]", "Put an empty tmpfs over the root directory",
+               [&](const std::string& text) { spec.private_area = parse_tmpfs_root(text); });
+    add.option("--image", "FILE[:TARGET[:FLAG,...]]",
+               "Mount the file system in FILE over the root, or at TARGET;\n"
+               "flags are ro, type=TYPE and its own options",
+               [&](const std::string& text) { spec.private_area = parse_image(text); });
     add.option("--bind", "SRC:DST[:FLAG,...]",
                "Bind a file or directory of the host;\n"
                "flags are rbind, ro, nosuid, nodev, noexec",

@@ -115,6 +115,7 @@ public:
     Container& set_root(Path&& path) {
         return set_root(Root{.path = std::forward<Path>(path)});
     }
+    /// One of BindDir, OverlayArea, TmpfsArea and ImageArea. Needs a root.
     Container& set_private(PrivateArea area);
     Container& clear_private();
 

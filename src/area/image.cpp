@@ -141,7 +141,8 @@ UniqueFd mount_device(const ImageArea& image, const std::string& type, const std
         std::string hint = message_of(fs);
         errno = error;
         if (hint.empty()) hint = privilege_hint(error);
-        if (hint.empty() && command == FSCONFIG_CMD_CREATE && error != ENOMEM) {
+        // Not even ENOMEM means what it says.
+        if (hint.empty() && command == FSCONFIG_CMD_CREATE) {
             hint = concat("it is damaged, or not ", type, "; the kernel's log may tell more");
         }
         throw fail(hint);

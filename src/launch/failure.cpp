@@ -89,6 +89,7 @@ bool has_step_before(const Plan& plan, const Handshake& handshake, Op op) {
 std::string hint(const Plan& plan, const Handshake& handshake) {
     const int error = handshake.error;
     switch (op_of(plan, handshake)) {
+    case Op::AttachFileSystem:
     case Op::Mount: {
         const auto& args = *static_cast<const MountArgs*>(plan.steps.steps().at(handshake.step).args);
         const std::string type = args.type != nullptr ? args.type : "";

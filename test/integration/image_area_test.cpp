@@ -170,7 +170,7 @@ TEST_P(EachImage, ThatIsDamagedIsReported) {
         ADD_FAILURE() << "it started";
     } catch (const Error& error) {
         EXPECT_TRUE(contains(error.what(), "container 'box': mount as " + type + " the image '" + file_ + "': "));
-        EXPECT_NE(error.hint(), "");
+        EXPECT_NE(error.hint(), "") << error.what();
         EXPECT_EQ(error.stage(), Stage::Root);
     }
     EXPECT_TRUE(loops_end());
