@@ -203,6 +203,25 @@ Container& Container::add_default_devices() {
     return *this;
 }
 
+Container& Container::set_process(ProcessSpec process) {
+    core_->set_process(std::move(process));
+    return *this;
+}
+
+std::optional<ProcessSpec> Container::process() const {
+    const auto process = core_->process();
+    return process ? std::optional(*process) : std::nullopt;
+}
+
+Process Container::start() {
+    const auto process = core_->process();
+    if (!process) {
+        throw Error(Errc::InvalidState, Stage::Configure, internal::concat("container '", name(), "': start"), {},
+                    "no process was set");
+    }
+    return Process(core_->start(*process, nullptr));
+}
+
 Container& Container::on_seccomp(SeccompHandler handler) {
     core_->on_seccomp(std::move(handler));
     return *this;
@@ -266,6 +285,23 @@ void Container::signal(int number) {
 
 void Container::kill() {
     core_->signal(SIGKILL);
+}
+
+ContainerInfo Container::info() const {
+    return core_->info();
+}
+
+Container& Container::save() {
+    core_->save();
+    return *this;
+}
+
+void Container::remove(Remove how) {
+    core_->remove(how);
+}
+
+void Container::detach() {
+    core_->detach();
 }
 
 ExitStatus Container::stop(std::chrono::nanoseconds grace, int number) {

@@ -37,9 +37,12 @@ bool same_file(const std::string& a, const std::string& b) {
 } // namespace
 
 ContainerCore::ContainerCore(std::shared_ptr<SessionCore> session, std::string name, Spec spec)
-    : session_(std::move(session)), name_(std::move(name)), spec_(std::make_shared<const Spec>(std::move(spec))) {}
+    : session_(std::move(session)), name_(std::move(name)),
+      registration_(session_->store ? std::make_unique<Registration>(*session_->store, name_) : nullptr),
+      spec_(std::make_shared<const Spec>(std::move(spec))) {}
 
 ContainerCore::~ContainerCore() {
+    if (registration_) session_->log_errors([&] { registration_->release(); });
     session_->leftovers.take_all(*entered_);
     session_->release(name_);
 }
@@ -58,6 +61,7 @@ Error ContainerCore::wrong_state(std::string_view action, std::string_view wante
 
 State ContainerCore::state() {
     std::shared_ptr<ProcessCore> init;
+    if (registration_) read_news();
     {
         const std::lock_guard lock(mutex_);
         if (state_ != State::Running) return state_;
@@ -113,6 +117,7 @@ void ContainerCore::begin_start() {
     if (state_ != State::Stopped) throw wrong_state("start", "stopped", state_);
     if (session_->closed())
         throw Error(Errc::InvalidState, Stage::Configure, concat(subject(), ": start"), {}, "its session is closed");
+    if (removed_) throw Error(Errc::InvalidState, Stage::Configure, concat(subject(), ": start"), {}, "it was removed");
     state_ = State::Starting;
 }
 
@@ -123,6 +128,7 @@ std::shared_ptr<ProcessCore> ContainerCore::start(const ProcessSpec& process, co
         init = with_subject(subject(), [&] { return launch_first(process, callable); });
     } catch (...) {
         take_down_host_side();
+        fail_record();
         become_stopped();
         throw;
     }
@@ -131,6 +137,7 @@ std::shared_ptr<ProcessCore> ContainerCore::start(const ProcessSpec& process, co
     {
         const std::lock_guard lock(mutex_);
         init_ = init;
+        adopted_ = false;
         enter_target_ = {init->pidfd(), static_cast<unsigned>(namespace_flags(*spec_)), -1};
         state_ = State::Running;
     }
@@ -196,7 +203,12 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& proc
         session_->leftovers.take_all(*entered_);
         entered_ = std::make_shared<Entered>();
     }
-    HostSide host_side(spec);
+    HostSide::Announce announce;
+    if (registration_) {
+        registration_->claim(spec_, process.argv, session_->on_close());
+        announce = [this](const HostMount& mount) { registration_->announce(mount); };
+    }
+    HostSide host_side(spec, announce);
     int files_root = host_side.files_root();
     UniqueFd image = host_side.take_image();
     // Only for the time of the start: a descriptor of the image's would keep the loop device.
@@ -214,6 +226,12 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& proc
     if (image) streams.lend_area(std::move(image));
     const std::shared_ptr<const HookTable> hooks = hooks_; // constant like the specification
     Plan plan;
+    // The child goes on once the record tells who it is: if this process dies, its successor can end it.
+    if (registration_) {
+        plan.parent_tasks.push_back({Await::Birth, [this, files_root](const WaitingChild& child) {
+                                         registration_->born(child.pid, files_root);
+                                     }});
+    }
     const std::shared_ptr<StartThread> thread = session_->start_thread();
     compile_start(plan, spec, process, streams.layout(), host_facts(thread.get()), callable != nullptr, *hooks);
     Launched launched = launch_plan(plan, files_root, callable, thread.get(), bound);
@@ -224,6 +242,7 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& proc
     }
     auto init = std::make_shared<ProcessCore>(name_, std::move(launched), streams.take_host_ends(),
                                               has_namespace(spec, Namespace::Pid) ? entered_ : nullptr);
+    if (registration_) check_running_record(init);
     if (thread && process.parent_death_signal != 0) thread->watch(ProcessCore::pidfd_of(init));
     return init;
 }
@@ -264,28 +283,36 @@ std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, co
 
 void ContainerCore::adopt(pid_t pid) {
     const std::string action = concat(subject(), ": adopt process ", pid);
-    Launched launched{pid, UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))), true};
-    if (!launched.pidfd) throw sys::error(errno, Stage::Enter, action);
+    UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+    if (!pidfd) throw sys::error(errno, Stage::Enter, action);
+    attach(pid, std::move(pidfd), std::nullopt, action);
+    if (registration_) with_subject(subject(), [&] { registration_->adopted(pid, spec_); });
+    adopter_ = true;
+}
+
+/// \param spec  what it was started with, if that is known
+void ContainerCore::attach(pid_t pid, UniqueFd pidfd, std::optional<Spec> spec, std::string_view action) {
     const std::string proc = concat("/proc/", pid);
-    Spec spec;
+    Spec found;
     for (const Namespace kind : AllNamespaces) {
         const std::string file = concat("/ns/", to_string(kind));
-        if (!same_file(proc + file, "/proc/self" + file)) spec.namespaces[kind] = NamespacePath{proc + file};
+        if (!same_file(proc + file, "/proc/self" + file)) found.namespaces[kind] = NamespacePath{proc + file};
     }
     UniqueFd chroot;
-    if (!spec.namespaces.contains(Namespace::Mount) && !same_file(proc + "/root", "/proc/self/root")) {
+    if (!found.namespaces.contains(Namespace::Mount) && !same_file(proc + "/root", "/proc/self/root")) {
         chroot = sys::open(proc + "/root", O_PATH | O_DIRECTORY, Stage::Enter, action);
     }
     // What was read belongs to this process only if it is still there.
-    if (::syscall(SYS_pidfd_send_signal, launched.pidfd.get(), 0, nullptr, 0) < 0 && errno == ESRCH) {
+    if (::syscall(SYS_pidfd_send_signal, pidfd.get(), 0, nullptr, 0) < 0 && errno == ESRCH) {
         throw sys::error(ESRCH, Stage::Enter, action);
     }
     {
         const std::lock_guard lock(mutex_);
+        if (state_ != State::Stopped) return;
         adopted_ = true;
-        init_ = std::make_shared<ProcessCore>(name_, std::move(launched), HostEnds{}, entered_);
-        enter_target_ = {init_->pidfd(), static_cast<unsigned>(namespace_flags(spec)), -1};
-        spec_ = std::make_shared<const Spec>(std::move(spec));
+        init_ = std::make_shared<ProcessCore>(name_, Launched{pid, std::move(pidfd), true}, HostEnds{}, entered_);
+        enter_target_ = {init_->pidfd(), static_cast<unsigned>(namespace_flags(found)), -1};
+        spec_ = std::make_shared<const Spec>(spec ? std::move(*spec) : std::move(found));
         host_side_ = HostSide::adopted(std::move(chroot));
         state_ = State::Running;
     }
@@ -369,8 +396,10 @@ void ContainerCore::finish(const std::shared_ptr<ProcessCore>& init) {
         const std::lock_guard lock(mutex_);
         if (init_ != init || state_ != State::Running) return;
         state_ = State::Stopping;
+        last_exit_ = init->wait(std::chrono::nanoseconds(0));
     }
     take_down_host_side();
+    if (registration_) session_->log_errors([&] { registration_->ended(last_exit_.value_or(ExitStatus{})); });
     const auto self = shared_from_this(); // the session's may be the last reference
     session_->forget(*this);
     become_stopped();
@@ -421,15 +450,18 @@ ExitStatus ContainerCore::stop(std::chrono::nanoseconds grace, int number) {
 }
 
 void ContainerCore::close(OnClose policy) noexcept {
-    if (adopted_ || policy == OnClose::Detach) return;
-    try {
+    session_->log_errors([&] {
+        if (state() != State::Running) return;
+        if (adopted_ && !adopter_) return;
+        if (adopted_ || policy == OnClose::Detach) {
+            detach();
+            return;
+        }
         const std::shared_ptr<ProcessCore> process = init();
         (void)process->signal(SIGKILL);
         (void)process->wait(std::nullopt);
         finish(process);
-    } catch (const std::exception& error) {
-        session_->log(LogLevel::Warning, error.what());
-    }
+    });
 }
 
 } // namespace ct::internal

@@ -20,6 +20,7 @@
 #include "plan/compile.hpp"
 #include "process_core.hpp"
 #include "session_core.hpp"
+#include "state/registration.hpp"
 
 namespace ct::internal {
 
@@ -44,8 +45,20 @@ public:
     void on_seccomp(SeccompHandler handler);
 
     std::shared_ptr<ProcessCore> start(const ProcessSpec& process, const std::function<int()>& callable);
+    /// What start() without a process starts.
+    void set_process(ProcessSpec process);
+    /// Null if none was set.
+    [[nodiscard]] std::shared_ptr<const ProcessSpec> process();
     std::shared_ptr<ProcessCore> enter(const ProcessSpec& process, const std::function<int()>& callable);
     void adopt(pid_t pid);
+    /// Makes the name this process's in the state directory, if there is one.
+    void reserve();
+    /// Becomes what a record says, which somebody else has written.
+    void follow(StoredRecord stored);
+    void save();
+    void remove(Remove how);
+    void detach();
+    [[nodiscard]] ContainerInfo info();
 
     // live_mount.cpp
     void mount(const Mount& mount);
@@ -67,6 +80,10 @@ private:
     /// What is needed to change the mounts of the running container.
     [[nodiscard]] Visit visit(std::string_view action, const std::string& target);
     void begin_start();
+    void check_running_record(const std::shared_ptr<ProcessCore>& init);
+    /// Takes notice of what others have done with a saved container.
+    void read_news();
+    void attach(pid_t pid, UniqueFd pidfd, std::optional<Spec> spec, std::string_view action);
     /// The violations of a process of this container; see config/validate.hpp.
     void check_process(std::string_view action, const Spec& spec, const ProcessSpec& process, Runs runs, Role role);
     /// Of the thread that makes the process.
@@ -78,6 +95,7 @@ private:
     void finish(const std::shared_ptr<ProcessCore>& init);
     void take_down_host_side();
     void become_stopped();
+    void fail_record() noexcept;
     /// The directories of the overlay, as far as they are of use: empty if a throw-away upper directory is not there.
     [[nodiscard]] std::optional<OverlayView> overlay(std::string_view action) const;
     [[nodiscard]] std::shared_ptr<ProcessCore> running_init(std::string_view action);
@@ -86,12 +104,17 @@ private:
 
     const std::shared_ptr<SessionCore> session_;
     const std::string name_;
+    const std::unique_ptr<Registration> registration_; ///< Null if the session has no state directory.
     mutable std::mutex mutex_; ///< Guards what follows; never held over a system call that blocks.
     std::condition_variable changed_;
     State state_ = State::Stopped;
     std::shared_ptr<const Spec> spec_;                                             ///< Replaced only while stopped.
     std::shared_ptr<const HookTable> hooks_ = std::make_shared<const HookTable>(); ///< Replaced in the same way.
-    bool adopted_ = false;
+    std::shared_ptr<const ProcessSpec> process_;
+    bool adopted_ = false; ///< The session has not started the process, or has let it go.
+    bool adopter_ = false; ///< It was adopted by this session, not opened.
+    bool removed_ = false;
+    std::optional<ExitStatus> last_exit_;
     std::shared_ptr<ProcessCore> init_;
     std::shared_ptr<Entered> entered_ = std::make_shared<Entered>(); ///< Of the present or last run.
     EnterTarget enter_target_{};                                     ///< Without the root, which enter() duplicates.

@@ -17,6 +17,7 @@
 #include "base/sys.hpp"
 #include "config/paths.hpp"
 #include "config/validate.hpp"
+#include "state/cleanup.hpp"
 
 namespace ct::internal {
 
@@ -34,11 +35,11 @@ UniqueFd open_directory(const std::string& path, std::string_view action) {
 
 } // namespace
 
-HostSide::HostSide(const Spec& spec) {
+HostSide::HostSide(const Spec& spec, const Announce& announce) {
     open_files_root(spec);
     open_bound_directories(spec);
     if (spec.root && !makes_namespace(spec, Namespace::Mount)) {
-        if (spec.private_area) mount_private_area(spec, std::get<BindDir>(*spec.private_area));
+        if (spec.private_area) mount_private_area(spec, std::get<BindDir>(*spec.private_area), announce);
         chroot_ = sys::open(spec.root->path, O_PATH | O_DIRECTORY, Stage::Root, "open the root");
     }
 }
@@ -112,7 +113,7 @@ void HostSide::open_bound_directories(const Spec& spec) {
     }
 }
 
-void HostSide::mount_private_area(const Spec& spec, const BindDir& area) {
+void HostSide::mount_private_area(const Spec& spec, const BindDir& area, const Announce& announce) {
     const auto fail = [&](std::string_view action, const std::string& path) {
         return sys::error(errno, Stage::Root, action, path);
     };
@@ -131,6 +132,7 @@ void HostSide::mount_private_area(const Spec& spec, const BindDir& area) {
         }
     }
     sys::fault_point(Stage::Root, "mount the private area on", spec.root->path);
+    if (announce) announce({path_of_fd(target.get()), mount_id(tree->get())});
     if (::syscall(SYS_move_mount, tree->get(), "", target.get(), "",
                   MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0) {
         throw fail(concat("mount the private area '", area.source, "' on"), spec.root->path);

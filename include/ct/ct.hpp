@@ -16,3 +16,4 @@
 #include <ct/seccomp.hpp>
 #include <ct/session.hpp>
 #include <ct/spec.hpp>
+#include <ct/state.hpp>

@@ -48,15 +48,17 @@ void check_options(std::string_view what, const std::vector<std::string>& option
 
 } // namespace
 
-void check_container_name(std::string_view name) {
+bool is_container_name(std::string_view name) {
     const auto allowed = [](char c) {
         return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
                c == '-';
     };
-    if (!name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), allowed) && name[0] != '.' &&
-        name[0] != '-') {
-        return;
-    }
+    return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), allowed) && name[0] != '.' &&
+           name[0] != '-';
+}
+
+void check_container_name(std::string_view name) {
+    if (is_container_name(name)) return;
     throw Error::invalid_config(concat("container '", name, "'"),
                                 {"a container's name is 1 to 64 of A-Z a-z 0-9 _ . -, not starting with . or -"});
 }

@@ -15,6 +15,8 @@
 /// What can be said of a configuration without looking at the host. Pure functions.
 namespace ct::internal {
 
+[[nodiscard]] bool is_container_name(std::string_view name);
+
 /// Each throws ct::Error with Errc::InvalidConfig for a malformed value.
 void check_container_name(std::string_view name);
 void check_host_name(std::string_view what, std::string_view name);
