@@ -8,8 +8,12 @@
 #include <ct/attributes.hpp>
 #include <ct/container.hpp>
 #include <ct/error.hpp>
+#include <ct/hooks.hpp>
 #include <ct/host_feature.hpp>
+#include <ct/landlock.hpp>
 #include <ct/namespaces.hpp>
 #include <ct/process.hpp>
+#include <ct/seccomp.hpp>
 #include <ct/session.hpp>
 #include <ct/spec.hpp>
+#include <ct/state.hpp>

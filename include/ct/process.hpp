@@ -14,6 +14,8 @@
 
 #include <ct/attributes.hpp>
 #include <ct/export.hpp>
+#include <ct/landlock.hpp>
+#include <ct/seccomp.hpp>
 
 namespace ct {
 
@@ -118,6 +120,12 @@ struct ProcessSpec {
     std::optional<std::uint32_t> secure_bits = {};
     bool no_new_privileges = false; ///< See PR_SET_NO_NEW_PRIVS in prctl(2).
     SecurityLabels labels = {};     ///< Not for callables, which are never executed.
+    /// Filters the system calls of the process. It is installed just before the program is executed, if
+    /// `no_new_privileges` is set or CAP_SYS_ADMIN is kept; else (CAP_SYS_ADMIN is needed then) before user and
+    /// capabilities change, and has to let the rest of the set-up pass.
+    std::optional<Seccomp> seccomp = {};
+    /// Restricts the process, just before the seccomp filter. Needs `no_new_privileges`, or CAP_SYS_ADMIN to be kept.
+    std::optional<Landlock> landlock = {};
     std::vector<ResourceLimit> limits = {};
 
     Scheduling scheduling = {};

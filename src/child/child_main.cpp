@@ -43,23 +43,6 @@ long check_host(const Handshake& handshake) noexcept {
     return ended > 0 ? -ESRCH : ended;
 }
 
-/// Waits for `go`, or for death by DieWithParent. That signal is lost if it was asked for while the last threads of a
-/// killed host were ending, so the host is looked at now and then.
-long await_parent(Handshake& handshake, Await moment) noexcept {
-    const std::uint32_t before = __atomic_load_n(&handshake.go, __ATOMIC_ACQUIRE);
-    handshake.await = static_cast<std::uint32_t>(moment);
-    announce(handshake, Handshake::Awaiting);
-    while (__atomic_load_n(&handshake.go, __ATOMIC_ACQUIRE) == before) {
-        timespec limit;
-        limit.tv_sec = 0;
-        limit.tv_nsec = 100'000'000;
-        long error = raw_syscall(SYS_futex, &handshake.go, FUTEX_WAIT, before, &limit);
-        if (error == -ETIMEDOUT) error = check_host(handshake);
-        if (error < 0 && error != -EAGAIN && error != -EINTR) return error;
-    }
-    return 0;
-}
-
 /// The host's pidfd is kept as well, if that is cheap.
 long unshare_fds(Handshake& handshake, int limit) noexcept {
     constexpr int cheap = 256;
@@ -95,9 +78,16 @@ long perform(Context& context, const Step& step) noexcept {
     case Op::AttachTree: return attach_tree(context, args<TreeArgs>(step));
     case Op::OpenRoot: return open_root(context);
     case Op::OpenDirectory: return open_directory(context, args<PathArgs>(step));
+    case Op::RootPropagation: return root_propagation(context, args<PropagationArgs>(step));
     case Op::Mount: return mount_in_root(context, args<MountArgs>(step));
+    case Op::Unmount: return unmount_in_root(context, args<PathArgs>(step));
+    case Op::RunCommand: return run_command(context, args<CommandArgs>(step));
+    case Op::RunCallable: return run_callable(context, args<CallableArgs>(step));
     case Op::MakeNode: return make_node(context, args<NodeArgs>(step));
+    case Op::BindNode: return bind_node(context, args<BindNodeArgs>(step));
     case Op::MakeSymlink: return make_symlink(context, args<SymlinkArgs>(step));
+    case Op::ReadOnlyPath: return read_only_path(context, args<MaskArgs>(step));
+    case Op::MaskPath: return mask_path(context, args<MaskArgs>(step));
     case Op::ReadOnlyRoot: return read_only_root(context);
     case Op::PivotRoot: return pivot_root(context);
     case Op::ChangeRoot: return change_root(args<PathArgs>(step));
@@ -124,6 +114,12 @@ long perform(Context& context, const Step& step) noexcept {
     case Op::ParentDeathSignal: return raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, args<NumberArgs>(step).value);
     case Op::MapFds: return map_fds(args<FdMapArgs>(step));
     case Op::UnblockSignals: return unblock_signals();
+    case Op::FindProgram: return find_program(context, args<ExecArgs>(step));
+    case Op::LandlockRuleset: return landlock_ruleset(context, args<LandlockRulesetArgs>(step));
+    case Op::LandlockPath: return landlock_path(context, args<LandlockPathArgs>(step));
+    case Op::LandlockPort: return landlock_port(context, args<LandlockPortArgs>(step));
+    case Op::LandlockEnforce: return landlock_enforce(context);
+    case Op::Seccomp: return install_filter(context, args<SeccompArgs>(step));
     case Op::StartReaper: return -EINVAL; // see perform_from()
     case Op::ExecReaper: return exec_reaper(args<ExecReaperArgs>(step));
     case Op::Finish: finish(context.handshake);
@@ -167,7 +163,8 @@ long start_reaper(std::uint32_t at, const StepList& steps, Context& context) noe
     Continuation continuation{at + 1, steps, context};
     clone_args clone;
     __builtin_memset(&clone, 0, sizeof clone);
-    clone.flags = CLONE_VM | CLONE_VFORK; // goes on once the child has executed its program, or ended
+    clone.flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD; // goes on once the child has executed its program, or ended
+    clone.pidfd = reinterpret_cast<std::uintptr_t>(&handshake.reaper_child_pidfd);
     clone.exit_signal = SIGCHLD;
     clone.stack = reinterpret_cast<std::uintptr_t>(handshake.reaper_child_stack);
     clone.stack_size = handshake.reaper_child_stack_size;
@@ -222,6 +219,23 @@ long die_with_parent(const Handshake& handshake) noexcept {
     return error < 0 ? error : check_host(handshake);
 }
 
+/// Waits for `go`, or for death by DieWithParent. That signal is lost if it was asked for while the last threads of a
+/// killed host were ending, so the host is looked at now and then.
+long await_parent(Handshake& handshake, Await moment) noexcept {
+    const std::uint32_t before = __atomic_load_n(&handshake.go, __ATOMIC_ACQUIRE);
+    handshake.await = static_cast<std::uint32_t>(moment);
+    announce(handshake, Handshake::Awaiting);
+    while (__atomic_load_n(&handshake.go, __ATOMIC_ACQUIRE) == before) {
+        timespec limit;
+        limit.tv_sec = 0;
+        limit.tv_nsec = 100'000'000;
+        long error = raw_syscall(SYS_futex, &handshake.go, FUTEX_WAIT, before, &limit);
+        if (error == -ETIMEDOUT) error = check_host(handshake);
+        if (error < 0 && error != -EAGAIN && error != -EINTR) return error;
+    }
+    return 0;
+}
+
 void announce(Handshake& handshake, Handshake::Phase phase) noexcept {
     __atomic_store_n(&handshake.phase, phase, __ATOMIC_RELEASE);
     __atomic_fetch_xor(&handshake.word, static_cast<std::uint32_t>(FUTEX_OWNER_DIED), __ATOMIC_ACQ_REL);
@@ -233,9 +247,9 @@ void give_up(Handshake& handshake) noexcept {
     raw_syscall(SYS_futex, &handshake.word, FUTEX_WAKE, 1);
 }
 
-bool perform_steps(const StepList& steps, Handshake& handshake) noexcept {
+bool perform_steps(const StepList& steps, Handshake& handshake, std::uint32_t first) noexcept {
     Context context{handshake};
-    return perform_from(0, steps, context);
+    return perform_from(first, steps, context);
 }
 
 void run_child(void* plan) noexcept {

@@ -47,7 +47,7 @@ void check_capability_sets(Violations& found, const ProcessSpec& process) {
             if (!is_capability(name)) found.push_back(concat("unknown capability '", name, "'"));
         }
     }
-    const auto check_part = [&](std::string_view part, const std::vector<std::string>& names, std::string_view whole,
+    const auto check_part = [&](const std::vector<std::string>& names, std::string_view rule,
                                 const std::vector<std::string>& others) {
         const std::uint64_t more =
             capability_set(names, ~std::uint64_t{0}) & ~capability_set(others, ~std::uint64_t{0});
@@ -55,12 +55,12 @@ void check_capability_sets(Violations& found, const ProcessSpec& process) {
         const auto extra = std::find_if(names.begin(), names.end(), [&](const std::string& name) {
             return (capability_set({name}, ~std::uint64_t{0}) & more) != 0;
         });
-        found.push_back(concat("capability '", *extra, "' is ", part, " but not ", whole));
+        found.push_back(concat("capability '", *extra, "' ", rule));
     };
-    check_part("effective", sets.effective, "permitted", sets.permitted);
-    check_part("ambient", sets.ambient, "permitted", sets.permitted);
-    check_part("ambient", sets.ambient, "inheritable", sets.inheritable);
-    check_part("inheritable", sets.inheritable, "in the bounding set", sets.bounding);
+    check_part(sets.effective, "is effective but not permitted", sets.permitted);
+    check_part(sets.ambient, "is ambient but not permitted", sets.permitted);
+    check_part(sets.ambient, "is ambient but not inheritable", sets.inheritable);
+    check_part(sets.inheritable, "is inheritable but not in the bounding set", sets.bounding);
 }
 
 void check_labels(Violations& found, const SecurityLabels& labels, Runs runs) {

@@ -11,6 +11,7 @@
 #include "config/capabilities.hpp"
 #include "config/paths.hpp"
 #include "config/validate.hpp"
+#include "seccomp/filter.hpp"
 
 /// The rules between fields.
 namespace ct::internal {
@@ -67,6 +68,19 @@ void check_namespaces(Violations& found, const Spec& spec) {
     }
 }
 
+void check_mounts(Violations& found, const Spec& spec) {
+    std::set<std::string> targets;
+    for (const Mount& mount : spec.mounts) {
+        if (!targets.insert(normal_path(mount.target)).second)
+            found.push_back(concat("two mounts on '", mount.target, "'"));
+        if (mount.id_mapped && mount.uid_map.empty() && !has_namespace(spec, Namespace::User)) {
+            found.push_back(concat("the id-mapped bind on '", mount.target, "' needs id maps, or a user namespace"));
+        }
+        check_overlap(found, concat("uid map of the bind on '", mount.target, "'"), mount.uid_map);
+        check_overlap(found, concat("gid map of the bind on '", mount.target, "'"), mount.gid_map);
+    }
+}
+
 void check_files(Violations& found, const Spec& spec) {
     const bool new_mount = makes_namespace(spec, Namespace::Mount);
     const bool joined_mount = has_namespace(spec, Namespace::Mount) && !new_mount;
@@ -81,15 +95,24 @@ void check_files(Violations& found, const Spec& spec) {
         covers_root(*spec.private_area)) {
         found.push_back("a private area over the host's own root needs a new mount namespace");
     }
+    if (spec.root && spec.root->propagation && !new_mount)
+        found.push_back("a root's propagation needs a new mount namespace");
+    if (!spec.devices.empty() && !new_mount) found.push_back("devices need a new mount namespace");
+    if ((!spec.masked_paths.empty() || !spec.read_only_paths.empty()) && !new_mount) {
+        found.push_back("masked and read-only paths need a new mount namespace");
+    }
+    if (spec.proc_mode != ProcMode::New && !spec.default_mounts) found.push_back("a proc mode needs default mounts");
     if (!spec.mounts.empty() && !new_mount) found.push_back("mounts need a new mount namespace");
     if (spec.default_mounts && !new_mount) found.push_back("the default mounts need a new mount namespace");
     if (spec.default_devices && !spec.default_mounts && !new_mount) {
         found.push_back("the default devices need a new mount namespace");
     }
-    std::set<std::string> targets;
-    for (const Mount& mount : spec.mounts) {
-        if (!targets.insert(normal_path(mount.target)).second)
-            found.push_back(concat("two mounts on '", mount.target, "'"));
+    check_mounts(found, spec);
+    std::set<std::string> devices;
+    for (const Device& device : spec.devices) {
+        if (!devices.insert(normal_path(device.path)).second) {
+            found.push_back(concat("two devices at '", device.path, "'"));
+        }
     }
 }
 
@@ -167,6 +190,23 @@ void check_credentials(Violations& found, const Spec& spec, const ProcessSpec& p
     }
 }
 
+void check_landlock(Violations& found, const ProcessSpec& process) {
+    const Landlock& landlock = *process.landlock;
+    if (landlock.paths.empty() && !landlock.bind_ports && !landlock.connect_ports && !landlock.scope_abstract_sockets &&
+        !landlock.scope_signals) {
+        found.push_back("the Landlock rules restrict nothing");
+    }
+    for (const LandlockPath& rule : landlock.paths) {
+        if (rule.path.empty() || rule.path[0] != '/' || rule.path.find('\0') != std::string::npos) {
+            found.push_back(concat("the path '", rule.path.c_str(), "' of a Landlock rule is not absolute"));
+        }
+        if (!rule.read && !rule.write && !rule.execute) {
+            found.push_back(concat("the Landlock rule for '", rule.path.c_str(), "' allows nothing"));
+        }
+    }
+    if (!confined_last(process)) found.push_back("Landlock needs no_new_privileges, or CAP_SYS_ADMIN to be kept");
+}
+
 void check_attributes(Violations& found, const ProcessSpec& process) {
     std::set<int> resources;
     for (const ResourceLimit& limit : process.limits) {
@@ -229,12 +269,29 @@ std::optional<StreamOwner> stream_owner(const Spec& spec, const ProcessSpec& pro
     return StreamOwner{*uid, outside(spec.gid_map, 0).value_or(~0U)};
 }
 
+bool confined_last(const ProcessSpec& process) {
+    constexpr std::uint64_t all = ~std::uint64_t{0};
+    const auto keeps = [](const std::vector<std::string>& names) {
+        return (capability_set(names, all) >> CAP_SYS_ADMIN & 1U) != 0;
+    };
+    if (process.no_new_privileges) return true;
+    if (process.capability_sets) return keeps(process.capability_sets->effective);
+    if (process.capabilities) return keeps(*process.capabilities);
+    return process.user_name.empty() && (!process.user || process.user->uid == 0);
+}
+
 const std::string& target_of(const PrivateArea& area) {
     return std::visit([](const auto& kind) -> const std::string& { return kind.target; }, area);
 }
 
 bool covers_root(const PrivateArea& area) {
     return normal_path(target_of(area)) == "/";
+}
+
+std::vector<std::string> mount_violations(const Spec& spec) {
+    Violations found;
+    check_mounts(found, spec);
+    return found;
 }
 
 std::vector<std::string> violations(const Spec& spec, const ProcessSpec& process, Runs runs, Role role) {
@@ -250,6 +307,8 @@ std::vector<std::string> violations(const Spec& spec, const ProcessSpec& process
     check_credentials(found, spec, process);
     check_attributes(found, process);
     attribute_violations(found, spec, process, runs);
+    if (process.seccomp) check_seccomp(found, *process.seccomp);
+    if (process.landlock) check_landlock(found, process);
     return found;
 }
 

@@ -7,11 +7,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <memory>
+#include <new>
 #include <optional>
+#include <vector>
 
 #include "base/sys.hpp"
 #include "child/child_main.hpp"
@@ -58,6 +61,7 @@ public:
         handshake_ = Handshake{};
         handshake_.word = Handshake::Unborn;
         handshake_.child_pidfd = -1;
+        handshake_.reaper_child_pidfd = -1;
         for (std::int32_t& fd : handshake_.offered) fd = -1;
         handshake_.host_pidfd = host_.get();
         // The reaper waits meanwhile, and is not deep in its stack.
@@ -66,7 +70,7 @@ public:
     }
 
     Launched run() {
-        const std::optional<MemoryGuard> guard = plan_.hides_memory && plan_.shares_memory && !request_.callable
+        const std::optional<MemoryGuard> guard = plan_.hides_memory && plan_.shares_memory && !plan_.copies_host
                                                      ? std::optional<MemoryGuard>(std::in_place)
                                                      : std::nullopt;
         try {
@@ -89,7 +93,7 @@ private:
     void make_process() {
         sys::fault_point(Stage::Launch, "make a process");
         const SignalsBlocked blocked;
-        if (request_.callable) {
+        if (plan_.copies_host) {
             fork_host();
         } else if (plan_.joins.empty() && !plan_.needs_vfork) {
             clone_child();
@@ -150,7 +154,11 @@ private:
             const std::uint32_t phase = __atomic_load_n(&handshake_.phase, __ATOMIC_ACQUIRE);
             if (born && phase == Handshake::Ready) return;
             if (born && phase == Handshake::Awaiting) {
-                serve();
+                serve(static_cast<Await>(handshake_.await));
+                continue;
+            }
+            if (born && phase == Handshake::Filtering) {
+                if (!serve_filter()) return;
                 continue;
             }
             // A process killed before it could register is the one death that the kernel does not announce here.
@@ -173,15 +181,38 @@ private:
     }
 
     /// What the parent owes the child.
-    void serve() {
+    void serve(Await moment) {
         find_child();
+        if (moment == Await::Created) take_created();
         const WaitingChild child{launched_.pid, launched_.pidfd.get(), handshake_};
         for (const Plan::ParentTask& task : plan_.parent_tasks) {
-            if (task.moment == static_cast<Await>(handshake_.await)) task.run(child);
+            if (task.moment == moment) task.run(child);
         }
-        __atomic_store_n(&handshake_.phase, Handshake::Working, __ATOMIC_RELAXED);
+        // Nothing follows the filter of a callable: it runs then, and could say so only by a system call.
+        const auto& steps = plan_.steps.steps();
+        const bool ready = moment == Await::Filter && steps.back().op == Op::Seccomp;
+        __atomic_store_n(&handshake_.phase, ready ? Handshake::Ready : Handshake::Working, __ATOMIC_RELEASE);
         __atomic_fetch_add(&handshake_.go, 1U, __ATOMIC_RELEASE);
         futex(&handshake_.go, FUTEX_WAKE, 1);
+    }
+
+    /// What the child has created up to now.
+    void take_created() {
+        const std::uint32_t count = std::min(handshake_.created_count, Handshake::MaxCreated);
+        created_.insert(created_.end(), handshake_.created, handshake_.created + count);
+        __atomic_store_n(&handshake_.created_count, 0U, __ATOMIC_RELEASE);
+    }
+
+    /// Waits for a child that installs a filter, and cannot wake anybody then. \returns false if it failed or died
+    bool serve_filter() {
+        find_child();
+        const int pidfd = launched_.pidfd.get();
+        while (__atomic_load_n(&handshake_.filtered, __ATOMIC_ACQUIRE) == 0) {
+            // The end of the process is the one thing that is always noticed.
+            if (wait_until_ended(pidfd, std::chrono::microseconds(20))) return false;
+        }
+        serve(Await::Filter);
+        return true;
     }
 
     /// The child that a helper has made.
@@ -189,7 +220,7 @@ private:
         const auto pid = __atomic_load_n(&handshake_.child_pid, __ATOMIC_ACQUIRE);
         if (launched_.pidfd || pid <= 0) return;
         launched_.pid = pid;
-        if (request_.callable) {
+        if (plan_.copies_host) {
             launched_.pidfd = kept_pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
         } else {
             launched_.pidfd = kept_pidfd(handshake_.child_pidfd);
@@ -244,7 +275,12 @@ private:
             ::kill(launched_.pid, SIGKILL);
             ::waitpid(launched_.pid, nullptr, __WALL);
         }
-        remove_created(plan_, handshake_, request_.root_lock);
+        try {
+            take_created();
+            remove_created(plan_, created_, request_.root_lock, request_.bound);
+        } catch (const std::bad_alloc&) {
+            return; // what was created stays
+        }
     }
 
     const LaunchRequest& request_;
@@ -256,12 +292,13 @@ private:
     child::HelperPlan helper_plan_{};
     UniqueFd helper_;
     Launched launched_{};
+    std::vector<CreatedEntry> created_;
 };
 
 } // namespace
 
 Launched launch(const LaunchRequest& request, AreaPool& areas) {
-    const bool shared_by_threads = request.plan.shares_memory && !request.callable;
+    const bool shared_by_threads = request.plan.shares_memory && !request.plan.copies_host;
     Launch launch(request,
                   shared_by_threads ? areas.take() : std::make_unique<LaunchArea>(LaunchArea::Sharing::Processes));
     Launched launched = launch.run();

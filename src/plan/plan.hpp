@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <memory>
 #include <memory_resource>
 #include <new>
 #include <string>
@@ -18,6 +19,7 @@
 
 #include "child/child_plan.hpp"
 #include "plan/waiting_child.hpp"
+#include "seccomp/filter.hpp"
 
 namespace ct::internal {
 
@@ -113,8 +115,12 @@ public:
     std::uint64_t new_namespaces = 0;         ///< CLONE_NEW* flags.
     const char* const* environment = nullptr; ///< Of a callable, if it is not the host's.
     std::vector<std::string> exec_candidates; ///< The paths that Op::Exec tries.
+    std::shared_ptr<const Filter> filter;     ///< What Op::Seccomp installs.
+    UniqueFd listener;                        ///< Of that filter, once the child has installed it.
     /// Whether the child can run in the host's memory until it executes its program.
     bool shares_memory = true;
+    /// Whether the child is a fork of the host, with memory of its own in which the host's code can run.
+    bool copies_host = false;
     /// Whether other processes could look into the child while it still has the host's memory, so that it has to be
     /// protected from them, see Documentation/design/shared-memory.md.
     bool hides_memory = false;

@@ -5,6 +5,7 @@
 #include "base/concat.hpp"
 #include "base/sys.hpp"
 #include "config/capabilities.hpp"
+#include "config/validate.hpp"
 #include "plan/compile.hpp"
 
 namespace ct::internal {
@@ -49,13 +50,14 @@ void plan_limits(Plan& plan, const ProcessSpec& process) {
 
 HostFacts HostFacts::detect() {
     static const std::uint32_t last = internal::last_capability();
-    return {sys::effective_capabilities(), last};
+    return {sys::effective_capabilities(), last, nullptr};
 }
 
 void plan_process(Plan& plan, const ProcessSpec& process, const HostFacts& host, bool groups_denied,
-                  bool user_namespace) {
+                  bool user_namespace, bool callable) {
     plan_limits(plan, process);
     plan_attributes(plan, process, user_namespace);
+    if (process.seccomp && !confined_last(process)) plan_filter(plan, process, callable);
     plan_credentials(plan, process, host, groups_denied, user_namespace);
     if (!process.working_directory.empty()) {
         plan.steps.add(Op::WorkingDirectory, PathArgs{plan.text(process.working_directory)},

@@ -47,7 +47,7 @@ TEST_F(CtrunTest, EndsWith125AndASentenceIfItFailsItself) {
         {{"run", "--root", "/no/such/root", "--", "true"}, "/no/such/root"},
         {{"run", "--hostname", "x", "--", "true"}, "host"},
         {{"run", "--name", "../x", "--", "true"}, "../x"},
-        {{"exec", "nobody", "--", "true"}, "no container 'nobody' is running"},
+        {{"exec", "nobody", "--", "true"}, "container 'nobody': open: no such container"},
         {{"frobnicate"}, "frobnicate"},
         {{}, "no subcommand"},
     };
@@ -189,12 +189,11 @@ TEST_F(CtrunTest, JoinsANamespace) {
     Ctrun donor = start(shell({"--name", "donor", "--hostname", "donor"}, "echo ready; cat"));
     std::string text;
     ASSERT_TRUE(read_until(donor.out.get(), text, "ready\n"));
-    std::string list = ctrun({"list"}).out;
-    ASSERT_TRUE(list.starts_with("donor\t")) << list;
-    const std::string pid = list.substr(6, list.size() - 7);
+    const std::string pid = json_value(ctrun({"list", "--json"}).out, "pid");
+    ASSERT_FALSE(pid.empty());
     EXPECT_EQ(ctrun({"run", "--join", "uts=/proc/" + pid + "/ns/uts", "--", "hostname"}).out, "donor\n");
     EXPECT_EQ(finish(donor).status, 0);
-    EXPECT_EQ(ctrun({"list"}).out, "");
+    EXPECT_EQ(ctrun({"list", "--json"}).out, "[]\n");
 }
 
 TEST_F(CtrunTest, ExecRunsACommandInTheContainer) {
@@ -217,7 +216,7 @@ TEST_F(CtrunTest, RefusesANameInUse) {
     ASSERT_TRUE(read_until(box.out.get(), text, "ready\n"));
     const Said said = ctrun(shell({"--name", "box"}, "true"));
     EXPECT_EQ(said.status, 125);
-    EXPECT_TRUE(contains(said.err, "'box' is running already")) << said;
+    EXPECT_TRUE(contains(said.err, "'box': create: record: name already in use; it is running")) << said;
     EXPECT_EQ(finish(box).status, 0);
     EXPECT_EQ(ctrun(shell({"--name", "box"}, "exit 4")).status, 4);
 }
@@ -229,7 +228,7 @@ TEST_F(CtrunTest, TakesThePlaceOfAKilledOne) {
     box.signal(SIGKILL);
     EXPECT_EQ(finish(box).status, -SIGKILL); // reads to the end of file, and so until the container is gone
     while (::waitpid(-1, nullptr, 0) > 0) continue;
-    EXPECT_TRUE(fs::exists(runtime() / "ctrun/box"));
+    EXPECT_TRUE(fs::exists(runtime() / "libct/box"));
     EXPECT_EQ(ctrun({"exec", "box", "--", "true"}).status, 125);
     EXPECT_EQ(ctrun(shell({"--name", "box"}, "exit 4")).status, 4);
 }

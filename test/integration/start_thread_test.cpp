@@ -25,6 +25,19 @@ std::vector<fs::path> own_threads() {
     return found;
 }
 
+/// Whether there are that many, at the latest when threads that are just ending have ended.
+::testing::AssertionResult has_own_threads(std::size_t count) {
+    const auto deadline = std::chrono::steady_clock::now() + Patience;
+    for (;;) {
+        const std::size_t present = own_threads().size();
+        if (present == count) return ::testing::AssertionSuccess();
+        if (std::chrono::steady_clock::now() > deadline) {
+            return ::testing::AssertionFailure() << "there are " << present << " threads of the library";
+        }
+        std::this_thread::yield();
+    }
+}
+
 class StartThreadTest : public ContainerTest {
 protected:
     static SessionOptions options(OnClose on_close = OnClose::Kill) {
@@ -71,7 +84,7 @@ TEST_F(StartThreadTest, IsMadeByTheFirstStartAndTakesNoSignals) {
     {
         Session own{options()};
         Container container = box(own);
-        EXPECT_TRUE(own_threads().empty());
+        EXPECT_TRUE(has_own_threads(0));
         EXPECT_TRUE(exited(run(container, program({"exit", "5"})).status, 5));
         EXPECT_TRUE(exited(run(container, program({"exit", "6"})).status, 6));
         const std::vector<fs::path> threads = own_threads();
@@ -82,7 +95,7 @@ TEST_F(StartThreadTest, IsMadeByTheFirstStartAndTakesNoSignals) {
             if (word == "SigBlk:") status >> blocked;
         EXPECT_EQ(blocked, "fffffffe7ffbfeff") << "all but SIGKILL, SIGSTOP and the two that glibc keeps for itself";
     }
-    EXPECT_TRUE(own_threads().empty()) << "joined when the session closes";
+    EXPECT_TRUE(has_own_threads(0)) << "joined when the session closes";
 }
 
 TEST_F(StartThreadTest, PassesErrorsOn) {
@@ -139,7 +152,7 @@ TEST_F(StartThreadTest, ServesManyThreadsAtOnce) {
         });
     }
     for (std::thread& starter : starters) starter.join();
-    EXPECT_EQ(own_threads().size(), 1U);
+    EXPECT_TRUE(has_own_threads(1));
 }
 
 TEST_F(StartThreadTest, DetachedProcessesKeepTheThreadUntilTheirEnd) {
@@ -147,7 +160,7 @@ TEST_F(StartThreadTest, DetachedProcessesKeepTheThreadUntilTheirEnd) {
     Container container = box(*own);
     const Process init = start_ready(container, dying({"trap", "15", "3"}));
     own.reset();
-    EXPECT_EQ(own_threads().size(), 1U);
+    EXPECT_TRUE(has_own_threads(1));
     init.signal(SIGTERM);
     EXPECT_TRUE(exited(init.wait(), 3)) << "the session's end would have killed it";
     // The fixture waits for the end of the thread.
@@ -158,7 +171,7 @@ TEST_F(StartThreadTest, DetachedProcessesWithoutADeathSignalDoNot) {
     Container container = box(*own);
     const Process init = start_ready(container, program({"pause"}));
     own.reset();
-    EXPECT_TRUE(own_threads().empty());
+    EXPECT_TRUE(has_own_threads(0));
     init.kill();
     EXPECT_TRUE(signaled(init.wait(), SIGKILL));
 }
@@ -190,14 +203,14 @@ TEST_F(StartThreadTest, ForkOfTheHostMakesAnother) {
     Container container = box(*own);
     ASSERT_TRUE(exited(run(container, program({"exit", "0"})).status, 0));
     EXPECT_TRUE(passes_in_child([&] {
-        EXPECT_TRUE(own_threads().empty());
+        EXPECT_TRUE(has_own_threads(0));
         own.reset(); // waits for no thread
     }));
     EXPECT_TRUE(passes_in_child([&] {
         EXPECT_TRUE(exited(run(container, program({"exit", "8"})).status, 8));
-        EXPECT_EQ(own_threads().size(), 1U);
+        EXPECT_TRUE(has_own_threads(1));
         own.reset();
-        EXPECT_TRUE(own_threads().empty());
+        EXPECT_TRUE(has_own_threads(0));
     }));
     EXPECT_TRUE(exited(run(container, program({"exit", "9"})).status, 9));
 }

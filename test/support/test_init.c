@@ -474,6 +474,43 @@ static int do_read_device(char **args)
     return 0;
 }
 
+// --- system calls ---
+
+// call NUMBER [ARGUMENT...]: the system call of that number; arguments that are no numbers are strings.
+static int do_call(char **args)
+{
+    long values[6] = {0};
+    const long number = strtol(args[0], NULL, 0);
+    for (size_t i = 0; i < 6 && args[i + 1]; ++i) {
+        char *end;
+        values[i] = (long)strtoul(args[i + 1], &end, 0);
+        if (*end)
+            values[i] = (long)args[i + 1];
+    }
+    const long result = syscall(number, values[0], values[1], values[2], values[3], values[4], values[5]);
+    if (result == -1)
+        return fail("call");
+    printf("%ld\n", result);
+    return 0;
+}
+
+// call-x86 NUMBER: a system call of the 32-bit kind; only on x86_64.
+static int do_call_x86(char **args)
+{
+    long result = -ENOSYS;
+#ifdef __x86_64__
+    __asm__ volatile("int $0x80" : "=a"(result) : "a"(strtol(args[0], NULL, 0)), "b"(0), "c"(0) : "memory");
+    result = (int)result;
+#else
+    (void)args;
+#endif
+    errno = (int)-result;
+    if (result < 0 && result > -4096)
+        return fail("call-x86");
+    printf("%ld\n", result);
+    return 0;
+}
+
 // --- terminals ---
 
 static void print_size(int fd)
@@ -547,6 +584,7 @@ static const struct command commands[] = {
     {"stat", 1, do_stat},         {"inode", 1, do_inode},       {"statvfs", 1, do_statvfs},
     {"mount", 2, do_mount},       {"read-device", 1, do_read_device},
     {"attributes", 0, do_attributes},
+    {"call", 1, do_call},         {"call-x86", 1, do_call_x86},
     {"tty", 0, do_tty},           {"winch", 0, do_winch},       {"openpty", 0, do_openpty},
 };
 
