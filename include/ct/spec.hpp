@@ -117,11 +117,11 @@ struct Spec {
     std::string domainname = {}; ///< The NIS domain name; see uname(2).
     std::optional<Root> root = {};
     std::optional<PrivateArea> private_area = {}; ///< Needs a root.
-    std::vector<Mount> mounts = {};           ///< In this order; after the default ones.
-    bool default_mounts = false;              ///< See Container::add_default_mounts().
-    bool default_devices = false;             ///< See Container::add_default_devices().
-    ProcMode proc_mode = ProcMode::New;       ///< Of the default mounts.
-    std::vector<Device> devices = {};         ///< After the default ones.
+    std::vector<Mount> mounts = {};               ///< In this order; after the default ones.
+    bool default_mounts = false;                  ///< See Container::add_default_mounts().
+    bool default_devices = false;                 ///< See Container::add_default_devices().
+    ProcMode proc_mode = ProcMode::New;           ///< Of the default mounts.
+    std::vector<Device> devices = {};             ///< After the default ones.
     /// Absolute paths inside the root that cannot be read: files become /dev/null, directories empty and read-only.
     /// Needs Namespace::Mount. Missing ones are skipped. Applied, after read_only_paths, once everything is mounted.
     std::vector<std::string> masked_paths = {};
