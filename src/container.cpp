@@ -46,10 +46,7 @@ Spec Container::spec() const {
 }
 
 Container& Container::set_spec(Spec spec) {
-    core_->configure([&](Spec& present) {
-        internal::check_spec(spec);
-        present = std::move(spec);
-    });
+    core_->set_spec(std::move(spec));
     return *this;
 }
 
@@ -157,6 +154,45 @@ Container& Container::add_mount(Mount mount) {
     return *this;
 }
 
+Container& Container::add_mount(Mount mount, MountHooks hooks) {
+    core_->add_mount(std::move(mount), std::move(hooks));
+    return *this;
+}
+
+Container& Container::set_proc_mode(ProcMode mode) {
+    core_->configure([&](Spec& spec) { spec.proc_mode = mode; });
+    return *this;
+}
+
+Container& Container::add_device(Device device) {
+    core_->configure([&](Spec& spec) {
+        internal::check_device(device);
+        spec.devices.push_back(std::move(device));
+    });
+    return *this;
+}
+
+Container& Container::add_masked_path(std::string path) {
+    core_->configure([&](Spec& spec) {
+        internal::check_inner_path("masked path", path);
+        spec.masked_paths.push_back(std::move(path));
+    });
+    return *this;
+}
+
+Container& Container::add_read_only_path(std::string path) {
+    core_->configure([&](Spec& spec) {
+        internal::check_inner_path("read-only path", path);
+        spec.read_only_paths.push_back(std::move(path));
+    });
+    return *this;
+}
+
+Container& Container::add_default_masks() {
+    core_->configure([](Spec& spec) { ct::add_default_masks(spec); });
+    return *this;
+}
+
 Container& Container::add_default_mounts() {
     core_->configure([](Spec& spec) { spec.default_mounts = true; });
     return *this;
@@ -233,6 +269,14 @@ ExitStatus Container::wait() {
 
 std::optional<ExitStatus> Container::wait_for(std::chrono::nanoseconds limit) {
     return core_->wait(limit);
+}
+
+void Container::mount(const Mount& mount) {
+    core_->mount(mount);
+}
+
+void Container::unmount(const std::string& target) {
+    core_->unmount(target);
 }
 
 void Container::signal(int number) {

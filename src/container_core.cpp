@@ -16,6 +16,7 @@
 #include "base/sys.hpp"
 #include "config/validate.hpp"
 #include "launch/exit_status.hpp"
+#include "launch/mount_trees.hpp"
 #include "monitor/seccomp_watch.hpp"
 #include "plan/namespace_flags.hpp"
 
@@ -85,6 +86,25 @@ void ContainerCore::configure(const std::function<void(Spec&)>& edit) {
     spec_ = std::move(changed);
 }
 
+void ContainerCore::set_spec(Spec spec) {
+    configure([&](Spec& present) {
+        check_spec(spec);
+        present = std::move(spec);
+        hooks_ = std::make_shared<const HookTable>();
+    });
+}
+
+void ContainerCore::add_mount(Mount mount, MountHooks hooks) {
+    configure([&](Spec& spec) {
+        check_mount(mount);
+        check_hooks(mount, hooks);
+        auto table = std::make_shared<HookTable>(*hooks_);
+        (*table)[mount.target] = std::move(hooks);
+        spec.mounts.push_back(std::move(mount));
+        hooks_ = std::move(table);
+    });
+}
+
 void ContainerCore::on_seccomp(SeccompHandler handler) {
     auto next = handler ? std::make_shared<const SeccompHandler>(std::move(handler)) : nullptr;
     const std::lock_guard lock(mutex_);
@@ -150,10 +170,10 @@ HostFacts ContainerCore::host_facts(StartThread* thread) const {
 }
 
 Launched ContainerCore::launch_plan(Plan& plan, int files_root, const std::function<int()>& callable,
-                                    StartThread* thread) {
+                                    StartThread* thread, std::span<const FilesRoot> bound) {
     std::shared_ptr<Loop> loop;
     if (plan.filter && plan.filter->notifies) loop = session_->loop();
-    Launched launched = launch({plan, files_root, callable, thread}, session_->areas);
+    Launched launched = launch({plan, files_root, callable, thread, bound}, session_->areas);
     if (loop == nullptr) return launched;
     const auto find_handler = [self = weak_from_this()]() -> std::shared_ptr<const SeccompHandler> {
         const auto container = self.lock();
@@ -194,6 +214,7 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& proc
     // Only for the time of the start: a descriptor of the image's would keep the loop device.
     const UniqueFd image_root(image ? ::openat(image.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1);
     if (image && files_root < 0) files_root = image_root.get();
+    const std::vector<FilesRoot> bound = host_side.bound();
     {
         const std::lock_guard lock(mutex_);
         host_side_ = std::move(host_side);
@@ -201,7 +222,9 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& proc
     Streams streams(process, session_->low_fds, stream_owner(spec, process));
     if (writes_proc(process)) streams.lend_proc();
     if (process.init == Init::Reaper) streams.add_reaper(session_->reaper_image());
+    lend_trees(streams, spec, session_->areas);
     if (image) streams.lend_area(std::move(image));
+    const std::shared_ptr<const HookTable> hooks = hooks_; // constant like the specification
     Plan plan;
     // The child goes on once the record tells who it is: if this process dies, its successor can end it.
     if (registration_) {
@@ -210,8 +233,8 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& proc
                                      }});
     }
     const std::shared_ptr<StartThread> thread = session_->start_thread();
-    compile_start(plan, spec, process, streams.layout(), host_facts(thread.get()), callable != nullptr);
-    Launched launched = launch_plan(plan, files_root, callable, thread.get());
+    compile_start(plan, spec, process, streams.layout(), host_facts(thread.get()), callable != nullptr, *hooks);
+    Launched launched = launch_plan(plan, files_root, callable, thread.get(), bound);
     if (plan.upper) {
         auto upper = std::make_shared<const UniqueFd>(std::move(plan.upper));
         const std::lock_guard lock(mutex_);

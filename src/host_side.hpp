@@ -3,11 +3,13 @@
 #pragma once
 
 #include <functional>
+#include <vector>
 
 #include <ct/spec.hpp>
 
 #include "base/rollback.hpp"
 #include "base/unique_fd.hpp"
+#include "launch/launch.hpp"
 #include "state/record.hpp"
 
 namespace ct::internal {
@@ -23,6 +25,8 @@ public:
 
     /// The directory that holds the container's files, locked against removal of mount points by others; or -1.
     [[nodiscard]] int files_root() const noexcept { return files_root_ ? files_root_.get() : upper_.get(); }
+    /// Directories of the host that are bound into the root and in which mount points may be created, locked as well.
+    [[nodiscard]] const std::vector<FilesRoot>& bound() const noexcept { return bound_; }
     /// The mount of an ImageArea, for the start alone; or empty.
     [[nodiscard]] UniqueFd take_image() noexcept { return std::move(image_); }
     /// The root of a container that has only chroot(2), else -1.
@@ -36,11 +40,14 @@ private:
     void open_files_root(const Spec& spec);
     void open_area(const Spec& spec);
     void open_upper(const OverlayArea& overlay);
+    void open_bound_directories(const Spec& spec);
     void mount_private_area(const Spec& spec, const BindDir& area, const Announce& announce);
 
     UniqueFd files_root_;
     UniqueFd upper_; ///< Of an overlay, locked against use by others.
     UniqueFd image_;
+    std::vector<FilesRoot> bound_;
+    std::vector<UniqueFd> bound_directories_;
     UniqueFd chroot_;
     Rollback teardown_;
 };

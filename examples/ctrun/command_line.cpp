@@ -64,6 +64,7 @@ public:
         app_.formatter(formatter);
         app_.footer("Each subcommand explains itself with --help.");
         add_starting();
+        add_mounting();
         add_looking();
         add_ending();
     }
@@ -90,6 +91,7 @@ private:
                    [&](const std::string& text) { timeout = std::chrono::seconds(parse_number(text, 1'000'000'000)); });
     }
     void add_starting();
+    void add_mounting();
     void add_looking();
     void add_ending();
     Command take(const std::vector<std::string>& argv);
@@ -99,6 +101,8 @@ private:
     CreateCommand create_;
     StartCommand start_;
     ExecCommand exec_;
+    MountCommand mount_;
+    UnmountCommand unmount_;
     ListCommand list_;
     InspectCommand inspect_;
     PsCommand ps_;
@@ -107,8 +111,10 @@ private:
     KillCommand kill_;
     StopCommand stop_;
     RemoveCommand remove_;
-    std::variant<std::monostate, RunCommand*, CreateCommand*, StartCommand*, ExecCommand*, ListCommand*,
-                 InspectCommand*, PsCommand*, DiffCommand*, CommitCommand*, KillCommand*, StopCommand*, RemoveCommand*>
+    CheckCommand check_;
+    std::variant<std::monostate, RunCommand*, CreateCommand*, StartCommand*, ExecCommand*, MountCommand*,
+                 UnmountCommand*, ListCommand*, InspectCommand*, PsCommand*, DiffCommand*, CommitCommand*, KillCommand*,
+                 StopCommand*, RemoveCommand*, CheckCommand*>
         command_;
 };
 
@@ -146,8 +152,30 @@ void Parser::add_starting() {
     add_process_options(exec, exec_.process);
 }
 
+void Parser::add_mounting() {
+    CLI::App& mount_app = subcommand("mount", "Mount in a running container", mount_,
+                                     "The mount is described as for --mount of ctrun run. See ctrun(1).");
+    add_name(mount_app, mount_.name);
+    const auto parse = [&](const std::string& text) {
+        try {
+            mount_.mount = parse_mount(text);
+        } catch (const std::invalid_argument& error) {
+            throw CLI::ValidationError("MOUNT", error.what());
+        }
+    };
+    mount_app.add_option_function<std::string>("MOUNT", parse, "type=TYPE,source=SOURCE,target=TARGET[,OPTION]...")
+        ->required();
+
+    CLI::App& unmount_app = subcommand("umount", "Unmount in a running container", unmount_,
+                                       "Files that are open there stay open. See ctrun(1).");
+    add_name(unmount_app, unmount_.name);
+    unmount_app.add_option("TARGET", unmount_.target, "What is mounted there is unmounted")->required();
+}
+
 void Parser::add_looking() {
     const char* const json = "Print JSON, for programs";
+    subcommand("check", "Say what this host offers to containers, and how to get what is missing", check_)
+        .add_flag("--json", check_.json, json);
     subcommand("list", "List the containers", list_).add_flag("--json", list_.json, json);
     CLI::App& inspect = subcommand("inspect", "Show all that is known of a container", inspect_);
     add_name(inspect, inspect_.name);

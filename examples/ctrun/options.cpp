@@ -67,12 +67,24 @@ void add_file_options(Adder& add, ct::Spec& spec) {
                [&](const std::string& text) { spec.private_area = parse_image(text); });
     add.option("--bind", "SRC:DST[:FLAG,...]",
                "Bind a file or directory of the host;\n"
-               "flags are rbind, ro, nosuid, nodev, noexec",
+               "flags are rbind, ro, nosuid, nodev, noexec, idmap, private and more",
                [&](const std::string& text) { spec.mounts.push_back(parse_bind(text)); });
     add.option("--tmpfs", "DST[:OPTION,...]", "Mount an empty tmpfs; options are the flags and tmpfs(5)'s own",
                [&](const std::string& text) { spec.mounts.push_back(parse_tmpfs(text)); });
     add.option("--mount", "type=T,source=S,target=D[,OPTION]...", "Mount anything; type=bind is a bind",
                [&](const std::string& text) { spec.mounts.push_back(parse_mount(text)); });
+    add.option("--root-propagation", "MODE", "private, slave (the default), shared or unbindable",
+               [root](const std::string& text) { root().propagation = parse_propagation(text); });
+    add.option("--proc-mode", "MODE", "The default /proc: new, or bind-host for the host's",
+               [&](const std::string& text) { spec.proc_mode = parse_proc_mode(text); });
+    add.option("--device", "PATH[:DST[:MODE]]", "Make a device of the host available",
+               [&](const std::string& text) { spec.devices.push_back(parse_device(text)); });
+    add.option("--mask", "PATH", "Hide a file or directory inside",
+               [&](const std::string& text) { spec.masked_paths.push_back(text); });
+    add.option("--read-only-path", "PATH", "Make a path inside read-only, with all that is mounted below",
+               [&](const std::string& text) { spec.read_only_paths.push_back(text); });
+    add.flag("--default-masks", "Hide or protect what tells of the whole machine in /proc and /sys",
+             [&] { ct::add_default_masks(spec); });
     add.flag("--default-mounts", "Mount /proc, /sys and a small /dev first, with the default devices",
              [&] { spec.default_mounts = true; });
     add.flag("--default-devices", "Make /dev/null, zero, full, random, urandom, tty and their links",

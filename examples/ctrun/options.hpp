@@ -52,6 +52,16 @@ struct ExecCommand {
     ProcessOptions process;
 };
 
+struct MountCommand {
+    std::string name;
+    ct::Mount mount;
+};
+
+struct UnmountCommand {
+    std::string name;
+    std::string target;
+};
+
 struct ListCommand {
     bool json = false;
 };
@@ -92,14 +102,19 @@ struct RemoveCommand {
     bool force = false;
 };
 
+/// What this host offers.
+struct CheckCommand {
+    bool json = false;
+};
+
 /// The user asked for help, and this is it.
 struct HelpCommand {
     std::string text;
 };
 
-using Command =
-    std::variant<RunCommand, CreateCommand, StartCommand, ExecCommand, ListCommand, InspectCommand, PsCommand,
-                 DiffCommand, CommitCommand, KillCommand, StopCommand, RemoveCommand, HelpCommand>;
+using Command = std::variant<RunCommand, CreateCommand, StartCommand, ExecCommand, MountCommand, UnmountCommand,
+                             ListCommand, InspectCommand, PsCommand, DiffCommand, CommitCommand, KillCommand,
+                             StopCommand, RemoveCommand, CheckCommand, HelpCommand>;
 
 /// \throws std::runtime_error with what is wrong with the command line.
 Command parse_command_line(int argc, const char* const* argv);

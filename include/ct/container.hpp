@@ -17,6 +17,7 @@
 #include <sys/types.h>
 
 #include <ct/export.hpp>
+#include <ct/hooks.hpp>
 #include <ct/process.hpp>
 #include <ct/seccomp.hpp>
 #include <ct/spec.hpp>
@@ -120,6 +121,9 @@ public:
     Container& clear_private();
 
     Container& add_mount(Mount mount);
+    /// A mount with commands and callables that run before and after it, see MountHooks. They are no part of the
+    /// specification: spec() leaves them out, and set_spec() forgets them.
+    Container& add_mount(Mount mount, MountHooks hooks);
     /// Mounts what programs expect, before any other mount; a mount added for the same target takes its place:
     /// /proc, /sys (read-only), /dev (a small tmpfs) with /dev/pts, /dev/shm, /dev/mqueue, and the default devices.
     /// Where the kernel refuses a fresh /sys or /dev/mqueue (a user namespace that shares the network or IPC
@@ -129,6 +133,15 @@ public:
     /// and ptmx; within a user namespace, where the kernel refuses mknod(2), the host's devices are bound. Without a
     /// file system mounted on /dev they are made in the root directory, and stay there.
     Container& add_default_devices();
+    /// Where the default mounts have /proc from.
+    Container& set_proc_mode(ProcMode mode);
+    Container& add_device(Device device);
+    /// Adds to the masked or read-only paths, see Spec.
+    Container& add_masked_path(std::string path);
+    Container& add_read_only_path(std::string path);
+    /// Hides or write-protects what /proc and /sys tell and take about the whole machine, as OCI runtimes do. Only of
+    /// use to containers whose root is without CAP_SYS_ADMIN, who could undo it.
+    Container& add_default_masks();
     /// @}
 
     /// What start() without argument starts. Needs State::Stopped.
@@ -186,6 +199,17 @@ public:
     /// Needs State::Running.
     Process enter(ProcessSpec process);
     Process enter(ProcessSpec process, std::function<int()> main);
+
+    /// Mounts in the running container, as Spec::mounts does at a start, and until its end. What it does not create of
+    /// the target stays. For a bind the source is opened on the host, which needs CAP_SYS_ADMIN there.
+    /// Needs State::Running and a mount namespace other than the host's.
+    void mount(const Mount& mount);
+    /// Unmounts what is mounted on \p target, with all that is mounted below, as soon as nobody uses it any more: files
+    /// that are open stay open. No component of \p target may be a symbolic link.
+    /// \throws Error with EINVAL if nothing is mounted there, or it is a mount of the root, or one that the user
+    /// namespace
+    ///         protects
+    void unmount(const std::string& target);
 
     /// The first process of the present or last run.
     /// \throws Error with Errc::InvalidState if the container was never started.

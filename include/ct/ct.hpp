@@ -8,6 +8,7 @@
 #include <ct/attributes.hpp>
 #include <ct/container.hpp>
 #include <ct/error.hpp>
+#include <ct/hooks.hpp>
 #include <ct/host_feature.hpp>
 #include <ct/landlock.hpp>
 #include <ct/namespaces.hpp>

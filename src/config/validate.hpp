@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include <ct/hooks.hpp>
 #include <ct/process.hpp>
 #include <ct/spec.hpp>
 
@@ -21,6 +22,10 @@ void check_container_name(std::string_view name);
 void check_host_name(std::string_view what, std::string_view name);
 void check_id_range(std::string_view what, const IdRange& range);
 void check_mount(const Mount& mount);
+/// A place inside the root, but not the root.
+void check_inner_path(std::string_view what, const std::string& path);
+void check_device(const Device& device);
+void check_hooks(const Mount& mount, const MountHooks& hooks);
 void check_private_area(const PrivateArea& area);
 void check_root(const Root& root);
 void check_source(Namespace kind, const NamespaceSource& source);
@@ -34,6 +39,9 @@ enum class Role { First, Entering };
 
 /// The contradictions between the fields of \p spec and \p process, each as one clause; empty if there are none.
 [[nodiscard]] std::vector<std::string> violations(const Spec& spec, const ProcessSpec& process, Runs runs, Role role);
+
+/// The part of it that is about mounts.
+[[nodiscard]] std::vector<std::string> mount_violations(const Spec& spec);
 
 /// The part of it that is about the attributes of ct/attributes.hpp.
 void attribute_violations(std::vector<std::string>& found, const Spec& spec, const ProcessSpec& process, Runs runs);

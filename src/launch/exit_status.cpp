@@ -39,11 +39,6 @@ static_assert(sizeof(PidfdInfo) == 64);
 constexpr std::uint64_t PidfdInfoExit = 1U << 3U;
 constexpr unsigned long PidfdGetInfo = _IOWR(0xFF, 11, PidfdInfo);
 
-ExitStatus from_wait_status(int status) {
-    if (WIFEXITED(status)) return {ExitStatus::Kind::Exited, WEXITSTATUS(status), false};
-    return {ExitStatus::Kind::Signaled, WTERMSIG(status), WCOREDUMP(status) != 0};
-}
-
 std::string first_bytes(const std::string& path) {
     const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     std::array<char, 1024> buffer{};
@@ -87,6 +82,11 @@ ExitStatus status_without_waiting(int pidfd) {
 }
 
 } // namespace
+
+ExitStatus from_wait_status(int status) {
+    if (WIFEXITED(status)) return {ExitStatus::Kind::Exited, WEXITSTATUS(status), false};
+    return {ExitStatus::Kind::Signaled, WTERMSIG(status), WCOREDUMP(status) != 0};
+}
 
 std::optional<ProcessStat> read_process_stat(pid_t pid) {
     const std::string text = first_bytes(concat("/proc/", pid, "/stat"));

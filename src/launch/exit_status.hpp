@@ -23,6 +23,9 @@ namespace ct::internal {
 /// The same, but leaves it to be reaped by its owner.
 [[nodiscard]] ExitStatus look_at(int pidfd);
 
+/// What waitpid(2) gives, in words.
+[[nodiscard]] ExitStatus from_wait_status(int status);
+
 /// The status that a reaper which has ended wrote into \p pipe; empty if it did not, or \p pipe is -1.
 [[nodiscard]] std::optional<ExitStatus> told_status(int pipe);
 

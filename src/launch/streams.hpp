@@ -39,6 +39,8 @@ public:
     [[nodiscard]] const FdLayout& layout() const noexcept { return layout_; }
     /// Keeps \p fd open for the set-up in the child. \returns the number by which the child finds it
     int lend(UniqueFd fd);
+    /// Lends what the mount on \p target attaches.
+    void lend_tree(const std::string& target, UniqueFd tree);
     /// Lends the mount of an image.
     void lend_area(UniqueFd tree) { layout_.area = lend(std::move(tree)); }
     /// Lends the host's /proc. \throws Error if it is none

@@ -36,6 +36,11 @@ TEST_F(CtrunTest, EndsWith125AndASentenceIfItFailsItself) {
         {{"run", "--new", "mounts", "--", "true"}, "'mounts' is not a kind of namespace"},
         {{"run", "--rlimit", "nofiles=3", "--", "true"}, "'nofiles' is not a resource limit"},
         {{"run", "--bind", "/a:/b:rw", "--", "true"}, "'rw' is not a flag"},
+        {{"run", "--overlay", "low=/a", "--", "true"}, "'low=/a' is not one of lower=DIR"},
+        {{"run", "--overlay", "size=1x", "--", "true"}, "'1x' is not a number"},
+        {{"run", "--overlay", "upper=/a", "--root", "/", "--", "true"}, "an upper and a work directory, or neither"},
+        {{"run", "--tmpfs-root", "64m", "--", "true"}, "'64m' is not KEY=VALUE"},
+        {{"run", "--image", "/a:/b:ro:c", "--", "true"}, "'/a:/b:ro:c' is not FILE[:TARGET[:FLAG,...]]"},
         {{"run", "--fd", "3=777", "--", "true"}, "'777' is not an open descriptor"},
         {{"run", "--umask", "8", "--", "true"}, "'8' is not an octal number"},
         {{"run", "--user", "x", "--", "true"}, "'x' is not a number"},
@@ -99,6 +104,38 @@ TEST_F(CtrunTest, HasAPrivateArea) {
     EXPECT_EQ(ctrun(shell({"--private", area + ":/data"}, "cat /data/file")).out, "mine");
     const Said said = ctrun(shell({"--private", area + ":/data:ro"}, "touch /data/file"));
     EXPECT_TRUE(contains(said.err, "Read-only file system")) << said;
+}
+
+TEST_F(CtrunTest, TakesChangesIntoAnOverlay) {
+    const std::string top = dir().string();
+    EXPECT_EQ(ctrun(shell({"--overlay", "size=1m"}, "echo new >/file; cat /file; df -k / | grep -c ' 1024 '")).out,
+              "new\n1\n");
+    EXPECT_FALSE(fs::exists(dir() / "root/file"));
+    make_file("one/file", "one");
+    make_file("two/file", "two");
+    make_file("two/other", "other");
+    make_dir("upper");
+    make_dir("work");
+    const Said said = ctrun(shell({"--overlay", "lower=" + top + "/one,lower=" + top + "/two,upper=" + top +
+                                                    "/upper,work=" + top + "/work,target=/data"},
+                                  "cat /data/file /data/other; echo new >/data/file"));
+    EXPECT_EQ(said.out, "oneother") << said;
+    EXPECT_EQ(content(dir() / "upper/file"), "new\n");
+    EXPECT_EQ(content(dir() / "one/file"), "one");
+}
+
+TEST_F(CtrunTest, PutsATmpfsOrAnImageOverTheRoot) {
+    const std::string root = (dir() / "root").string();
+    const Said said = ctrun(shell({"--tmpfs-root", "size=64k,mode=700", "--bind", root + "/bin:/bin"},
+                                  "stat -c %a /; df -k / | grep -c ' 64 '; echo >/file"));
+    EXPECT_EQ(said.out, "700\n1\n") << said;
+    EXPECT_FALSE(fs::exists(dir() / "root/file"));
+    const std::string image = (dir() / "image.ext4").string();
+    ASSERT_EQ(std::system(("mkfs.ext4 -q -d " + root + " " + image + " 16M >/dev/null").c_str()), 0);
+    EXPECT_EQ(ctrun(shell({"--image", image + ":/:type=ext4,commit=7"}, "echo new >/file")).status, 0);
+    EXPECT_EQ(ctrun(shell({"--image", image}, "cat /file")).out, "new\n");
+    EXPECT_TRUE(contains(ctrun(shell({"--image", image + ":/data:ro"}, "rm /data/file")).err, "Read-only file system"));
+    EXPECT_FALSE(fs::exists(dir() / "root/file"));
 }
 
 TEST_F(CtrunTest, SetsTheAttributesOfTheProcess) {

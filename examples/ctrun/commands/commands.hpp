@@ -17,6 +17,8 @@ int execute(const RunCommand& command);
 int execute(const CreateCommand& command);
 int execute(const StartCommand& command);
 int execute(const ExecCommand& command);
+int execute(const MountCommand& command);
+int execute(const UnmountCommand& command);
 
 int execute(const ListCommand& command);
 int execute(const InspectCommand& command);
@@ -29,6 +31,7 @@ int execute(const KillCommand& command);
 int execute(const StopCommand& command);
 int execute(const RemoveCommand& command);
 
+int execute(const CheckCommand& command);
 int execute(const HelpCommand& command);
 
 } // namespace ctrun
