@@ -48,7 +48,7 @@ TEST_F(CtrunTest, EndsWith125AndASentenceIfItFailsItself) {
         {{"run", "--hostname", "x", "--", "true"}, "host"},
         {{"run", "--name", "../x", "--", "true"}, "../x"},
         {{"exec", "nobody", "--", "true"}, "container 'nobody': open: no such container"},
-        {{"frobnicate"}, "frobnicate"},
+        {{"run", "--user", "x", "--", "true"}, "find user 'x'"},
         {{}, "no subcommand"},
     };
     for (const auto& [words, part] : wrong) {

@@ -153,7 +153,8 @@ class Rivals : public KilledOwner {
 protected:
     void SetUp() override {
         KilledOwner::SetUp();
-        // Somebody has to reap at once what entered a pid namespace and lost its parent: its first process waits for it.
+        // Somebody has to reap at once what entered a pid namespace and lost its parent: its first process waits for
+        // it.
         ::prctl(PR_SET_CHILD_SUBREAPER, 0);
     }
 
