@@ -30,7 +30,7 @@ long pivot_root(Context& context) noexcept;
 long change_root(const PathArgs& args) noexcept;
 
 // attributes.cpp
-long join_namespace(const JoinArgs& args) noexcept;
+long enter_own_time(int proc) noexcept;
 long reset_signals() noexcept;
 long unblock_signals() noexcept;
 long resource_limit(const LimitArgs& args) noexcept;

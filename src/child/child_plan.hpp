@@ -18,6 +18,8 @@ enum class Op : std::uint32_t {
     EnterDirectory,      ///< fchdir to one of the host's descriptors. [FdArgs]
     JoinNamespace,       ///< setns(2). [JoinArgs]
     UnshareFds,          ///< Leave the host's descriptor table, keeping only the low part of it. [FdArgs]
+    UnshareTime,         ///< A new time namespace for what comes next, and for children.
+    EnterOwnTime,        ///< The time namespace that was unshared; its offsets are final then. [FdArgs] the host's /proc
     ResetSignals,        ///< Default disposition for every signal.
     AwaitParent,         ///< Until the parent has done its tasks for this moment, such as id maps. [AwaitArgs]
     BecomeRoot,          ///< User and group 0 of the user namespace. [CredentialsArgs]
@@ -84,8 +86,7 @@ struct ProcWriteArgs {
     std::size_t length;
 };
 struct JoinArgs {
-    const char* path; ///< Or null, then `fd` counts.
-    std::int32_t fd;
+    std::int32_t fd;     ///< Of a namespace, or a pidfd.
     std::uint32_t kinds; ///< CLONE_NEW* flags.
 };
 struct AttachRootArgs {

@@ -33,6 +33,9 @@ enum class Role { First, Entering };
 /// The contradictions between the fields of \p spec and \p process, each as one clause; empty if there are none.
 [[nodiscard]] std::vector<std::string> violations(const Spec& spec, const ProcessSpec& process, Runs runs, Role role);
 
+/// The same for a container that is held without a process.
+[[nodiscard]] std::vector<std::string> held_violations(const Spec& spec);
+
 /// Whether the specification makes (or, for `has_namespace`, makes or joins) a namespace of that kind.
 [[nodiscard]] bool makes_namespace(const Spec& spec, Namespace kind);
 [[nodiscard]] bool has_namespace(const Spec& spec, Namespace kind);

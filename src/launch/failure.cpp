@@ -38,6 +38,20 @@ std::string namespace_names(std::uint64_t flags) {
     return names;
 }
 
+std::string proc_hint(const ProcWriteArgs& args, int error) {
+    const std::string_view path = args.path;
+    if (path == "self/timens_offsets") {
+        if (error == ERANGE) return "a clock of the container would be below zero or past 146 years";
+        if (error == EACCES) return "this caller cannot combine time offsets with joined namespaces";
+    }
+    if (path.starts_with("sys/")) {
+        if (error == ENOENT) return "this kernel has no such sysctl, or has it only for the host";
+        if (error == EINVAL || error == ERANGE || error == EIO) return "the kernel does not take that value";
+        if (error == EACCES || error == EPERM) return "it cannot be changed by this caller in this namespace";
+    }
+    return {};
+}
+
 /// One more clause where errno alone misleads.
 std::string hint(const Plan& plan, const Handshake& handshake) {
     const int error = handshake.error;
@@ -89,9 +103,13 @@ std::string hint(const Plan& plan, const Handshake& handshake) {
     case Op::BecomeRoot: return error == EINVAL ? "the id is not mapped in the user namespace" : "";
     case Op::ResourceLimit: return error == EPERM ? "raising a hard limit needs CAP_SYS_RESOURCE" : "";
     case Op::JoinNamespace:
-        return error == EINVAL
-                   ? "the file is not a namespace of this kind, or it is already the host's own user namespace"
-                   : "";
+        if (error == EINVAL) return "it is already the host's own user namespace";
+        if (error == EPERM) return "needs CAP_SYS_ADMIN in the user namespace that owns it";
+        return {};
+    case Op::UnshareTime:
+        return error == EPERM ? "needs CAP_SYS_ADMIN, or a new user namespace as well"
+                              : "time namespaces need Linux 5.6, and a kernel that was built with them";
+    case Op::WriteProc: return proc_hint(*static_cast<const ProcWriteArgs*>(plan.steps.steps().at(handshake.step).args), error);
     case Op::DropBoundingSet:
     case Op::SetCapabilities:
     case Op::RaiseAmbient:

@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 
+#include "base/signals_blocked.hpp"
 #include "base/sys.hpp"
 #include "child/child_main.hpp"
 #include "child/clone.hpp"
@@ -24,22 +25,6 @@
 namespace ct::internal {
 
 namespace {
-
-/// Blocks all signals in this thread: a handler of the host must not run in a child that shares its memory.
-class SignalsBlocked {
-public:
-    SignalsBlocked() noexcept {
-        sigset_t all;
-        ::sigfillset(&all);
-        ::pthread_sigmask(SIG_SETMASK, &all, &before_);
-    }
-    SignalsBlocked(const SignalsBlocked&) = delete;
-    SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-    ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
-private:
-    sigset_t before_{};
-};
 
 long futex(std::uint32_t* word, int operation, std::uint32_t value, const timespec* limit = nullptr) {
     return ::syscall(SYS_futex, word, operation, value, limit, nullptr, 0);

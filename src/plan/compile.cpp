@@ -6,6 +6,7 @@
 #include <linux/sched.h>
 
 #include "config/validate.hpp"
+#include "plan/id_maps.hpp"
 #include "plan/namespace_flags.hpp"
 
 namespace ct::internal {
@@ -32,13 +33,14 @@ void plan_await(Plan& plan, Await moment) {
     plan.steps.add(Op::AwaitParent, AwaitArgs{moment}, {Stage::Launch, "wait for the parent"});
 }
 
-void plan_beginning(Plan& plan, const FdLayout& fds, bool callable) {
+void plan_beginning(Plan& plan, const Spec& spec, const FdLayout& fds, bool callable) {
     plan.steps.add(Op::DieWithParent, {Stage::Launch, "set the parent-death signal"});
     // Before the host's descriptors are gone, one of which tells whether the host lives. A callable also waits until
     // the parent has a pidfd of it: the host may reap it at any time.
     if (plan.has_tasks(Await::Birth) || callable) plan_await(plan, Await::Birth);
     plan.steps.add(Op::UnshareFds, FdArgs{low_fd_limit(fds)}, {Stage::Launch, "leave the host's descriptor table"});
     plan.steps.add(Op::ResetSignals, {Stage::Launch, "reset signals"});
+    plan_time_offsets(plan, spec, fds);
     // A copy that joined namespaces is hidden already; a callable elsewhere is alone.
     if (!plan.shares_memory && plan.hides_memory && plan.joins.empty() && !callable) {
         plan.steps.add(Op::NotDumpable, {Stage::Launch, "hide the host's memory"});
@@ -82,24 +84,40 @@ void plan_end(Plan& plan, const Spec& spec, const ProcessSpec& process, const Fd
     }
 }
 
-} // namespace
-
-void compile_start(Plan& plan, const Spec& spec, const ProcessSpec& process, const FdLayout& fds, const HostFacts& host,
-                   bool callable) {
+/// All that concerns the container and not its first process.
+void plan_set_up(Plan& plan, const Spec& spec, const ProcessSpec& process, const FdLayout& fds, const HostFacts& host,
+                 bool callable) {
     plan.steps.reserve(64);
     const bool joins = joins_namespaces(spec);
     plan_memory(plan, process, host, namespace_flags(spec), joins);
+    // newuidmap(1) wants the child's files in /proc to be the caller's.
+    if (plan.hides_memory && uses_map_helpers(spec, host)) plan.shares_memory = false;
     if (joins) hide_copy(plan, callable);
-    plan_joins(plan, spec);
+    plan_joins(plan, fds.joins);
+    plan_new_namespaces(plan, spec);
     plan_id_maps(plan, spec, host);
-    plan_beginning(plan, fds, callable);
+    plan_beginning(plan, spec, fds, callable);
     plan_user_namespace_root(plan, spec, host);
     plan_terminal(plan, process, fds);
     plan.steps.add(Op::ClearUmask, {Stage::Launch, "clear the umask"});
     plan_root(plan, spec, fds);
     plan.steps.add(Op::RestoreUmask, {Stage::Launch, "restore the umask"});
     plan_hostname(plan, spec);
-    plan_end(plan, spec, process, fds, host, callable, spec.root || joins);
+    plan_sysctls(plan, spec, fds);
+}
+
+} // namespace
+
+void compile_start(Plan& plan, const Spec& spec, const ProcessSpec& process, const FdLayout& fds, const HostFacts& host,
+                   bool callable) {
+    plan_set_up(plan, spec, process, fds, host, callable);
+    plan_end(plan, spec, process, fds, host, callable, spec.root || joins_namespaces(spec));
+}
+
+void compile_hold(Plan& plan, const Spec& spec, const FdLayout& fds, const HostFacts& host) {
+    plan_set_up(plan, spec, {}, fds, host, false);
+    plan_await(plan, Await::SetUp);
+    plan.steps.add(Op::Finish, {Stage::Launch, "finish"});
 }
 
 void compile_enter(Plan& plan, const Spec& spec, const EnterTarget& target, const ProcessSpec& process,
@@ -110,11 +128,12 @@ void compile_enter(Plan& plan, const Spec& spec, const EnterTarget& target, cons
     if (target.root_fd >= 0) {
         plan.joins.add(Op::EnterDirectory, FdArgs{target.root_fd}, {Stage::Enter, "change to the container's root"});
     }
-    if (target.namespaces != 0) {
-        plan.joins.add(Op::JoinNamespace, JoinArgs{nullptr, target.pidfd, target.namespaces},
+    plan_joins(plan, target.held);
+    if (target.held.empty() && target.namespaces != 0) {
+        plan.joins.add(Op::JoinNamespace, JoinArgs{target.pidfd, target.namespaces},
                        {Stage::Enter, "join the namespaces of its first process"});
     }
-    plan_beginning(plan, fds, callable);
+    plan_beginning(plan, {}, fds, callable);
     plan_user_namespace_root(plan, spec, host);
     plan_terminal(plan, process, fds);
     if (target.root_fd >= 0) {
