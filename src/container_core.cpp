@@ -56,7 +56,7 @@ State ContainerCore::state() {
     std::shared_ptr<ProcessCore> init;
     {
         const std::lock_guard lock(mutex_);
-        if (state_ != State::Running) return state_;
+        if (state_ != State::Running || held_) return state_;
         init = init_;
     }
     if (init->wait(std::chrono::nanoseconds(0))) finish(init);
@@ -78,17 +78,17 @@ void ContainerCore::configure(const std::function<void(Spec&)>& edit) {
     spec_ = std::move(changed);
 }
 
-void ContainerCore::begin_start() {
+void ContainerCore::begin_start(std::string_view action) {
     (void)state();
     const std::lock_guard lock(mutex_);
-    if (state_ != State::Stopped) throw wrong_state("start", "stopped", state_);
+    if (state_ != State::Stopped) throw wrong_state(action, "stopped", state_);
     if (session_->closed())
-        throw Error(Errc::InvalidState, Stage::Configure, concat(subject(), ": start"), {}, "its session is closed");
+        throw Error(Errc::InvalidState, Stage::Configure, concat(subject(), ": ", action), {}, "its session is closed");
     state_ = State::Starting;
 }
 
 std::shared_ptr<ProcessCore> ContainerCore::start(const ProcessSpec& process, const std::function<int()>& callable) {
-    begin_start();
+    begin_start("start");
     std::shared_ptr<ProcessCore> init;
     try {
         init = with_subject(subject(), [&] { return launch_first(process, callable); });
@@ -97,19 +97,40 @@ std::shared_ptr<ProcessCore> ContainerCore::start(const ProcessSpec& process, co
         become_stopped();
         throw;
     }
+    publish(init, nullptr, "start");
+    return init;
+}
+
+void ContainerCore::publish(std::shared_ptr<ProcessCore> init, std::shared_ptr<const Joins> held,
+                            std::string_view action) {
     // Registered before anybody can see it run, and notice its end.
     const bool kept = session_->keep(shared_from_this());
     {
         const std::lock_guard lock(mutex_);
-        init_ = init;
-        enter_target_ = {init->pidfd(), static_cast<unsigned>(namespace_flags(*spec_)), -1};
+        init_ = std::move(init);
+        held_ = std::move(held);
+        enter_target_ = {init_ ? init_->pidfd() : -1, static_cast<unsigned>(namespace_flags(*spec_)), -1, {}};
         state_ = State::Running;
     }
     changed_.notify_all();
-    if (kept) return init;
+    if (kept) return;
     close(OnClose::Kill);
-    throw Error(Errc::InvalidState, Stage::Launch, concat(subject(), ": start"), {},
+    throw Error(Errc::InvalidState, Stage::Launch, concat(subject(), ": ", action), {},
                 "its session was closed meanwhile");
+}
+
+int ContainerCore::prepare(const Spec& spec) {
+    session_->leftovers.sweep();
+    {
+        const std::lock_guard lock(mutex_);
+        session_->leftovers.take_all(*entered_);
+        entered_ = std::make_shared<Entered>();
+    }
+    HostSide host_side(spec);
+    const int files_root = host_side.files_root();
+    const std::lock_guard lock(mutex_);
+    host_side_ = std::move(host_side);
+    return files_root;
 }
 
 std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& process,
@@ -120,19 +141,12 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& proc
         throw Error::invalid_config("start", std::move(found));
     }
     check_borrowed_fds(spec, process);
-    session_->leftovers.sweep();
-    {
-        const std::lock_guard lock(mutex_);
-        session_->leftovers.take_all(*entered_);
-        entered_ = std::make_shared<Entered>();
-    }
-    HostSide host_side(spec);
-    const int files_root = host_side.files_root();
-    {
-        const std::lock_guard lock(mutex_);
-        host_side_ = std::move(host_side);
-    }
+    const Joins joins = open_joins(spec);
+    const int files_root = prepare(spec);
     Streams streams(process, session_->low_fds, host_user(spec, process));
+    if (process.init == Init::Reaper) streams.add_reaper(session_->reaper_image());
+    streams.set_joins(joins.list());
+    if (needs_proc(spec)) streams.lend_proc();
     Plan plan;
     compile_start(plan, spec, process, streams.layout(), HostFacts::detect(), callable != nullptr);
     Launched launched = launch({plan, files_root, callable}, session_->areas);
@@ -146,11 +160,14 @@ std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, co
     UniqueFd root;
     std::shared_ptr<const Spec> spec;
     std::shared_ptr<Entered> entered;
+    std::shared_ptr<const Joins> held;
     {
         // The container may end and take its host side down at any time.
         const std::lock_guard lock(mutex_);
         if (init_ != init || state_ != State::Running) throw wrong_state("enter", "running", state_);
         target = enter_target_;
+        held = held_;
+        if (held) target.held = held->list();
         spec = spec_;
         entered = entered_;
         if (host_side_.chroot() >= 0) root = sys::duplicate(host_side_.chroot(), Stage::Enter, "duplicate the root");
@@ -206,7 +223,8 @@ void ContainerCore::adopt(pid_t pid) {
 std::shared_ptr<ProcessCore> ContainerCore::init() const {
     const std::lock_guard lock(mutex_);
     if (!init_)
-        throw Error(Errc::InvalidState, Stage::Wait, concat(subject(), ": first process"), {}, "it was never started");
+        throw Error(Errc::InvalidState, Stage::Wait, concat(subject(), ": first process"), {},
+                    "it was never started, or is held without one");
     return init_;
 }
 
@@ -256,7 +274,11 @@ std::optional<ExitStatus> ContainerCore::wait(std::optional<std::chrono::nanosec
 
 void ContainerCore::signal(int number) {
     const std::shared_ptr<ProcessCore> process = running_init("signal");
-    (void)process->signal(number);
+    if (process) {
+        (void)process->signal(number);
+    } else {
+        (void)init(); // says why not
+    }
 }
 
 ExitStatus ContainerCore::stop(std::chrono::nanoseconds grace, int number) {
@@ -265,7 +287,10 @@ ExitStatus ContainerCore::stop(std::chrono::nanoseconds grace, int number) {
         const std::lock_guard lock(mutex_);
         process = init_;
     }
-    if (!process) return {};
+    if (!process) {
+        end_held(grace, number);
+        return {};
+    }
     if (process->signal(number)) {
         if (const auto status = wait(grace)) return *status;
         (void)process->signal(SIGKILL);
@@ -276,7 +301,13 @@ ExitStatus ContainerCore::stop(std::chrono::nanoseconds grace, int number) {
 void ContainerCore::close(OnClose policy) noexcept {
     if (adopted_ || policy == OnClose::Detach) return;
     try {
-        const std::shared_ptr<ProcessCore> process = init();
+        end_held(std::chrono::nanoseconds(0), SIGKILL);
+        std::shared_ptr<ProcessCore> process;
+        {
+            const std::lock_guard lock(mutex_);
+            process = init_;
+        }
+        if (!process) return;
         (void)process->signal(SIGKILL);
         (void)process->wait(std::nullopt);
         finish(process);

@@ -10,10 +10,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <ct/container.hpp>
 
 #include "host_side.hpp"
+#include "launch/joins.hpp"
 #include "plan/compile.hpp"
 #include "process_core.hpp"
 #include "session_core.hpp"
@@ -39,17 +41,40 @@ public:
     std::shared_ptr<ProcessCore> start(const ProcessSpec& process, const std::function<int()>& callable);
     std::shared_ptr<ProcessCore> enter(const ProcessSpec& process, const std::function<int()>& callable);
     void adopt(pid_t pid);
+    void hold();
+
+    [[nodiscard]] std::string pin(std::string directory);
+    void unpin(std::string directory);
+    void switch_to();
+    [[nodiscard]] UniqueFd namespace_fd(Namespace kind);
+    [[nodiscard]] std::vector<pid_t> processes();
+    [[nodiscard]] bool shares_session_with(const ContainerCore& other) const { return session_ == other.session_; }
 
     [[nodiscard]] std::shared_ptr<ProcessCore> init() const;
     std::optional<ExitStatus> wait(std::optional<std::chrono::nanoseconds> limit);
     void signal(int number);
+    void kill();
     ExitStatus stop(std::chrono::nanoseconds grace, int number);
     /// For the end of the session; leaves adopted containers alone.
     void close(OnClose policy) noexcept;
 
 private:
     std::shared_ptr<ProcessCore> launch_first(const ProcessSpec& process, const std::function<int()>& callable);
-    void begin_start();
+    /// What every start does on the host's side before it makes a process. \returns the directory with the files
+    int prepare(const Spec& spec);
+    void begin_start(std::string_view action);
+    /// From now on it runs, unless the session was closed meanwhile.
+    void publish(std::shared_ptr<ProcessCore> init, std::shared_ptr<const Joins> held, std::string_view action);
+    [[nodiscard]] std::shared_ptr<const Joins> launch_held();
+    /// Opens what the specification joins; called while starting.
+    [[nodiscard]] Joins open_joins(const Spec& spec);
+    [[nodiscard]] UniqueFd namespace_of_container(Namespace kind, const std::string& other) const;
+    /// All namespaces that the running container does not share with the host.
+    [[nodiscard]] Joins own_namespaces();
+    /// Ends a container without a first process: \p number to all that entered, and after \p grace SIGKILL; waits for
+    /// them if there is a grace.
+    void end_held(std::optional<std::chrono::nanoseconds> grace, int number);
+    void finish_held(const std::shared_ptr<const Joins>& held);
     /// Takes down the host's side after the end of \p init, unless another thread does so.
     void finish(const std::shared_ptr<ProcessCore>& init);
     void take_down_host_side();
@@ -67,6 +92,7 @@ private:
     bool adopted_ = false;
     std::shared_ptr<ProcessCore> init_;
     std::shared_ptr<Entered> entered_ = std::make_shared<Entered>(); ///< Of the present or last run.
+    std::shared_ptr<const Joins> held_; ///< Of a container without a first process, as long as it runs.
     EnterTarget enter_target_{};                                     ///< Without the root, which enter() duplicates.
     HostSide host_side_;
 };

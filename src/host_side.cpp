@@ -78,6 +78,7 @@ void HostSide::mount_private_area(const Spec& spec) {
             throw fail("make read-only the private area", area.source);
         }
     }
+    sys::fault_point(Stage::Root, "mount the private area on", spec.root->path);
     if (::syscall(SYS_move_mount, tree->get(), "", target.get(), "",
                   MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0) {
         throw fail(concat("mount the private area '", area.source, "' on"), spec.root->path);

@@ -20,7 +20,7 @@ namespace internal {
 
 ProcessCore::ProcessCore(std::string container, Launched launched, HostEnds ends, std::shared_ptr<Entered> others)
     : container_(std::move(container)), pid_(launched.pid), pidfd_(std::move(launched.pidfd)),
-      others_(std::move(others)), ends_(std::move(ends)) {}
+      others_(std::move(others)), status_pipe_(std::move(ends.status)), ends_(std::move(ends)) {}
 
 int ProcessCore::stream(int number) const noexcept {
     const std::lock_guard lock(mutex_);
@@ -52,6 +52,8 @@ std::optional<ExitStatus> ProcessCore::wait(std::optional<std::chrono::nanosecon
     const std::lock_guard lock(mutex_);
     if (!status_) {
         status_ = reap(pidfd_.get());
+        // A reaper that was killed has told nothing, and ended like everything else.
+        if (const auto told = told_status(status_pipe_.get())) status_ = told;
         pid_ = -1;
     }
     return status_;

@@ -42,6 +42,7 @@ private:
     std::atomic<pid_t> pid_;
     const UniqueFd pidfd_;
     const std::shared_ptr<Entered> others_; ///< Which have to be reaped before this one can end; or none.
+    const UniqueFd status_pipe_;            ///< From the reaper, if there is one.
     mutable std::mutex mutex_;              ///< Guards what follows.
     HostEnds ends_;
     std::optional<ExitStatus> status_;

@@ -8,6 +8,7 @@
 #include "base/subject.hpp"
 #include "config/validate.hpp"
 #include "container_core.hpp"
+#include "reaper/image.hpp"
 #include "session_core.hpp"
 
 namespace ct {
@@ -92,6 +93,11 @@ void SessionCore::close() noexcept {
     }
     for (const auto& [key, container] : running) container->close(options_.on_close);
     leftovers.sweep();
+}
+
+int SessionCore::reaper_image() {
+    std::call_once(reaper_made_, [&] { reaper_image_ = internal::reaper_image(); });
+    return reaper_image_.get();
 }
 
 void SessionCore::log(LogLevel level, std::string_view text) const {

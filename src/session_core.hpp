@@ -10,6 +10,7 @@
 
 #include <ct/session.hpp>
 
+#include "base/unique_fd.hpp"
 #include "entered.hpp"
 #include "launch/area.hpp"
 #include "launch/low_fds.hpp"
@@ -38,6 +39,9 @@ public:
     /// Throws only what the handler throws.
     void log(LogLevel level, std::string_view text) const;
 
+    /// The program of Init::Reaper, made on first use.
+    [[nodiscard]] int reaper_image();
+
     LowFds low_fds;
     AreaPool areas;
     Entered leftovers; ///< Processes whose container is gone.
@@ -46,6 +50,8 @@ private:
     std::shared_ptr<ContainerCore> insert(std::string name, Spec spec);
 
     const SessionOptions options_;
+    std::once_flag reaper_made_;
+    UniqueFd reaper_image_;
     mutable std::mutex mutex_; ///< Guards what follows; never held over a system call that blocks.
     bool closed_ = false;
     std::map<std::string, std::weak_ptr<ContainerCore>, std::less<>> containers_;

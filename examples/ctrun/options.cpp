@@ -173,6 +173,8 @@ void add_process_options(Adder& add, ProcessOptions& process) {
     add.flag("--clear-env", "Start with an empty environment but for --env", [&] { spec.environment.emplace(); });
     add.option("--workdir", "DIR", "Working directory",
                [&](const std::string& text) { spec.working_directory = text; });
+    add.flag("--init", "Run the command under a tiny init that reaps orphans and hands on signals",
+             [&] { spec.init = ct::Init::Reaper; });
     add.flag("--setsid", "Start a session", [&] { spec.new_session = true; });
     add.option("--pdeathsig", "SIGNAL", "Send this to the command if ctrun dies, KILL for example",
                [&](const std::string& text) { spec.parent_death_signal = parse_signal(text); });

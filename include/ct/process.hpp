@@ -69,6 +69,14 @@ struct FdMapping {
     bool operator==(const FdMapping&) const = default;
 };
 
+/// What runs as the first process of a container.
+enum class Init : std::uint8_t {
+    None, ///< The program itself. In a pid namespace it has to reap orphans, and gets only the signals that it handles.
+    /// A tiny program of libct's own that starts the program as its child, reaps orphans, hands on signals, and ends
+    /// with the program's status. The container's first process, which Process names, is the reaper.
+    Reaper,
+};
+
 /// What a process is started with. Plain data; every field left out means "as the calling thread has it", except for
 /// descriptors (only 0, 1, 2 and those in `fds` reach the process), the signal mask (empty) and signal dispositions
 /// (default): what the host process does with these for its own sake is not the container's concern.
@@ -78,6 +86,9 @@ struct ProcessSpec {
     std::vector<std::string> argv = {};
     /// What to execute when it is not argv[0].
     std::string executable = {};
+
+    /// Init::Reaper needs a new pid namespace, and a program rather than a callable. Not for entering.
+    Init init = Init::None;
 
     /// The whole environment, each entry "NAME=value", in place of the host process's.
     std::optional<std::vector<std::string>> environment = {};

@@ -8,8 +8,10 @@
 #include <sys/syscall.h>
 
 #include <array>
+#include <csignal>
 
 #include "base/concat.hpp"
+#include "base/fault.hpp"
 
 namespace ct::internal::sys {
 
@@ -17,7 +19,17 @@ Error error(int error_number, Stage stage, std::string_view action, std::string_
     return {std::error_code(error_number, std::system_category()), stage, action, path, hint};
 }
 
+void fault_point([[maybe_unused]] Stage stage, [[maybe_unused]] std::string_view action,
+                 [[maybe_unused]] std::string_view path) {
+#ifdef CT_FAULT_POINTS
+    if (!fault_due()) return;
+    if (faults->error != 0) throw error(faults->error, stage, action, path);
+    ::kill(faults->victim, SIGKILL);
+#endif
+}
+
 UniqueFd open(const std::string& path, int flags, Stage stage, std::string_view action) {
+    fault_point(stage, action, path);
     int fd;
     do {
         fd = ::open(path.c_str(), flags | O_CLOEXEC);
@@ -34,6 +46,7 @@ UniqueFd open_directory_in(int root, const std::string& path) noexcept {
 }
 
 UniqueFd duplicate(int fd, Stage stage, std::string_view action) {
+    fault_point(stage, action);
     const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 3);
     if (copy < 0) throw error(errno, stage, action);
     return UniqueFd(copy);
@@ -44,6 +57,7 @@ UniqueFd above_stdio(UniqueFd fd, Stage stage, std::string_view action) {
 }
 
 Pipe pipe(Stage stage) {
+    fault_point(stage, "make a pipe");
     std::array<int, 2> fds{};
     if (::pipe2(fds.data(), O_CLOEXEC) < 0) throw error(errno, stage, "make a pipe");
     UniqueFd read(fds[0]);
@@ -53,6 +67,7 @@ Pipe pipe(Stage stage) {
 
 void write_file(const std::string& path, std::string_view text, Stage stage, std::string_view action,
                 std::string_view hint) {
+    fault_point(stage, action, path);
     const int fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
     if (fd < 0) throw error(errno, stage, action, path, hint);
     const UniqueFd file(fd);

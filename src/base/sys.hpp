@@ -18,6 +18,9 @@ namespace ct::internal::sys {
 [[nodiscard]] Error error(int error_number, Stage stage, std::string_view action, std::string_view path = {},
                           std::string_view hint = {});
 
+/// Throws if a test wants a failure here; see base/fault.hpp.
+void fault_point(Stage stage, std::string_view action, std::string_view path = {});
+
 [[nodiscard]] UniqueFd open(const std::string& path, int flags, Stage stage, std::string_view action = "open");
 
 /// The directory \p path with \p root as "/": neither ".." nor a symbolic link leads out of it. For use by descriptor

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <csignal>
 
+#include "base/fault.hpp"
 #include "child/child_ops.hpp"
 #include "child/clone.hpp"
 #include "child/raw_syscall.hpp"
@@ -116,10 +117,84 @@ long perform(Context& context, const Step& step) noexcept {
     case Op::ParentDeathSignal: return raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, args<NumberArgs>(step).value);
     case Op::MapFds: return map_fds(args<FdMapArgs>(step));
     case Op::UnblockSignals: return unblock_signals();
+    case Op::StartReaper: return -EINVAL; // see perform_from()
+    case Op::ExecReaper: return exec_reaper(args<ExecReaperArgs>(step));
     case Op::Finish: finish(context.handshake);
     case Op::Exec: return execute(context, args<ExecArgs>(step));
     }
     return -EINVAL;
+}
+
+/// Where a child of the reaper goes on.
+struct Continuation {
+    std::uint32_t first;
+    const StepList& steps;
+    const Context& context;
+};
+
+bool perform_from(std::uint32_t first, const StepList& steps, Context& context) noexcept;
+
+void run_continuation(void* argument) noexcept {
+    const auto& continuation = *static_cast<const Continuation*>(argument);
+    Context context = continuation.context;
+    perform_from(continuation.first, continuation.steps, context);
+    exit_now(127);
+}
+
+void write_number(char* text, long number) noexcept {
+    char digits[20];
+    int count = 0;
+    do {
+        digits[count++] = static_cast<char>('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    while (count > 0) *text++ = digits[--count];
+    *text = '\0';
+}
+
+/// Has a child perform all that comes after step \p at, and becomes its reaper.
+/// \returns -errno, or 0 if the child has failed and said so
+long start_reaper(std::uint32_t at, const StepList& steps, Context& context) noexcept {
+    const auto& reaper = *static_cast<const ReaperArgs*>(steps.steps[at].args);
+    Handshake& handshake = context.handshake;
+    Continuation continuation{at + 1, steps, context};
+    clone_args clone;
+    __builtin_memset(&clone, 0, sizeof clone);
+    clone.flags = CLONE_VM | CLONE_VFORK; // goes on once the child has executed its program, or ended
+    clone.exit_signal = SIGCHLD;
+    clone.stack = reinterpret_cast<std::uintptr_t>(handshake.reaper_child_stack);
+    clone.stack_size = handshake.reaper_child_stack_size;
+    const long child = clone_onto_stack(&clone, run_continuation, &continuation);
+    if (child < 0) return child;
+    if (handshake.error != 0) return 0;
+    if (handshake.step != steps.count - 1) exit_now(127); // it was killed
+    write_number(reaper.pid_text, child);
+    handshake.steps_of = Handshake::OfReaper;
+    perform_from(0, reaper.steps, context);
+    return 0;
+}
+
+/// \returns -errno if a test wants this step to fail
+long fault() noexcept {
+#ifdef CT_FAULT_POINTS
+    if (!fault_due()) return 0;
+    if (faults->error != 0) return -faults->error;
+    raw_syscall(SYS_kill, faults->victim, SIGKILL);
+#endif
+    return 0;
+}
+
+bool perform_from(std::uint32_t first, const StepList& steps, Context& context) noexcept {
+    Handshake& handshake = context.handshake;
+    for (std::uint32_t i = first; i < steps.count; ++i) {
+        __atomic_store_n(&handshake.step, i, __ATOMIC_RELAXED);
+        const bool forks = steps.steps[i].op == Op::StartReaper;
+        long result = fault();
+        if (result == 0) result = forks ? start_reaper(i, steps, context) : perform(context, steps.steps[i]);
+        if (result < 0) __atomic_store_n(&handshake.error, static_cast<std::int32_t>(-result), __ATOMIC_RELEASE);
+        if (result < 0 || forks) return false;
+    }
+    return true;
 }
 
 } // namespace
@@ -153,14 +228,7 @@ void give_up(Handshake& handshake) noexcept {
 
 bool perform_steps(const StepList& steps, Handshake& handshake) noexcept {
     Context context{handshake};
-    for (std::uint32_t i = 0; i < steps.count; ++i) {
-        __atomic_store_n(&handshake.step, i, __ATOMIC_RELAXED);
-        const long result = perform(context, steps.steps[i]);
-        if (result >= 0) continue;
-        __atomic_store_n(&handshake.error, static_cast<std::int32_t>(-result), __ATOMIC_RELEASE);
-        return false;
-    }
-    return true;
+    return perform_from(0, steps, context);
 }
 
 void run_child(void* plan) noexcept {
@@ -173,16 +241,16 @@ void run_child(void* plan) noexcept {
 void run_helper(void* plan) noexcept {
     HelperPlan& helper = *static_cast<HelperPlan*>(plan);
     Handshake& handshake = *helper.child.handshake;
-    handshake.in_helper = 1;
+    handshake.steps_of = Handshake::OfHelper;
     if (die_with_parent(handshake) < 0 || !perform_steps(helper.steps, handshake)) {
         give_up(handshake);
         exit_now(127);
     }
     handshake.step = helper.steps.count; // the clone itself
-    handshake.in_helper = 0;
+    handshake.steps_of = Handshake::OfChild;
     const long child = clone_onto_stack(&helper.clone, run_child, &helper.child);
     if (child < 0) {
-        handshake.in_helper = 1;
+        handshake.steps_of = Handshake::OfHelper;
         __atomic_store_n(&handshake.error, static_cast<std::int32_t>(-child), __ATOMIC_RELEASE);
         give_up(handshake);
     }

@@ -43,5 +43,6 @@ long map_fds(const FdMapArgs& args) noexcept;
 
 // exec.cpp
 long execute(Context& context, const ExecArgs& args) noexcept;
+long exec_reaper(const ExecReaperArgs& args) noexcept;
 
 } // namespace ct::internal::child

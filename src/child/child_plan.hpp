@@ -53,8 +53,10 @@ enum class Op : std::uint32_t {
     ParentDeathSignal, ///< [NumberArgs] also undoes DieWithParent.
     MapFds,            ///< [FdMapArgs]
     UnblockSignals,
-    Finish, ///< All that there was to do is done: end with 0, without executing anything.
-    Exec,   ///< [ExecArgs]
+    StartReaper, ///< What follows is done by a child of this process, which becomes the reaper. [ReaperArgs]
+    ExecReaper,  ///< [ExecReaperArgs]
+    Finish,      ///< All that there was to do is done: end with 0, without executing anything.
+    Exec,        ///< [ExecArgs]
 };
 
 /// When the child waits for the parent.
@@ -161,6 +163,11 @@ struct ExecArgs {
     const HostProgram* host_program = nullptr; ///< Which must not be executed, or null.
 };
 
+struct ExecReaperArgs {
+    std::int32_t fd;         ///< The program.
+    const char* const* argv; ///< argv[1] is the text in ReaperArgs.
+};
+
 struct Step {
     Op op;
     const void* args;
@@ -169,6 +176,11 @@ struct Step {
 struct StepList {
     const Step* steps;
     std::uint32_t count;
+};
+
+struct ReaperArgs {
+    char* pid_text; ///< Where the child's pid is written; has room for it.
+    StepList steps; ///< Of the reaper, once the child has executed its program.
 };
 
 /// Everything the child needs; all pointers lead into memory that outlives it (or is copied along with it).

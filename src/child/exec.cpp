@@ -80,4 +80,9 @@ long execute(Context& context, const ExecArgs& args) noexcept {
     return result;
 }
 
+long exec_reaper(const ExecReaperArgs& args) noexcept {
+    const char* const environment[1] = {nullptr};
+    return raw_syscall(SYS_execveat, args.fd, "", args.argv, environment, AT_EMPTY_PATH);
+}
+
 } // namespace ct::internal::child

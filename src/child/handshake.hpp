@@ -38,6 +38,7 @@ struct Handshake {
         Awaiting, ///< Waits until the parent changes `go`.
         Ready,    ///< All is set up, and the callable runs or nothing is left to do.
     };
+    enum StepsOf : std::uint32_t { OfChild, OfHelper, OfReaper };
     enum ExecDetail : std::uint32_t { NoDetail, MissingInterpreter, IsDirectory, NotExecutable, HostProgram };
 
     robust_list_head robust_head;
@@ -51,7 +52,10 @@ struct Handshake {
     std::int32_t error;      ///< errno of that step, 0 as long as all is well.
     std::uint32_t detail;    ///< Op::Exec: ExecDetail.
     std::uint32_t candidate; ///< Op::Exec: index of the path that `error` is about.
-    std::uint32_t in_helper; ///< `step` counts the helper's steps, not the child's.
+    std::uint32_t steps_of;  ///< Whose steps `step` counts, a StepsOf.
+
+    void* reaper_child_stack; ///< For the child of Op::StartReaper.
+    std::uint64_t reaper_child_stack_size;
 
     std::int32_t host_pidfd; ///< Of the parent, until Op::MapFds: tells whether it is still there; or -1.
     std::int32_t child_pid;  ///< Written by the kernel when a helper makes the child.

@@ -87,6 +87,15 @@ void check_files(Violations& found, const Spec& spec) {
     }
 }
 
+void check_init(Violations& found, const Spec& spec, const ProcessSpec& process, Runs runs, Role role) {
+    if (process.init == Init::None) return;
+    if (role == Role::Entering) found.push_back("only the first process can have a reaper");
+    if (role == Role::First && !makes_namespace(spec, Namespace::Pid)) {
+        found.push_back("a reaper needs a new pid namespace");
+    }
+    if (runs == Runs::Callable) found.push_back("a callable cannot have a reaper");
+}
+
 void check_environment(Violations& found, const ProcessSpec& process) {
     const auto check = [&](const std::string& name, bool complete) {
         if (name.empty() || name[0] == '=' || name.find('\0') != std::string::npos ||
@@ -236,6 +245,7 @@ std::vector<std::string> violations(const Spec& spec, const ProcessSpec& process
         check_files(found, spec);
     }
     check_program(found, process, runs);
+    check_init(found, spec, process, runs, role);
     check_environment(found, process);
     check_streams(found, process);
     check_credentials(found, spec, process);

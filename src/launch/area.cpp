@@ -25,6 +25,7 @@ constexpr std::size_t MostKept = 64;
 } // namespace
 
 LaunchArea::LaunchArea(Sharing sharing) {
+    sys::fault_point(Stage::Launch, "map memory for the child's stack");
     const int kind = sharing == Sharing::Threads ? MAP_PRIVATE : MAP_SHARED;
     void* const memory = ::mmap(nullptr, AreaSize, PROT_READ | PROT_WRITE, kind | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) throw sys::error(errno, Stage::Launch, "map memory for the child's stack");

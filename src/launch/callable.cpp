@@ -77,7 +77,7 @@ void move_into_namespaces(const Plan& plan, Handshake& handshake, const ThreadRe
     }
     const long error = child::clone_and_vanish(&args);
     if (error == 0) return;
-    handshake.in_helper = 1;
+    handshake.steps_of = Handshake::OfHelper;
     handshake.step = plan.joins.list().count;
     __atomic_store_n(&handshake.error, static_cast<std::int32_t>(-error), __ATOMIC_RELEASE);
     child::give_up(handshake);
@@ -87,12 +87,12 @@ void move_into_namespaces(const Plan& plan, Handshake& handshake, const ThreadRe
 } // namespace
 
 void run_callable(const Plan& plan, Handshake& handshake, const std::function<int()>& callable) noexcept {
-    handshake.in_helper = 1;
+    handshake.steps_of = Handshake::OfHelper;
     if (child::die_with_parent(handshake) < 0 || !child::perform_steps(plan.joins.list(), handshake)) {
         child::give_up(handshake);
         ::_exit(127);
     }
-    handshake.in_helper = 0;
+    handshake.steps_of = Handshake::OfChild;
     const ThreadRegistration thread = ThreadRegistration::current();
     move_into_namespaces(plan, handshake, thread);
 

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -72,6 +73,14 @@ ExitStatus reap(int pidfd) {
     if (error < 0) return status_without_waiting(pidfd);
     if (info.si_code == CLD_EXITED) return {ExitStatus::Kind::Exited, info.si_status, false};
     return {ExitStatus::Kind::Signaled, info.si_status, info.si_code == CLD_DUMPED};
+}
+
+std::optional<ExitStatus> told_status(int pipe) {
+    pollfd fd{pipe, POLLIN, 0};
+    int status = 0;
+    if (pipe < 0 || ::poll(&fd, 1, 0) <= 0 || ::read(pipe, &status, sizeof status) != sizeof status)
+        return std::nullopt;
+    return from_wait_status(status);
 }
 
 } // namespace ct::internal

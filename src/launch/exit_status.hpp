@@ -18,4 +18,7 @@ namespace ct::internal {
 /// still know how it ended; else the status is unknown.
 [[nodiscard]] ExitStatus reap(int pidfd);
 
+/// The status that a reaper which has ended wrote into \p pipe; empty if it did not, or \p pipe is -1.
+[[nodiscard]] std::optional<ExitStatus> told_status(int pipe);
+
 } // namespace ct::internal

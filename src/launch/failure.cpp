@@ -15,13 +15,17 @@ namespace ct::internal {
 
 namespace {
 
-const StepInfo& info_of(const Plan& plan, const Handshake& handshake) {
-    return handshake.in_helper != 0 ? plan.joins.info(handshake.step) : plan.steps.info(handshake.step);
+const Plan::Steps& list_of(const Plan& plan, const Handshake& handshake) {
+    switch (static_cast<Handshake::StepsOf>(handshake.steps_of)) {
+    case Handshake::OfHelper: return plan.joins;
+    case Handshake::OfReaper: return plan.reaper;
+    case Handshake::OfChild: break;
+    }
+    return plan.steps;
 }
 
 Op op_of(const Plan& plan, const Handshake& handshake) {
-    const auto& steps = handshake.in_helper != 0 ? plan.joins.steps() : plan.steps.steps();
-    return steps.at(handshake.step).op;
+    return list_of(plan, handshake).steps().at(handshake.step).op;
 }
 
 std::string namespace_names(std::uint64_t flags) {
@@ -121,9 +125,9 @@ std::string hint(const Plan& plan, const Handshake& handshake) {
 } // namespace
 
 Error step_error(const Plan& plan, const Handshake& handshake) {
-    const std::size_t known = handshake.in_helper != 0 ? plan.joins.steps().size() : plan.steps.steps().size();
-    if (handshake.step >= known) return clone_error(handshake.error, plan);
-    const StepInfo& info = info_of(plan, handshake);
+    const Plan::Steps& list = list_of(plan, handshake);
+    if (handshake.step >= list.steps().size()) return clone_error(handshake.error, plan);
+    const StepInfo& info = list.info(handshake.step);
     std::string path(info.path);
     const bool found = handshake.detail != Handshake::NoDetail || handshake.error != ENOENT;
     if (op_of(plan, handshake) == Op::Exec && found) {
@@ -153,7 +157,7 @@ Error clone_error(int error_number, const Plan& plan) {
 
 Error death_error(const Plan& plan, const Handshake& handshake, const ExitStatus& status) {
     std::string where = "before its first step";
-    const auto& list = handshake.in_helper != 0 ? plan.joins : plan.steps;
+    const Plan::Steps& list = list_of(plan, handshake);
     if (handshake.step < list.steps().size()) {
         const StepInfo& info = list.info(handshake.step);
         where = concat("in the step '", info.action, info.path.empty() ? "" : " ", info.path, '\'');

@@ -59,6 +59,9 @@ public:
         handshake_.child_pidfd = -1;
         for (std::int32_t& fd : handshake_.offered) fd = -1;
         handshake_.host_pidfd = host_.get();
+        // The reaper waits meanwhile, and is not deep in its stack.
+        handshake_.reaper_child_stack = area_->child_stack().data();
+        handshake_.reaper_child_stack_size = area_->child_stack().size() / 2;
     }
 
     Launched run() {
@@ -79,6 +82,7 @@ public:
 
 private:
     void make_process() {
+        sys::fault_point(Stage::Launch, "make a process");
         const SignalsBlocked blocked;
         if (request_.callable) {
             fork_host();
@@ -186,15 +190,14 @@ private:
     }
 
     Launched result() {
+        sys::fault_point(Stage::Launch, "look at the process");
         find_child();
         if (launched_.pid > 0 && !launched_.pidfd) throw sys::error(errno, Stage::Launch, "open a pidfd");
         const auto error = __atomic_load_n(&handshake_.error, __ATOMIC_ACQUIRE);
         if (error != 0) throw step_error(plan_, handshake_);
         const bool ready = handshake_.phase == Handshake::Ready;
         const auto& steps = plan_.steps.steps();
-        const bool executed = handshake_.in_helper == 0 && handshake_.step < steps.size() &&
-                              steps[handshake_.step].op == Op::Exec &&
-                              __atomic_load_n(&handshake_.word, __ATOMIC_ACQUIRE) == Handshake::Gone;
+        const bool executed = at_exec() && __atomic_load_n(&handshake_.word, __ATOMIC_ACQUIRE) == Handshake::Gone;
         if (!ready && !executed) {
             const int pidfd = launched_.pidfd ? launched_.pidfd.get() : helper_.get();
             throw death_error(plan_, handshake_, pidfd < 0 ? ExitStatus{} : reap(pidfd));
@@ -205,6 +208,14 @@ private:
             return {};
         }
         return std::move(launched_);
+    }
+
+    /// Whether the last step was the one that executes a program: the reaper's own, if there is one.
+    [[nodiscard]] bool at_exec() const {
+        const bool has_reaper = !plan_.reaper.empty();
+        const auto& steps = (has_reaper ? plan_.reaper : plan_.steps).steps();
+        return handshake_.steps_of == (has_reaper ? Handshake::OfReaper : Handshake::OfChild) &&
+               handshake_.step < steps.size() && steps[handshake_.step].op == (has_reaper ? Op::ExecReaper : Op::Exec);
     }
 
     void reap_helper() noexcept {

@@ -15,6 +15,7 @@
 
 #include "base/concat.hpp"
 #include "base/sys.hpp"
+#include "reaper/reaper_fds.hpp"
 
 namespace ct::internal {
 
@@ -61,6 +62,15 @@ int Streams::lend(UniqueFd fd) {
     layout_.lent.push_back(lease_.low(fd.get()));
     child_ends_.push_back(std::move(fd));
     return layout_.lent.back();
+}
+
+void Streams::add_reaper(int image) {
+    sys::Pipe status = sys::pipe(Stage::Stdio);
+    for (int target = 0; target < 3; ++target) layout_.reaper.push_back({target, low_fds_.null()});
+    layout_.reaper.push_back({StatusFd, lease_.low(status.write.get())});
+    layout_.reaper.push_back({ProgramFd, lease_.low(image)});
+    child_ends_.push_back(std::move(status.write));
+    host_ends_.status = std::move(status.read);
 }
 
 void Streams::lend_proc() {

@@ -25,6 +25,7 @@ void check_borrowed_fds(const Spec& spec, const ProcessSpec& process);
 struct HostEnds {
     std::array<UniqueFd, 3> pipes;
     UniqueFd terminal;
+    UniqueFd status; ///< Where the reaper tells the wait status of its child.
 };
 
 /// The descriptors of one new process, opened on the host's side. The child's ends are closed with this object.
@@ -37,8 +38,12 @@ public:
     [[nodiscard]] const FdLayout& layout() const noexcept { return layout_; }
     /// Keeps \p fd open for the set-up in the child. \returns the number by which the child finds it
     int lend(UniqueFd fd);
+    /// What the process joins; borrowed.
+    void set_joins(std::vector<NamespaceJoin> joins) { layout_.joins = std::move(joins); }
     /// Lends the host's /proc. \throws Error if it is none
     void lend_proc();
+    /// The descriptors of the reaper, whose program is \p image. Borrowed.
+    void add_reaper(int image);
     [[nodiscard]] HostEnds take_host_ends() noexcept { return std::move(host_ends_); }
 
 private:

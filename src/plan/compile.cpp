@@ -74,8 +74,10 @@ void plan_terminal(Plan& plan, const ProcessSpec& process, const FdLayout& fds) 
 void plan_end(Plan& plan, const Spec& spec, const ProcessSpec& process, const FdLayout& fds, const HostFacts& host,
               bool callable, bool foreign_files) {
     if (plan.has_tasks(Await::SetUp)) plan_await(plan, Await::SetUp);
+    if (!fds.reaper.empty()) plan_reaper(plan, process, fds, host, has_namespace(spec, Namespace::User));
+    plan_terminal(plan, process, fds);
     // Before the limits: RLIMIT_NOFILE also bounds dup3(2).
-    plan_fds(plan, fds);
+    plan_fds(plan, plan.steps, fds.map);
     plan_process(plan, process, host, denies_setgroups(spec, host), has_namespace(spec, Namespace::User));
     if (callable) {
         plan_callable(plan, process);
@@ -98,7 +100,6 @@ void plan_set_up(Plan& plan, const Spec& spec, const ProcessSpec& process, const
     plan_id_maps(plan, spec, host);
     plan_beginning(plan, spec, fds, callable);
     plan_user_namespace_root(plan, spec, host);
-    plan_terminal(plan, process, fds);
     plan.steps.add(Op::ClearUmask, {Stage::Launch, "clear the umask"});
     plan_root(plan, spec, fds);
     plan.steps.add(Op::RestoreUmask, {Stage::Launch, "restore the umask"});
@@ -135,7 +136,6 @@ void compile_enter(Plan& plan, const Spec& spec, const EnterTarget& target, cons
     }
     plan_beginning(plan, {}, fds, callable);
     plan_user_namespace_root(plan, spec, host);
-    plan_terminal(plan, process, fds);
     if (target.root_fd >= 0) {
         plan.steps.add(Op::ChangeRoot, PathArgs{nullptr}, {Stage::Root, "chroot to the container's root"});
     }

@@ -41,11 +41,12 @@ struct NamespaceJoin {
 /// The descriptors of a new process; made by the parent before the plan, see launch/streams.hpp.
 struct FdLayout {
     std::vector<FdSource> map = {};
-    std::vector<int> lent = {};     ///< Sources that only the set-up uses; closed with the rest before exec.
-    int proc = -1;                  ///< Source of the host's /proc for Op::WriteProc, or -1; one of `lent`.
+    std::vector<int> lent = {};        ///< Sources that only the set-up uses; closed with the rest before exec.
+    int proc = -1;                     ///< Source of the host's /proc for Op::WriteProc, or -1; one of `lent`.
+    std::vector<FdSource> reaper = {}; ///< The map of the reaper if there is to be one.
     std::vector<NamespaceJoin> joins = {}; ///< In the order in which they are to be joined.
-    int terminal = -1;              ///< Source of the controlling terminal, or -1.
-    std::string terminal_path = {}; ///< Of the terminal on the host.
+    int terminal = -1;                 ///< Source of the controlling terminal, or -1.
+    std::string terminal_path = {};    ///< Of the terminal on the host.
 };
 
 /// A running container that is entered.
@@ -83,7 +84,10 @@ void plan_process(Plan& plan, const ProcessSpec& process, const HostFacts& host,
                   bool user_namespace);
 /// A step that writes \p text to the file \p path of the host's /proc, such as "self/timerslack_ns". Needs fds.proc.
 void plan_proc_write(Plan& plan, const FdLayout& fds, const char* path, std::string_view text, const StepInfo& info);
-void plan_fds(Plan& plan, const FdLayout& fds);
+void plan_fds(Plan& plan, Plan::Steps& steps, const std::vector<FdSource>& map);
+/// The process that comes after this step is a child of the container's first process, the reaper.
+void plan_reaper(Plan& plan, const ProcessSpec& process, const FdLayout& fds, const HostFacts& host,
+                 bool user_namespace);
 void plan_callable(Plan& plan, const ProcessSpec& process);
 /// \param foreign_files  whether the program comes from an image, which may be hostile
 void plan_exec(Plan& plan, const ProcessSpec& process, bool foreign_files);

@@ -60,17 +60,18 @@ std::vector<FdRange> gaps(const std::vector<FdSource>& map) {
 int low_fd_limit(const FdLayout& fds) {
     int limit = 0;
     for (const FdSource& entry : fds.map) limit = std::max(limit, entry.source + 1);
+    for (const FdSource& entry : fds.reaper) limit = std::max(limit, entry.source + 1);
     for (const int source : fds.lent) limit = std::max(limit, source + 1);
     return limit;
 }
 
-void plan_fds(Plan& plan, const FdLayout& fds) {
-    const std::vector<FdMove> moves = ordered_moves(fds.map);
-    const std::vector<FdRange> closed = gaps(fds.map);
-    plan.steps.add(Op::MapFds,
-                   FdMapArgs{plan.array(moves), static_cast<std::uint32_t>(moves.size()), plan.array(closed),
-                             static_cast<std::uint32_t>(closed.size())},
-                   {Stage::Stdio, "map descriptors"});
+void plan_fds(Plan& plan, Plan::Steps& steps, const std::vector<FdSource>& map) {
+    const std::vector<FdMove> moves = ordered_moves(map);
+    const std::vector<FdRange> closed = gaps(map);
+    steps.add(Op::MapFds,
+              FdMapArgs{plan.array(moves), static_cast<std::uint32_t>(moves.size()), plan.array(closed),
+                        static_cast<std::uint32_t>(closed.size())},
+              {Stage::Stdio, "map descriptors"});
 }
 
 } // namespace ct::internal

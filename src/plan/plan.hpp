@@ -101,6 +101,7 @@ public:
 
     Steps joins{*this};                       ///< Of the helper; empty if no namespace is joined.
     Steps steps{*this};                       ///< Of the child.
+    Steps reaper{*this};                      ///< Of the child that becomes the reaper; see Op::StartReaper.
     std::uint64_t new_namespaces = 0;         ///< CLONE_NEW* flags.
     const char* const* environment = nullptr; ///< Of a callable, if it is not the host's.
     std::vector<std::string> exec_candidates; ///< The paths that Op::Exec tries.

@@ -23,6 +23,7 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -115,6 +116,32 @@ static int do_orphan(char **args)
     if (fork() == 0)
         return pause_forever();
     ready();
+    return 0;
+}
+
+// Has a grandchild that is orphaned and ends; tells when somebody has reaped it.
+static int do_orphan_gone(char **args)
+{
+    (void)args;
+    int pipe_fds[2];
+    if (pipe(pipe_fds) < 0)
+        return fail("pipe");
+    const pid_t child = fork();
+    if (child == 0) {
+        const pid_t orphan = fork();
+        if (orphan == 0) {
+            while (getppid() != 1)
+                sched_yield();
+            _exit(5);
+        }
+        _exit(write(pipe_fds[1], &orphan, sizeof orphan) == sizeof orphan ? 0 : 1);
+    }
+    pid_t orphan = 0;
+    if (waitpid(child, NULL, 0) != child || read(pipe_fds[0], &orphan, sizeof orphan) != sizeof orphan)
+        return fail("child");
+    while (kill(orphan, 0) == 0)
+        sched_yield();
+    puts("reaped");
     return 0;
 }
 
@@ -472,7 +499,7 @@ struct command {
 static const struct command commands[] = {
     {"exit", 1, do_exit},         {"raise", 1, do_raise},       {"pause", 0, do_pause},
     {"trap", 2, do_trap},         {"ignore", 1, do_ignore},     {"fork-pause", 0, do_fork_pause},
-    {"orphan", 0, do_orphan},     {"exec", 1, do_exec},         {"wait-stdin", 0, do_wait_stdin},
+    {"orphan", 0, do_orphan}, {"orphan-gone", 0, do_orphan_gone},     {"exec", 1, do_exec},         {"wait-stdin", 0, do_wait_stdin},
     {"args", 0, do_args},         {"env", 0, do_env},           {"ids", 0, do_ids},
     {"caps", 0, do_caps},         {"limits", 0, do_limits},     {"status", 0, do_status},
     {"uname", 0, do_uname},       {"fds", 0, do_fds},           {"cat", 1, do_cat},

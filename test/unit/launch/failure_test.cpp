@@ -55,7 +55,7 @@ TEST_F(StepError, CountsTheHelpersStepsWhereItFailed) {
     plan.joins.add(Op::JoinNamespace, {Stage::Namespaces, "join net namespace", "/run/ns"});
     add(Op::ResetSignals, {Stage::Launch, "reset signals"});
     EXPECT_STREQ(error(EBADF).what(), "reset signals: Bad file descriptor");
-    handshake.in_helper = 1;
+    handshake.steps_of = Handshake::OfHelper;
     EXPECT_STREQ(error(ENOENT).what(), "join net namespace '/run/ns': No such file or directory");
     EXPECT_THAT(error(EINVAL).hint(), HasSubstr("not a namespace of this kind"));
     handshake.step = 1; // past the joins: the clone itself

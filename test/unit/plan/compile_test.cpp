@@ -90,13 +90,12 @@ TEST(StartPlan, EverythingInOrder) {
                                 Op::Mount,
                                 Op::ReadOnlyRoot,
                                 Op::PivotRoot};
-    std::vector<Op> expected{Op::DieWithParent, Op::UnshareFds,          Op::ResetSignals,
-                             Op::NewSession,    Op::ControllingTerminal, Op::ClearUmask};
+    std::vector<Op> expected{Op::DieWithParent, Op::UnshareFds, Op::ResetSignals, Op::ClearUmask};
     expected.insert(expected.end(), files.begin(), files.end());
-    for (const Op op :
-         {Op::RestoreUmask, Op::HostName, Op::DomainName, Op::MapFds, Op::ResourceLimit, Op::DropBoundingSet,
-          Op::KeepCapabilities, Op::SetCredentials, Op::SetCapabilities, Op::RaiseAmbient, Op::NoNewPrivileges,
-          Op::WorkingDirectory, Op::SetUmask, Op::ParentDeathSignal, Op::UnblockSignals, Op::Exec}) {
+    for (const Op op : {Op::RestoreUmask, Op::HostName, Op::DomainName, Op::NewSession, Op::ControllingTerminal,
+                        Op::MapFds, Op::ResourceLimit, Op::DropBoundingSet, Op::KeepCapabilities, Op::SetCredentials,
+                        Op::SetCapabilities, Op::RaiseAmbient, Op::NoNewPrivileges, Op::WorkingDirectory, Op::SetUmask,
+                        Op::ParentDeathSignal, Op::UnblockSignals, Op::Exec}) {
         expected.push_back(op);
     }
     EXPECT_THAT(listed(plan->steps), ::testing::ElementsAreArray(expected));

@@ -93,7 +93,7 @@ void expect_closed_around(const FdMapArgs& args, const Map& map) {
 }
 
 FdMapArgs planned(Plan& plan, const Map& map) {
-    plan_fds(plan, layout_of(map));
+    plan_fds(plan, plan.steps, layout_of(map).map);
     return args<FdMapArgs>(plan.steps, Op::MapFds);
 }
 
@@ -187,7 +187,7 @@ TEST(FdsPlan, RandomMaps) {
 
 TEST(FdsPlan, DescriptionIsOneStepOfTheStreams) {
     Plan plan;
-    plan_fds(plan, {});
+    plan_fds(plan, plan.steps, {});
     EXPECT_THAT(listed(plan.steps), ElementsAre(Op::MapFds));
     EXPECT_EQ(plan.steps.info(0).stage, Stage::Stdio);
 }

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+
+// Every step of a start, of the host and of the child, is made to fail in turn. ContainerTest checks that nothing is
+// left.
+#include <new>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/fault.hpp"
+#include "support/fixture.hpp"
+
+namespace ct::test {
+namespace {
+
+using internal::Faults;
+
+/// A start that uses much.
+struct Scenario {
+    const char* name;
+    std::function<void(Container&, ProcessSpec&)> configure;
+    bool callable = false;
+};
+
+void PrintTo(const Scenario& scenario, std::ostream* out) { // NOLINT(readability-identifier-naming): GoogleTest's name
+    *out << scenario.name;
+}
+
+class Fault : public ContainerTest, public ::testing::WithParamInterface<Scenario> {
+protected:
+    void SetUp() override {
+        ContainerTest::SetUp();
+        void* const memory = ::mmap(nullptr, sizeof(Faults), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        ASSERT_NE(memory, MAP_FAILED);
+        internal::faults = new (memory) Faults;
+    }
+
+    void TearDown() override {
+        ::munmap(std::exchange(internal::faults, nullptr), sizeof(Faults));
+        ContainerTest::TearDown();
+    }
+
+    /// What a start that succeeded has created in the image.
+    void remove_mount_points() const {
+        for (const auto& entry : std::filesystem::directory_iterator{image()})
+            if (entry.path().filename() != "bin") std::filesystem::remove_all(entry);
+    }
+
+    Container configured(ProcessSpec& process) {
+        Container container = session().create("box");
+        container.set_root(image().string()).add_namespaces({Namespace::Mount, Namespace::Pid, Namespace::Uts});
+        process = program({"exit", "7"});
+        GetParam().configure(container, process);
+        return container;
+    }
+
+    static Process start(Container& container, const ProcessSpec& process) {
+        if (!GetParam().callable) return container.start(process);
+        ProcessSpec called = process;
+        called.argv.clear();
+        return container.start(called, [] { return 7; });
+    }
+};
+
+TEST_P(Fault, AtEachPointFailsWithASentenceAndLeavesNothing) {
+    ProcessSpec process;
+    { // What a session makes once.
+        Container container = configured(process);
+        (void)start(container, process);
+        EXPECT_TRUE(exited(container.wait(), 7));
+    }
+    const HostState before = HostState::capture();
+    std::uint32_t failed = 0;
+    bool all_passed = false;
+    for (std::uint32_t at = 1; !all_passed; ++at) {
+        ASSERT_LT(at, 1000U) << "there is no end";
+        {
+            Container container = configured(process);
+            remove_mount_points();
+            const std::string image_before = tree(image());
+            *internal::faults = Faults{.at = at, .error = ENOTRECOVERABLE};
+            try {
+                (void)start(container, process);
+                all_passed = internal::faults->passed < at;
+                *internal::faults = {};
+            } catch (const Error& error) {
+                *internal::faults = {};
+                ++failed;
+                EXPECT_EQ(error.code().value(), ENOTRECOVERABLE) << error.what();
+                EXPECT_TRUE(contains(error.what(), "container 'box': ")) << at;
+                EXPECT_TRUE(contains(error.what(), "State not recoverable")) << at;
+                EXPECT_EQ(container.state(), State::Stopped);
+                EXPECT_EQ(before.difference(HostState::capture()), "") << at << ": " << error.what();
+                EXPECT_EQ(tree(image()), image_before) << at << ": " << error.what();
+                // It can be started as if nothing had happened.
+                (void)start(container, process);
+            }
+            EXPECT_TRUE(exited(container.wait(), 7)) << at;
+        }
+        EXPECT_EQ(before.difference(HostState::capture()), "") << at;
+    }
+    EXPECT_GT(failed, 5U);
+}
+
+const Scenario Scenarios[] = {
+    {"Plain", [](Container& container, ProcessSpec&) { container.set_spec({}).set_root("/"); }, true},
+    {"Files",
+     [](Container& container, ProcessSpec& process) {
+         container.add_default_mounts().set_hostname("box").add_mount(
+             {.source = "tmpfs", .target = "/made/here", .type = "tmpfs", .options = {}});
+         process.user = User{1000, 1000};
+         process.capabilities.emplace();
+         process.no_new_privileges = true;
+         process.working_directory = "/dev";
+         process.umask = 022;
+     }},
+    {"UserNamespace",
+     [](Container& container, ProcessSpec& process) {
+         container.add_namespace(Namespace::User).add_uid_map({0, 0, 1000}).add_gid_map({0, 0, 1000});
+         container.add_default_mounts();
+         process.stdio = {Stdio::Null, Stdio::Pipe, Stdio::Pipe};
+     }},
+    {"Joins",
+     [](Container& container, ProcessSpec& process) {
+         container.join_namespace(Namespace::Net, "/proc/self/ns/net")
+             .join_namespace(Namespace::Ipc, "/proc/self/ns/ipc");
+         process.terminal = TerminalSize{};
+     }},
+    {"Reaper",
+     [](Container& container, ProcessSpec& process) {
+         container.add_default_mounts();
+         process.init = Init::Reaper;
+         process.user = User{1000, 1000};
+     }},
+    {"TimeNamespace", [](Container& container, ProcessSpec&) { container.add_namespace(Namespace::Time); }},
+    {"Callable",
+     [](Container& container, ProcessSpec& process) {
+         container.add_default_mounts();
+         process.stdio.out = Stdio::Pipe;
+     },
+     true},
+    {"Chroot",
+     [](Container& container, ProcessSpec&) {
+         const std::string root = container.spec().root->path;
+         Spec spec;
+         spec.root = Root{.path = root};
+         spec.private_area = BindDir{.source = root};
+         container.set_spec(spec);
+     }},
+};
+
+INSTANTIATE_TEST_SUITE_P(Each, Fault, ::testing::ValuesIn(Scenarios),
+                         [](const auto& scenario) { return std::string{scenario.param.name}; });
+
+} // namespace
+} // namespace ct::test
