@@ -107,6 +107,7 @@ void ContainerCore::publish(std::shared_ptr<ProcessCore> init, std::shared_ptr<c
     const bool kept = session_->keep(shared_from_this());
     {
         const std::lock_guard lock(mutex_);
+        if (const auto owner = pid_owner_.lock(); owner && init) owner->add(init);
         init_ = std::move(init);
         held_ = std::move(held);
         enter_target_ = {init_ ? init_->pidfd() : -1, static_cast<unsigned>(namespace_flags(*spec_)), -1, {}};
@@ -160,6 +161,7 @@ std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, co
     UniqueFd root;
     std::shared_ptr<const Spec> spec;
     std::shared_ptr<Entered> entered;
+    std::shared_ptr<Entered> pid_owner;
     std::shared_ptr<const Joins> held;
     {
         // The container may end and take its host side down at any time.
@@ -170,6 +172,7 @@ std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, co
         if (held) target.held = held->list();
         spec = spec_;
         entered = entered_;
+        pid_owner = pid_owner_.lock();
         if (host_side_.chroot() >= 0) root = sys::duplicate(host_side_.chroot(), Stage::Enter, "duplicate the root");
         target.root_fd = root.get();
     }
@@ -186,6 +189,7 @@ std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, co
         Launched launched = launch({plan, -1, callable}, session_->areas);
         auto entering = std::make_shared<ProcessCore>(name_, std::move(launched), streams.take_host_ends(), nullptr);
         entered->add(entering);
+        if (pid_owner) pid_owner->add(entering);
         return entering;
     });
 }

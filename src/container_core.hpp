@@ -68,7 +68,7 @@ private:
     [[nodiscard]] std::shared_ptr<const Joins> launch_held();
     /// Opens what the specification joins; called while starting.
     [[nodiscard]] Joins open_joins(const Spec& spec);
-    [[nodiscard]] UniqueFd namespace_of_container(Namespace kind, const std::string& other) const;
+    [[nodiscard]] UniqueFd namespace_of_container(Namespace kind, const std::string& other);
     /// All namespaces that the running container does not share with the host.
     [[nodiscard]] Joins own_namespaces();
     /// Ends a container without a first process: \p number to all that entered, and after \p grace SIGKILL; waits for
@@ -93,6 +93,9 @@ private:
     std::shared_ptr<ProcessCore> init_;
     std::shared_ptr<Entered> entered_ = std::make_shared<Entered>(); ///< Of the present or last run.
     std::shared_ptr<const Joins> held_; ///< Of a container without a first process, as long as it runs.
+    /// Of the container that has made the pid namespace in which this one is; or none. What is started here has to be
+    /// reaped before that one's first process can end.
+    std::weak_ptr<Entered> pid_owner_;
     EnterTarget enter_target_{};                                     ///< Without the root, which enter() duplicates.
     HostSide host_side_;
 };

@@ -16,11 +16,15 @@
 namespace ct::internal {
 
 Joins ContainerCore::open_joins(const Spec& spec) {
+    {
+        const std::lock_guard lock(mutex_);
+        pid_owner_.reset();
+    }
     if (!joins_namespaces(spec)) return {};
     return Joins(spec, [&](Namespace kind, const std::string& other) { return namespace_of_container(kind, other); });
 }
 
-UniqueFd ContainerCore::namespace_of_container(Namespace kind, const std::string& other) const {
+UniqueFd ContainerCore::namespace_of_container(Namespace kind, const std::string& other) {
     const std::string action = concat("join the ", to_string(kind), " namespace of container");
     if (other == name_) throw Error(Errc::InvalidConfig, Stage::Namespaces, action, other, "that is this one");
     const std::shared_ptr<ContainerCore> container = session_->find(other);
@@ -31,7 +35,18 @@ UniqueFd ContainerCore::namespace_of_container(Namespace kind, const std::string
     if (!has_namespace(container->spec(), kind)) {
         throw Error(Errc::InvalidConfig, Stage::Namespaces, action, other, "it shares that namespace with the host");
     }
-    return container->namespace_fd(kind);
+    UniqueFd fd = container->namespace_fd(kind);
+    if (kind == Namespace::Pid) {
+        std::shared_ptr<Entered> owner;
+        {
+            const std::lock_guard lock(container->mutex_);
+            owner = container->pid_owner_.lock();
+            if (!owner) owner = container->entered_;
+        }
+        const std::lock_guard lock(mutex_);
+        pid_owner_ = owner;
+    }
+    return fd;
 }
 
 UniqueFd ContainerCore::namespace_fd(Namespace kind) {

@@ -52,8 +52,12 @@ void bind_namespace(int directory, const NamespaceJoin& join, const std::string&
     const std::string source = concat("/proc/self/fd/", join.fd);
     const std::string target = concat("/proc/self/fd/", file.get());
     if (::mount(source.c_str(), target.c_str(), nullptr, MS_BIND, nullptr) < 0) {
-        throw fail(concat("bind the ", kind, " namespace to"), concat(shown, '/', kind),
-                   errno == EINVAL ? "a mount namespace can be bound only in one that is older than itself" : "");
+        throw fail(
+            concat("bind the ", kind, " namespace to"), concat(shown, '/', kind),
+            errno == EINVAL
+                ? "a mount namespace can be bound only in one that is older than itself; outside of the host's first "
+                  "mount namespace Linux 6.18 mistakes the age of those made on different CPUs"
+                : "");
     }
 }
 

@@ -50,7 +50,8 @@ public:
           directory_(::open(".", O_PATH | O_DIRECTORY | O_CLOEXEC)) {}
 
     void restore() const noexcept {
-        if (::fchdir(root_.get()) < 0 || ::chroot(".") < 0) return;
+        // Who may not change the root cannot have joined a mount namespace, which would have changed it.
+        if (::fchdir(root_.get()) == 0) (void)!::chroot(".");
         if (directory_) (void)!::fchdir(directory_.get());
     }
 
