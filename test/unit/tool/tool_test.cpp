@@ -26,7 +26,7 @@ TEST(Tool, HasOnlyItsStreamsAndDefaultSignals) {
     const ToolResult result =
         run_tool("/bin/sh", {"sh", "-c",
                              "for fd in 3 4 5 6 7 8 9; do [ ! -e /proc/$$/fd/$fd ] || exit $fd; done\n"
-                             "grep -c '^Sig\\(Blk\\|Ign\\):.0000000000000000$' /proc/$$/status"});
+                             "exec grep -c '^Sig\\(Blk\\|Ign\\):.0000000000000000$' /proc/self/status"});
     EXPECT_TRUE(result.status.success()) << result.status.describe();
     EXPECT_EQ(result.output, "2");
 }
