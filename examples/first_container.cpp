@@ -30,7 +30,7 @@ int main(int argc, char** argv) try {
     //! [root]
 
     //! [private]
-    container.set_private({.source = files, .target = "/srv"});
+    container.set_private(ct::BindDir{.source = files, .target = "/srv"});
     //! [private]
 
     //! [mounts]

@@ -172,10 +172,10 @@ Container& Container::set_root(Root root) {
     return *this;
 }
 
-Container& Container::set_private(BindDir dir) {
+Container& Container::set_private(PrivateArea area) {
     core_->configure([&](Spec& spec) {
-        internal::check_private_area(dir);
-        spec.private_area = std::move(dir);
+        internal::check_private_area(area);
+        spec.private_area = std::move(area);
     });
     return *this;
 }
@@ -203,12 +203,29 @@ Container& Container::add_default_devices() {
     return *this;
 }
 
+Container& Container::on_seccomp(SeccompHandler handler) {
+    core_->on_seccomp(std::move(handler));
+    return *this;
+}
+
 Process Container::start(ProcessSpec process) {
     return Process(core_->start(process, nullptr));
 }
 
 Process Container::start(ProcessSpec process, std::function<int()> main) {
     return Process(core_->start(process, main));
+}
+
+std::vector<Change> Container::changes() const {
+    return core_->changes();
+}
+
+void Container::commit(const std::string& directory) const {
+    core_->commit(directory);
+}
+
+void Container::discard() {
+    core_->discard();
 }
 
 Process Container::enter(ProcessSpec process) {

@@ -10,10 +10,13 @@
 #include <array>
 #include <cerrno>
 
+#include "area/dir_chain.hpp"
 #include "base/concat.hpp"
 #include "base/subject.hpp"
 #include "base/sys.hpp"
 #include "config/validate.hpp"
+#include "launch/exit_status.hpp"
+#include "monitor/seccomp_watch.hpp"
 #include "plan/namespace_flags.hpp"
 
 namespace ct::internal {
@@ -78,6 +81,12 @@ void ContainerCore::configure(const std::function<void(Spec&)>& edit) {
     spec_ = std::move(changed);
 }
 
+void ContainerCore::on_seccomp(SeccompHandler handler) {
+    auto next = handler ? std::make_shared<const SeccompHandler>(std::move(handler)) : nullptr;
+    const std::lock_guard lock(mutex_);
+    on_seccomp_.swap(next); // the old one is released after the lock
+}
+
 void ContainerCore::begin_start(std::string_view action) {
     (void)state();
     const std::lock_guard lock(mutex_);
@@ -120,7 +129,7 @@ void ContainerCore::publish(std::shared_ptr<ProcessCore> init, std::shared_ptr<c
                 "its session was closed meanwhile");
 }
 
-int ContainerCore::prepare(const Spec& spec) {
+ContainerCore::Prepared ContainerCore::prepare(const Spec& spec) {
     session_->leftovers.sweep();
     {
         const std::lock_guard lock(mutex_);
@@ -128,31 +137,89 @@ int ContainerCore::prepare(const Spec& spec) {
         entered_ = std::make_shared<Entered>();
     }
     HostSide host_side(spec);
-    const int files_root = host_side.files_root();
+    Prepared prepared{host_side.files_root(), host_side.take_image(), {}};
+    if (prepared.image) {
+        // Only for the time of the start: a descriptor of the image's would keep the loop device.
+        prepared.image_root.reset(::openat(prepared.image.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        if (prepared.files_root < 0) prepared.files_root = prepared.image_root.get();
+    }
     const std::lock_guard lock(mutex_);
     host_side_ = std::move(host_side);
-    return files_root;
+    return prepared;
+}
+
+void ContainerCore::keep_upper(Plan& plan) {
+    if (!plan.upper) return;
+    auto upper = std::make_shared<const UniqueFd>(std::move(plan.upper));
+    const std::lock_guard lock(mutex_);
+    upper_.swap(upper);
+}
+
+void ContainerCore::check_process(std::string_view action, const Spec& spec, const ProcessSpec& process, Runs runs,
+                                  Role role) {
+    auto found = violations(spec, process, runs, role);
+    if (process.seccomp && has_action(*process.seccomp, SeccompAction::Kind::Notify)) {
+        const std::lock_guard lock(mutex_);
+        if (on_seccomp_ == nullptr) found.push_back("a seccomp filter that notifies needs a handler: on_seccomp()");
+    }
+    if (!found.empty()) throw Error::invalid_config(action, std::move(found));
+}
+
+HostFacts ContainerCore::host_facts(StartThread* thread) const {
+    HostFacts facts;
+    if (thread == nullptr) {
+        facts = HostFacts::detect();
+    } else {
+        thread->run([&] { facts = HostFacts::detect(); });
+    }
+    facts.filters = &session_->filters;
+    return facts;
+}
+
+Launched ContainerCore::launch_plan(Plan& plan, int files_root, const std::function<int()>& callable,
+                                    StartThread* thread) {
+    std::shared_ptr<Loop> loop;
+    if (plan.filter && plan.filter->notifies) loop = session_->loop();
+    Launched launched = launch({plan, files_root, callable, thread}, session_->areas);
+    if (loop == nullptr) return launched;
+    const auto find_handler = [self = weak_from_this()]() -> std::shared_ptr<const SeccompHandler> {
+        const auto container = self.lock();
+        if (container == nullptr) return nullptr;
+        const std::lock_guard lock(container->mutex_);
+        return container->on_seccomp_;
+    };
+    try {
+        watch_listener(*loop, std::move(plan.listener), find_handler);
+    } catch (...) {
+        ::syscall(SYS_pidfd_send_signal, launched.pidfd.get(), SIGKILL, nullptr, 0);
+        (void)reap(launched.pidfd.get());
+        throw;
+    }
+    return launched;
 }
 
 std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& process,
                                                          const std::function<int()>& callable) {
     const Spec& spec = *spec_; // constant while starting
     const auto runs = callable ? Runs::Callable : Runs::Program;
-    if (auto found = violations(spec, process, runs, Role::First); !found.empty()) {
-        throw Error::invalid_config("start", std::move(found));
-    }
+    check_process("start", spec, process, runs, Role::First);
     check_borrowed_fds(spec, process);
     const Joins joins = open_joins(spec);
-    const int files_root = prepare(spec);
-    Streams streams(process, session_->low_fds, host_user(spec, process));
+    Prepared prepared = prepare(spec);
+    Streams streams(process, session_->low_fds, stream_owner(spec, process));
+    if (writes_proc(process) || needs_proc(spec)) streams.lend_proc();
     if (process.init == Init::Reaper) streams.add_reaper(session_->reaper_image());
+    if (prepared.image) streams.lend_area(std::move(prepared.image));
     streams.set_joins(joins.list());
-    if (needs_proc(spec)) streams.lend_proc();
     Plan plan;
-    compile_start(plan, spec, process, streams.layout(), HostFacts::detect(), callable != nullptr);
-    Launched launched = launch({plan, files_root, callable}, session_->areas);
-    return std::make_shared<ProcessCore>(name_, std::move(launched), streams.take_host_ends(),
-                                         has_namespace(spec, Namespace::Pid) ? entered_ : nullptr);
+    const std::shared_ptr<StartThread> thread = session_->start_thread();
+    compile_start(plan, spec, process, streams.layout(), host_facts(thread.get()), callable != nullptr);
+    Launched launched = launch_plan(plan, prepared.files_root, callable, thread.get());
+    keep_upper(plan);
+    auto init = std::make_shared<ProcessCore>(name_, std::move(launched), streams.take_host_ends(),
+                                              has_namespace(spec, Namespace::Pid) ? entered_ : nullptr);
+    if (thread && process.parent_death_signal != 0) thread->watch(ProcessCore::pidfd_of(init));
+    return init;
 }
 
 std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, const std::function<int()>& callable) {
@@ -178,16 +245,17 @@ std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, co
     }
     return with_subject(subject(), [&] {
         const auto runs = callable ? Runs::Callable : Runs::Program;
-        if (auto found = violations(*spec, process, runs, Role::Entering); !found.empty()) {
-            throw Error::invalid_config("enter", std::move(found));
-        }
+        check_process("enter", *spec, process, runs, Role::Entering);
         check_borrowed_fds({}, process);
         entered->sweep();
-        Streams streams(process, session_->low_fds, host_user(*spec, process));
+        Streams streams(process, session_->low_fds, stream_owner(*spec, process));
+        if (writes_proc(process)) streams.lend_proc();
         Plan plan;
-        compile_enter(plan, *spec, target, process, streams.layout(), HostFacts::detect(), callable != nullptr);
-        Launched launched = launch({plan, -1, callable}, session_->areas);
+        const std::shared_ptr<StartThread> thread = session_->start_thread();
+        compile_enter(plan, *spec, target, process, streams.layout(), host_facts(thread.get()), callable != nullptr);
+        Launched launched = launch_plan(plan, -1, callable, thread.get());
         auto entering = std::make_shared<ProcessCore>(name_, std::move(launched), streams.take_host_ends(), nullptr);
+        if (thread && process.parent_death_signal != 0) thread->watch(ProcessCore::pidfd_of(entering));
         entered->add(entering);
         if (pid_owner) pid_owner->add(entering);
         return entering;
@@ -196,7 +264,7 @@ std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, co
 
 void ContainerCore::adopt(pid_t pid) {
     const std::string action = concat(subject(), ": adopt process ", pid);
-    Launched launched{pid, UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)))};
+    Launched launched{pid, UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))), true};
     if (!launched.pidfd) throw sys::error(errno, Stage::Enter, action);
     const std::string proc = concat("/proc/", pid);
     Spec spec;
@@ -222,6 +290,64 @@ void ContainerCore::adopt(pid_t pid) {
         state_ = State::Running;
     }
     (void)session_->keep(shared_from_this());
+}
+
+std::optional<OverlayView> ContainerCore::overlay(std::string_view action) const {
+    std::shared_ptr<const Spec> spec;
+    std::shared_ptr<const UniqueFd> upper;
+    {
+        const std::lock_guard lock(mutex_);
+        spec = spec_;
+        upper = upper_;
+    }
+    const auto* const area = spec->private_area ? std::get_if<OverlayArea>(&*spec->private_area) : nullptr;
+    if (area == nullptr || !spec->root) {
+        throw Error(Errc::InvalidState, Stage::Configure, action, {}, "its private area is no overlay");
+    }
+    if (area->upper.empty() && !upper) return std::nullopt;
+    return open_overlay(*spec, upper ? upper->get() : -1);
+}
+
+std::vector<Change> ContainerCore::changes() const {
+    return with_subject(subject(), [&] {
+        const std::optional<OverlayView> view = overlay("list the changes");
+        return view ? list_changes(*view) : std::vector<Change>{};
+    });
+}
+
+void ContainerCore::commit(const std::string& directory) const {
+    with_subject(subject(), [&] {
+        const std::optional<OverlayView> view = overlay("commit the changes");
+        if (!view) {
+            throw Error(Errc::InvalidState, Stage::Configure, "commit the changes to", directory,
+                        "it was never started, or its changes were discarded");
+        }
+        copy_upper(*view, directory);
+    });
+}
+
+void ContainerCore::discard() {
+    (void)state();
+    {
+        const std::lock_guard lock(mutex_);
+        if (state_ != State::Stopped) throw wrong_state("discard the changes", "stopped", state_);
+        state_ = State::Stopping; // nobody starts it meanwhile
+    }
+    const std::shared_ptr<ContainerCore> stopped(this, [](ContainerCore* core) { core->become_stopped(); });
+    with_subject(subject(), [&] {
+        std::optional<OverlayView> view = overlay("discard the changes");
+        if (!view) return;
+        const auto& area = std::get<OverlayArea>(*spec_->private_area);
+        if (area.upper.empty()) {
+            std::shared_ptr<const UniqueFd> ended; // outlives the lock
+            const std::lock_guard lock(mutex_);
+            upper_.swap(ended);
+            return;
+        }
+        const UniqueFd upper = sys::open(area.upper, O_RDONLY | O_DIRECTORY, Stage::Root, "open the upper directory");
+        lock_upper(area, upper.get());
+        remove_contents(upper.get(), area.upper);
+    });
 }
 
 std::shared_ptr<ProcessCore> ContainerCore::init() const {

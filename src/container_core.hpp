@@ -14,6 +14,8 @@
 
 #include <ct/container.hpp>
 
+#include "area/overlay_view.hpp"
+#include "config/validate.hpp"
 #include "host_side.hpp"
 #include "launch/joins.hpp"
 #include "plan/compile.hpp"
@@ -38,6 +40,8 @@ public:
     /// Lets \p edit change the specification. \throws Error unless stopped
     void configure(const std::function<void(Spec&)>& edit);
 
+    void on_seccomp(SeccompHandler handler);
+
     std::shared_ptr<ProcessCore> start(const ProcessSpec& process, const std::function<int()>& callable);
     std::shared_ptr<ProcessCore> enter(const ProcessSpec& process, const std::function<int()>& callable);
     void adopt(pid_t pid);
@@ -50,6 +54,10 @@ public:
     [[nodiscard]] std::vector<pid_t> processes();
     [[nodiscard]] bool shares_session_with(const ContainerCore& other) const { return session_ == other.session_; }
 
+    [[nodiscard]] std::vector<Change> changes() const;
+    void commit(const std::string& directory) const;
+    void discard();
+
     [[nodiscard]] std::shared_ptr<ProcessCore> init() const;
     std::optional<ExitStatus> wait(std::optional<std::chrono::nanoseconds> limit);
     void signal(int number);
@@ -60,8 +68,15 @@ public:
 
 private:
     std::shared_ptr<ProcessCore> launch_first(const ProcessSpec& process, const std::function<int()>& callable);
-    /// What every start does on the host's side before it makes a process. \returns the directory with the files
-    int prepare(const Spec& spec);
+    /// What every start does on the host's side before it makes a process.
+    struct Prepared {
+        int files_root; ///< The directory with the files.
+        UniqueFd image; ///< The mount of the private area's image, if that is one.
+        UniqueFd image_root;
+    };
+    [[nodiscard]] Prepared prepare(const Spec& spec);
+    /// Keeps what the set-up has left for later.
+    void keep_upper(Plan& plan);
     void begin_start(std::string_view action);
     /// From now on it runs, unless the session was closed meanwhile.
     void publish(std::shared_ptr<ProcessCore> init, std::shared_ptr<const Joins> held, std::string_view action);
@@ -75,10 +90,19 @@ private:
     /// them if there is a grace.
     void end_held(std::optional<std::chrono::nanoseconds> grace, int number);
     void finish_held(const std::shared_ptr<const Joins>& held);
+    /// The violations of a process of this container; see config/validate.hpp.
+    void check_process(std::string_view action, const Spec& spec, const ProcessSpec& process, Runs runs, Role role);
+    /// Of the thread that makes the process.
+    [[nodiscard]] HostFacts host_facts(StartThread* thread) const;
+    /// Makes the process, and watches what its filter reports.
+    [[nodiscard]] Launched launch_plan(Plan& plan, int files_root, const std::function<int()>& callable,
+                                       StartThread* thread);
     /// Takes down the host's side after the end of \p init, unless another thread does so.
     void finish(const std::shared_ptr<ProcessCore>& init);
     void take_down_host_side();
     void become_stopped();
+    /// The directories of the overlay, as far as they are of use: empty if a throw-away upper directory is not there.
+    [[nodiscard]] std::optional<OverlayView> overlay(std::string_view action) const;
     [[nodiscard]] std::shared_ptr<ProcessCore> running_init(std::string_view action);
     [[nodiscard]] Error wrong_state(std::string_view action, std::string_view wanted, State state) const;
     [[nodiscard]] std::string subject() const;
@@ -96,8 +120,10 @@ private:
     /// Of the container that has made the pid namespace in which this one is; or none. What is started here has to be
     /// reaped before that one's first process can end.
     std::weak_ptr<Entered> pid_owner_;
-    EnterTarget enter_target_{};                                     ///< Without the root, which enter() duplicates.
+    EnterTarget enter_target_{}; ///< Without the root, which enter() duplicates.
     HostSide host_side_;
+    std::shared_ptr<const UniqueFd> upper_; ///< The throw-away upper directory of the present or last run, if any.
+    std::shared_ptr<const SeccompHandler> on_seccomp_;
 };
 
 } // namespace ct::internal

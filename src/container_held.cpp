@@ -31,14 +31,16 @@ std::shared_ptr<const Joins> ContainerCore::launch_held() {
     const ProcessSpec nobody{.stdio = {Stdio::Null, Stdio::Null, Stdio::Null}};
     check_borrowed_fds(spec, nobody);
     const Joins joins = open_joins(spec);
-    const int files_root = prepare(spec);
+    Prepared prepared = prepare(spec);
     Streams streams(nobody, session_->low_fds);
     streams.set_joins(joins.list());
     if (needs_proc(spec)) streams.lend_proc();
+    if (prepared.image) streams.lend_area(std::move(prepared.image));
 
     const auto held = std::make_shared<Joins>();
     Plan plan;
-    compile_hold(plan, spec, streams.layout(), HostFacts::detect());
+    const std::shared_ptr<StartThread> thread = session_->start_thread();
+    compile_hold(plan, spec, streams.layout(), host_facts(thread.get()));
     plan.parent_tasks.push_back(
         {Await::SetUp, [&](const WaitingChild& child) {
              for (const auto& [kind, source] : spec.namespaces) {
@@ -50,7 +52,8 @@ std::shared_ptr<const Joins> ContainerCore::launch_held() {
              }
          }});
     const std::function<int()> none;
-    (void)launch({plan, files_root, none}, session_->areas);
+    (void)launch({plan, prepared.files_root, none, thread.get()}, session_->areas);
+    keep_upper(plan);
     held->put_in_order();
     return held;
 }

@@ -10,6 +10,8 @@
 #include <cerrno>
 #include <memory>
 
+#include "area/image.hpp"
+#include "area/overlay_view.hpp"
 #include "base/concat.hpp"
 #include "base/sys.hpp"
 #include "config/validate.hpp"
@@ -33,7 +35,7 @@ UniqueFd open_directory(const std::string& path, std::string_view action) {
 HostSide::HostSide(const Spec& spec) {
     open_files_root(spec);
     if (spec.root && !makes_namespace(spec, Namespace::Mount)) {
-        if (spec.private_area) mount_private_area(spec);
+        if (spec.private_area) mount_private_area(spec, std::get<BindDir>(*spec.private_area));
         chroot_ = sys::open(spec.root->path, O_PATH | O_DIRECTORY, Stage::Root, "open the root");
     }
 }
@@ -47,10 +49,7 @@ HostSide HostSide::adopted(UniqueFd chroot) {
 void HostSide::open_files_root(const Spec& spec) {
     if (spec.root) {
         files_root_ = open_directory(spec.root->path, "open the root");
-        if (spec.private_area) {
-            UniqueFd area = open_directory(spec.private_area->source, "open the private area");
-            if (covers_root(*spec.private_area)) files_root_ = std::move(area);
-        }
+        if (spec.private_area) open_area(spec);
     } else if (!spec.mounts.empty() || spec.default_mounts || spec.default_devices) {
         files_root_ = open_directory("/", "open the root");
     }
@@ -59,8 +58,30 @@ void HostSide::open_files_root(const Spec& spec) {
     if (files_root_) (void)::flock(files_root_.get(), LOCK_SH | LOCK_NB);
 }
 
-void HostSide::mount_private_area(const Spec& spec) {
-    const BindDir& area = *spec.private_area;
+void HostSide::open_area(const Spec& spec) {
+    const bool covers = covers_root(*spec.private_area);
+    if (const auto* bind = std::get_if<BindDir>(&*spec.private_area)) {
+        UniqueFd area = open_directory(bind->source, "open the private area");
+        if (covers) files_root_ = std::move(area);
+        return;
+    }
+    if (const auto* overlay = std::get_if<OverlayArea>(&*spec.private_area)) open_upper(*overlay);
+    if (const auto* image = std::get_if<ImageArea>(&*spec.private_area)) {
+        image_ = open_image(*image, has_namespace(spec, Namespace::User));
+    }
+    // Nothing is made in the root directory itself then; and what is gone with the container need not be removed.
+    if (covers) files_root_.reset();
+}
+
+void HostSide::open_upper(const OverlayArea& overlay) {
+    if (overlay.upper.empty()) return;
+    upper_ = open_directory(overlay.upper, "open the upper directory of the overlay");
+    const UniqueFd work = open_directory(overlay.work, "open the work directory of the overlay");
+    check_upper(overlay, upper_.get(), work.get());
+    lock_upper(overlay, upper_.get());
+}
+
+void HostSide::mount_private_area(const Spec& spec, const BindDir& area) {
     const auto fail = [&](std::string_view action, const std::string& path) {
         return sys::error(errno, Stage::Root, action, path);
     };

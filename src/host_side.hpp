@@ -17,7 +17,9 @@ public:
     explicit HostSide(const Spec& spec);
 
     /// The directory that holds the container's files, locked against removal of mount points by others; or -1.
-    [[nodiscard]] int files_root() const noexcept { return files_root_.get(); }
+    [[nodiscard]] int files_root() const noexcept { return files_root_ ? files_root_.get() : upper_.get(); }
+    /// The mount of an ImageArea, for the start alone; or empty.
+    [[nodiscard]] UniqueFd take_image() noexcept { return std::move(image_); }
     /// The root of a container that has only chroot(2), else -1.
     [[nodiscard]] int chroot() const noexcept { return chroot_.get(); }
 
@@ -25,9 +27,13 @@ public:
 
 private:
     void open_files_root(const Spec& spec);
-    void mount_private_area(const Spec& spec);
+    void open_area(const Spec& spec);
+    void open_upper(const OverlayArea& overlay);
+    void mount_private_area(const Spec& spec, const BindDir& area);
 
     UniqueFd files_root_;
+    UniqueFd upper_; ///< Of an overlay, locked against use by others.
+    UniqueFd image_;
     UniqueFd chroot_;
     Rollback teardown_;
 };

@@ -20,7 +20,8 @@ namespace internal {
 
 ProcessCore::ProcessCore(std::string container, Launched launched, HostEnds ends, std::shared_ptr<Entered> others)
     : container_(std::move(container)), pid_(launched.pid), pidfd_(std::move(launched.pidfd)),
-      others_(std::move(others)), status_pipe_(std::move(ends.status)), ends_(std::move(ends)) {}
+      adopted_(launched.adopted), others_(std::move(others)), status_pipe_(std::move(ends.status)),
+      ends_(std::move(ends)) {}
 
 int ProcessCore::stream(int number) const noexcept {
     const std::lock_guard lock(mutex_);
@@ -51,7 +52,7 @@ std::optional<ExitStatus> ProcessCore::wait(std::optional<std::chrono::nanosecon
     if (!ended) return std::nullopt;
     const std::lock_guard lock(mutex_);
     if (!status_) {
-        status_ = reap(pidfd_.get());
+        status_ = adopted_ ? look_at(pidfd_.get()) : reap(pidfd_.get());
         // A reaper that was killed has told nothing, and ended like everything else.
         if (const auto told = told_status(status_pipe_.get())) status_ = told;
         pid_ = -1;

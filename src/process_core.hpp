@@ -27,6 +27,10 @@ public:
     [[nodiscard]] const std::string& container() const noexcept { return container_; }
     [[nodiscard]] pid_t pid() const noexcept { return pid_; }
     [[nodiscard]] int pidfd() const noexcept { return pidfd_.get(); }
+    /// The descriptor, as long as somebody has \p process.
+    static std::shared_ptr<const UniqueFd> pidfd_of(const std::shared_ptr<ProcessCore>& process) noexcept {
+        return {process, &process->pidfd_};
+    }
     [[nodiscard]] int stream(int number) const noexcept;
     [[nodiscard]] int release_stream(int number) noexcept;
     [[nodiscard]] int terminal() const noexcept;
@@ -41,6 +45,7 @@ private:
     const std::string container_;
     std::atomic<pid_t> pid_;
     const UniqueFd pidfd_;
+    const bool adopted_;
     const std::shared_ptr<Entered> others_; ///< Which have to be reaped before this one can end; or none.
     const UniqueFd status_pipe_;            ///< From the reaper, if there is one.
     mutable std::mutex mutex_;              ///< Guards what follows.

@@ -8,6 +8,7 @@
 #include "base/subject.hpp"
 #include "config/validate.hpp"
 #include "container_core.hpp"
+#include "features/features.hpp"
 #include "reaper/image.hpp"
 #include "session_core.hpp"
 
@@ -84,15 +85,36 @@ void SessionCore::release(const std::string& name) noexcept {
     if (found != containers_.end() && found->second.expired()) containers_.erase(found);
 }
 
+std::shared_ptr<StartThread> SessionCore::start_thread() {
+    if (options_.start_thread == ct::StartThread::Caller) return nullptr;
+    const std::lock_guard lock(mutex_);
+    if (closed_) return nullptr;
+    // A fork of the host has no such thread.
+    if (!start_thread_ || !start_thread_->usable()) start_thread_ = std::make_shared<StartThread>();
+    return start_thread_;
+}
+
 void SessionCore::close() noexcept {
     decltype(running_) running;
+    std::shared_ptr<StartThread> thread;
+    std::shared_ptr<Loop> loop;
     {
         const std::lock_guard lock(mutex_);
         closed_ = true;
         running = std::exchange(running_, {});
+        thread = std::move(start_thread_);
+        loop = std::move(loop_);
     }
     for (const auto& [key, container] : running) container->close(options_.on_close);
+    if (thread && options_.on_close == OnClose::Detach) thread->outlive_object();
     leftovers.sweep();
+}
+
+std::shared_ptr<Loop> SessionCore::loop() {
+    const std::lock_guard lock(mutex_);
+    if (closed_) throw Error(Errc::InvalidState, Stage::Session, "watch for events", {}, "the session is closed");
+    if (!loop_) loop_ = std::make_shared<Loop>();
+    return loop_;
 }
 
 int SessionCore::reaper_image() {
@@ -135,8 +157,30 @@ std::optional<Container> Session::find(std::string_view name) const {
     return Container(std::move(found));
 }
 
+std::vector<HostFeature> Session::capabilities() const {
+    internal::Features features;
+    internal::add_namespace_features(features, core_->areas);
+    internal::add_mount_features(features);
+    internal::add_cgroup_features(features);
+    internal::add_security_features(features);
+    internal::add_process_features(features);
+    return features;
+}
+
 Container Session::adopt(std::string name, pid_t pid) {
     return Container(core_->adopt(std::move(name), pid));
+}
+
+int Session::fd() {
+    return core_->loop()->fd();
+}
+
+std::size_t Session::dispatch() {
+    return core_->loop()->dispatch();
+}
+
+std::size_t Session::dispatch_for(std::chrono::nanoseconds limit) {
+    return core_->loop()->dispatch_for(limit);
 }
 
 } // namespace ct

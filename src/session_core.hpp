@@ -14,6 +14,9 @@
 #include "entered.hpp"
 #include "launch/area.hpp"
 #include "launch/low_fds.hpp"
+#include "launch/start_thread.hpp"
+#include "monitor/loop.hpp"
+#include "seccomp/filter.hpp"
 
 namespace ct::internal {
 
@@ -36,13 +39,20 @@ public:
     /// A container of that name has been destroyed.
     void release(const std::string& name) noexcept;
 
+    /// The thread that makes processes; null if that is the calling one. The thread lives as long as the start under
+    /// way holds it.
+    [[nodiscard]] std::shared_ptr<StartThread> start_thread();
+
     /// Throws only what the handler throws.
     void log(LogLevel level, std::string_view text) const;
 
+    /// What watches for events; made when it is needed first. \throws Error if the session is closed
+    [[nodiscard]] std::shared_ptr<Loop> loop();
     /// The program of Init::Reaper, made on first use.
     [[nodiscard]] int reaper_image();
 
     LowFds low_fds;
+    FilterCache filters;
     AreaPool areas;
     Entered leftovers; ///< Processes whose container is gone.
 
@@ -54,8 +64,10 @@ private:
     UniqueFd reaper_image_;
     mutable std::mutex mutex_; ///< Guards what follows; never held over a system call that blocks.
     bool closed_ = false;
+    std::shared_ptr<StartThread> start_thread_; ///< Made on first use.
     std::map<std::string, std::weak_ptr<ContainerCore>, std::less<>> containers_;
     std::map<const ContainerCore*, std::shared_ptr<ContainerCore>> running_;
+    std::shared_ptr<Loop> loop_;
     const ContainerCore* last_visited_ = nullptr; ///< Only compared.
 };
 

@@ -3,6 +3,7 @@
 #include "options.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <stdexcept>
 #include <vector>
@@ -11,6 +12,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "attribute_values.hpp"
+#include "seccomp.hpp"
 #include "values.hpp"
 
 namespace ctrun {
@@ -113,6 +116,16 @@ void add_file_options(Adder& add, ct::Spec& spec) {
     add.flag("--read-only", "Make the root's file system read-only", [root] { root().read_only = true; });
     add.option("--private", "DIR[:TARGET[:ro]]", "Bind DIR into the root, over all of it without TARGET",
                [&](const std::string& text) { spec.private_area = parse_private(text); });
+    add.option("--overlay", "KEY=VALUE,...",
+               "Take all changes into an upper directory;\n"
+               "keys are lower (repeated), upper and work, or size, target",
+               [&](const std::string& text) { spec.private_area = parse_overlay(text); });
+    add.option("--tmpfs-root", "size=SIZE[,mode=MODE]", "Put an empty tmpfs over the root directory",
+               [&](const std::string& text) { spec.private_area = parse_tmpfs_root(text); });
+    add.option("--image", "FILE[:TARGET[:FLAG,...]]",
+               "Mount the file system in FILE over the root, or at TARGET;\n"
+               "flags are ro, type=TYPE and its own options",
+               [&](const std::string& text) { spec.private_area = parse_image(text); });
     add.option("--bind", "SRC:DST[:FLAG,...]",
                "Bind a file or directory of the host;\n"
                "flags are rbind, ro, nosuid, nodev, noexec",
@@ -140,8 +153,10 @@ void add_environment(ct::ProcessSpec& spec, const std::string& text) {
 
 void add_privilege_options(Adder& add, ct::ProcessSpec& spec) {
     add.group("Privileges and limits");
-    add.option("--user", "UID[:GID[,GROUP]...]", "User, group (by default the same number) and further groups",
-               [&](const std::string& text) { spec.user = parse_user(text); });
+    add.option("--user", "UID[:GID[,GROUP]...]",
+               "User, group (by default the same number) and further groups;\n"
+               "or USER[:GROUP] by name, as the container's own files have it",
+               [&](const std::string& text) { parse_user(spec, text); });
     add.option("--umask", "OCTAL", "File mode creation mask",
                [&](const std::string& text) { spec.umask = static_cast<mode_t>(parse_number(text, 0777, 8)); });
     add.option("--cap", "NAME,...", "Have exactly these capabilities", [&](const std::string& text) {
@@ -151,9 +166,72 @@ void add_privilege_options(Adder& add, ct::ProcessSpec& spec) {
     add.flag("--cap-drop-all", "Have no capability but those of --cap", [&] {
         if (!spec.capabilities) spec.capabilities.emplace();
     });
+    add.option("--cap-set", "SET=NAME,...",
+               "Have exactly these in the bounding, permitted, effective,\n"
+               "inheritable or ambient set, and none in those not given",
+               [&](const std::string& text) {
+                   if (!spec.capability_sets) spec.capability_sets.emplace();
+                   parse_capability_set(*spec.capability_sets, text);
+               });
+    add.option("--securebits", "NAME,...", "noroot, no-setuid-fixup, keep-caps, no-cap-ambient-raise; also NAME-locked",
+               [&](const std::string& text) { spec.secure_bits = parse_secure_bits(text); });
+    add.option("--apparmor", "PROFILE", "AppArmor profile",
+               [&](const std::string& text) { spec.labels.apparmor = text; });
+    add.option("--selinux", "LABEL", "SELinux label", [&](const std::string& text) { spec.labels.selinux = text; });
+    add.option("--keyring", "NAME", "Join the session keyring of that name; - is a new one without a name",
+               [&](const std::string& text) { spec.session_keyring.emplace().name = text == "-" ? "" : text; });
+    const auto seccomp = [&]() -> ct::Seccomp& { return spec.seccomp ? *spec.seccomp : spec.seccomp.emplace(); };
+    add.option("--seccomp", "FILE|default",
+               "Filter system calls: libct's own profile, or one in\n"
+               "JSON as OCI runtimes take it",
+               [&](const std::string& text) { set_profile(spec.seccomp, text); });
+    add.option("--seccomp-rule", "CALL,...=ACTION",
+               "Before the profile's rules; actions are allow, log,\n"
+               "kill, trap and the name of an errno",
+               [seccomp](const std::string& text) { add_rule(seccomp(), text); });
+    const auto landlock = [&]() -> ct::Landlock& { return spec.landlock ? *spec.landlock : spec.landlock.emplace(); };
+    const auto landlock_path = [&add, landlock](const char* name, const char* help, bool ct::LandlockPath::*right) {
+        add.option(name, "PATH", help, [landlock, right](const std::string& text) {
+            ct::LandlockPath rule{.path = text};
+            rule.*right = true;
+            landlock().paths.push_back(rule);
+        });
+    };
+    landlock_path("--landlock-read", "By Landlock, read files only below these", &ct::LandlockPath::read);
+    landlock_path("--landlock-write", "By Landlock, write only below these", &ct::LandlockPath::write);
+    landlock_path("--landlock-exec", "By Landlock, execute files only below these", &ct::LandlockPath::execute);
+    add.option("--landlock-bind", "PORT", "By Landlock, bind no TCP port but these",
+               [landlock](const std::string& text) { add_port(landlock().bind_ports, text); });
+    add.option("--landlock-connect", "PORT", "By Landlock, connect to no TCP port but these",
+               [landlock](const std::string& text) { add_port(landlock().connect_ports, text); });
     add.flag("--no-new-privs", "Let no program gain privileges", [&] { spec.no_new_privileges = true; });
     add.option("--rlimit", "NAME=SOFT[:HARD]", "Resource limit such as nofile=1024:4096 or core=unlimited",
                [&](const std::string& text) { spec.limits.push_back(parse_limit(text)); });
+}
+
+void add_scheduling_options(Adder& add, ct::ProcessSpec& spec) {
+    ct::Scheduling& scheduling = spec.scheduling;
+    add.group("Scheduling");
+    add.option("--nice", "N", "Nice value, -20 to 19",
+               [&](const std::string& text) { scheduling.nice = parse_integer(text, -20, 19); });
+    add.option("--sched", "POLICY[:PRIORITY][,reset-on-fork]",
+               "other, batch, idle, fifo, rr,\nor deadline:RUNTIME:DEADLINE[:PERIOD] in microseconds",
+               [&](const std::string& text) { scheduling.scheduler = parse_scheduler(text); });
+    add.option("--ioprio", "CLASS[:LEVEL]", "rt, be or idle; level 0 to 7",
+               [&](const std::string& text) { scheduling.io_priority = parse_io_priority(text); });
+    add.option("--cpus", "LIST", "Run on these CPUs only, such as 0-3,5",
+               [&](const std::string& text) { scheduling.cpus = parse_list(text); });
+    add.option("--timer-slack", "NANOSECONDS", "How late timers may be", [&](const std::string& text) {
+        scheduling.timer_slack = std::chrono::nanoseconds(parse_number(text, 1'000'000'000'000));
+    });
+    add.option("--mempolicy", "MODE[:NODES[:FLAG,...]]",
+               "default, local, preferred, preferred-many, bind, interleave,\n"
+               "weighted-interleave; static, relative, balancing",
+               [&](const std::string& text) { spec.memory_policy = parse_memory_policy(text); });
+    add.option("--oom-score-adj", "N", "-1000 (never killed when memory runs out) to 1000",
+               [&](const std::string& text) { spec.oom_score_adj = parse_integer(text, -1000, 1000); });
+    add.option("--personality", "NAME,...", "linux or linux32, and flags such as no-randomize",
+               [&](const std::string& text) { spec.personality = parse_personality(text); });
 }
 
 void add_process_options(Adder& add, ProcessOptions& process) {
@@ -182,6 +260,7 @@ void add_process_options(Adder& add, ProcessOptions& process) {
         process.timeout = std::chrono::seconds(parse_number(text, 1'000'000'000));
     });
     add_privilege_options(add, spec);
+    add_scheduling_options(add, spec);
 }
 
 } // namespace

@@ -146,6 +146,69 @@ ct::BindDir parse_private(std::string_view text) {
     return dir;
 }
 
+std::uint64_t parse_size(std::string_view text) {
+    constexpr std::string_view units = "kmg";
+    const std::size_t unit = text.empty() ? std::string_view::npos : units.find(text.back());
+    if (unit == std::string_view::npos) return parse_number(text);
+    const std::size_t shift = 10 * (unit + 1);
+    text.remove_suffix(1);
+    return parse_number(text, std::numeric_limits<std::uint64_t>::max() >> shift) << shift;
+}
+
+ct::OverlayArea parse_overlay(std::string_view text) {
+    ct::OverlayArea overlay;
+    for (const std::string& word : split(text, ',')) {
+        const auto [key, value] = halves(word, '=', "KEY=VALUE");
+        if (key == "lower") {
+            overlay.lower.push_back(value);
+        } else if (key == "upper") {
+            overlay.upper = value;
+        } else if (key == "work") {
+            overlay.work = value;
+        } else if (key == "size") {
+            overlay.size = parse_size(value);
+        } else if (key == "target") {
+            overlay.target = value;
+        } else {
+            reject(word, "one of lower=DIR, upper=DIR, work=DIR, size=SIZE, target=DIR");
+        }
+    }
+    return overlay;
+}
+
+ct::TmpfsArea parse_tmpfs_root(std::string_view text) {
+    ct::TmpfsArea tmpfs;
+    for (const std::string& word : split(text, ',')) {
+        const auto [key, value] = halves(word, '=', "KEY=VALUE");
+        if (key == "size") {
+            tmpfs.size = parse_size(value);
+        } else if (key == "mode") {
+            tmpfs.mode = static_cast<mode_t>(parse_number(value, 07777, 8));
+        } else {
+            reject(word, "size=SIZE or mode=OCTAL");
+        }
+    }
+    return tmpfs;
+}
+
+ct::ImageArea parse_image(std::string_view text) {
+    const auto parts = split(text, ':');
+    if (parts.size() > 3) reject(text, "FILE[:TARGET[:FLAG,...]]");
+    ct::ImageArea image{.path = parts[0]};
+    if (parts.size() > 1) image.target = parts[1];
+    if (parts.size() < 3) return image;
+    for (const std::string& word : split(parts[2], ',')) {
+        if (word == "ro") {
+            image.read_only = true;
+        } else if (word.starts_with("type=")) {
+            image.type = word.substr(5);
+        } else {
+            image.options.push_back(word);
+        }
+    }
+    return image;
+}
+
 ct::Mount parse_bind(std::string_view text) {
     const auto parts = split(text, ':');
     if (parts.size() < 2 || parts.size() > 3) reject(text, "SOURCE:TARGET[:FLAG,...]");
@@ -188,17 +251,6 @@ ct::Mount parse_mount(std::string_view text) {
     if (mount.target.empty()) reject(text, "type=TYPE,source=SOURCE,target=TARGET[,OPTION...]");
     if (!mount.type.empty() && mount.source.empty()) mount.source = mount.type;
     return mount;
-}
-
-ct::User parse_user(std::string_view text) {
-    const std::size_t colon = text.find(':');
-    ct::User user;
-    user.uid = user.gid = parse_id(text.substr(0, colon));
-    if (colon == std::string_view::npos) return user;
-    const auto ids = split(text.substr(colon + 1), ',');
-    user.gid = parse_id(ids.front());
-    std::transform(ids.begin() + 1, ids.end(), std::back_inserter(user.groups), parse_id);
-    return user;
 }
 
 ct::ResourceLimit parse_limit(std::string_view text) {

@@ -30,6 +30,14 @@ ct::SetGroups parse_setgroups(std::string_view text);
 
 /// DIR[:TARGET[:ro]]
 ct::BindDir parse_private(std::string_view text);
+/// KEY=VALUE[,KEY=VALUE...] with lower (may be repeated, topmost first), upper, work, size, target.
+ct::OverlayArea parse_overlay(std::string_view text);
+/// size=SIZE and mode=OCTAL, both or one of them.
+ct::TmpfsArea parse_tmpfs_root(std::string_view text);
+/// FILE[:TARGET[:FLAG,...]], where a flag is ro, type=TYPE, or an option of the file system.
+ct::ImageArea parse_image(std::string_view text);
+/// A number of bytes, with k, m or g after it for KiB, MiB or GiB.
+std::uint64_t parse_size(std::string_view text);
 /// SOURCE:TARGET[:FLAG,...]
 ct::Mount parse_bind(std::string_view text);
 /// TARGET[:FLAG or OPTION,...]
@@ -37,8 +45,6 @@ ct::Mount parse_tmpfs(std::string_view text);
 /// type=TYPE,source=SOURCE,target=TARGET[,FLAG or OPTION...]
 ct::Mount parse_mount(std::string_view text);
 
-/// UID[:GID[,GROUP...]]; GID is UID if left out.
-ct::User parse_user(std::string_view text);
 /// NAME=SOFT[:HARD]; HARD is SOFT if left out.
 ct::ResourceLimit parse_limit(std::string_view text);
 /// A signal's number, or its name with or without SIG.

@@ -18,6 +18,7 @@
 
 #include <ct/export.hpp>
 #include <ct/process.hpp>
+#include <ct/seccomp.hpp>
 #include <ct/spec.hpp>
 
 namespace ct {
@@ -97,7 +98,8 @@ public:
     Container& set_root(Path&& path) {
         return set_root(Root{.path = std::forward<Path>(path)});
     }
-    Container& set_private(BindDir dir);
+    /// One of BindDir, OverlayArea, TmpfsArea and ImageArea. Needs a root.
+    Container& set_private(PrivateArea area);
     Container& clear_private();
 
     Container& add_mount(Mount mount);
@@ -111,6 +113,13 @@ public:
     /// file system mounted on /dev they are made in the root directory, and stay there.
     Container& add_default_devices();
     /// @}
+
+    /// Sets what answers the system calls that seccomp filters of this container report (SeccompAction::notify());
+    /// none without a function. May be called in any state. The handler runs within Session::dispatch(), while the
+    /// calling process waits: a host that does not dispatch blocks it, and so does a host that waits for the container
+    /// meanwhile. Without a handler, or when the session is closed, these calls fail with ENOSYS. If the handler
+    /// throws, the call fails with EIO, and the exception leaves dispatch().
+    Container& on_seccomp(SeccompHandler handler);
 
     /// Starts the container with a program as its first process.
     ///
@@ -175,6 +184,25 @@ public:
     /// that entered, and the descendants of both: one whose parents have ended is not found then. A snapshot: any of
     /// them may end, and its number be used again, at any time.
     [[nodiscard]] std::vector<pid_t> processes();
+
+    /// \name The changes of an overlay
+    /// For a private area of type OverlayArea. They look at its upper directory; a throw-away one can be looked at from
+    /// its start until the next one, until discard(), or until the container is destroyed. While the container runs
+    /// they see what is there at that moment. Nothing in the upper directory is trusted: no link is followed, no device
+    /// or fifo opened, and nothing outside is touched, whatever the container has put there and is doing to it.
+    /// They block for as long as reading the upper directory takes.
+    /// \throws Error Errc::InvalidState if the private area is no overlay; else the errno, with the path
+    /// @{
+    /// What differs from the lower directories, each directory before what is in it; empty if nothing ever ran.
+    /// What lies deeper than a path can name (4095 bytes) is not listed.
+    [[nodiscard]] std::vector<Change> changes() const;
+    /// Makes \p directory a copy of the upper directory, to be used as the topmost of the lower ones by others: with
+    /// owners, modes, times, attributes, hard links, holes, devices, and with the marks of what was deleted.
+    /// \p directory has to be missing or empty; if the copy fails it is as it was.
+    void commit(const std::string& directory) const;
+    /// Empties the upper directory; a throw-away one is given up. Needs State::Stopped.
+    void discard();
+    /// @}
 
     /// Runs one more process inside the running container: same namespaces and root, attributes of its own.
     /// Several may run at once. It does not keep the container running and is not waited for by wait().

@@ -5,9 +5,13 @@
 /// \file
 /// Everything of libct's C++ interface.
 
+#include <ct/attributes.hpp>
 #include <ct/container.hpp>
 #include <ct/error.hpp>
+#include <ct/host_feature.hpp>
+#include <ct/landlock.hpp>
 #include <ct/namespaces.hpp>
 #include <ct/process.hpp>
+#include <ct/seccomp.hpp>
 #include <ct/session.hpp>
 #include <ct/spec.hpp>

@@ -40,6 +40,8 @@ enum class Stage {
     Stdio,       ///< Standard streams, the terminal and the descriptor map.
     Limits,      ///< Resource limits.
     Credentials, ///< Users, groups, capabilities, no_new_privs.
+    Seccomp,     ///< Building, installing and answering a system call filter.
+    Landlock,    ///< Restricting by Landlock.
     Process,     ///< Other attributes: working directory, session, parent-death signal.
     Exec,        ///< Executing the program.
     Enter,       ///< Entering a running container.

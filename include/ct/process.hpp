@@ -12,7 +12,10 @@
 #include <string>
 #include <vector>
 
+#include <ct/attributes.hpp>
 #include <ct/export.hpp>
+#include <ct/landlock.hpp>
+#include <ct/seccomp.hpp>
 
 namespace ct {
 
@@ -99,18 +102,44 @@ struct ProcessSpec {
     std::string working_directory = {};
 
     std::optional<User> user = {};
+    /// The same by name, as images write it: "USER" or "USER:GROUP", each a name or a number, looked up in the
+    /// container's own /etc/passwd and /etc/group. What consists of digits is a number, whatever those files say.
+    /// Without a group, the user has the group of its entry and, as with initgroups(3), each group that it is a member
+    /// of; with a group it has only that one. A user that is a number needs no entry (its group is 0 then), nor does a
+    /// group that is one. Not together with `user`.
+    std::string user_name = {};
     std::optional<mode_t> umask = {};
 
     /// Capability names ("CAP_NET_BIND_SERVICE", case and "CAP_" do not matter, "ALL" is every one that the host
     /// process has): permitted, effective, inheritable, ambient and bounding set are exactly these, also for a user
     /// other than 0. An empty list drops all.
     std::optional<std::vector<std::string>> capabilities = {};
+    /// Each capability set on its own, instead of `capabilities`.
+    std::optional<CapabilitySets> capability_sets = {};
+    /// SECBIT_* of <linux/securebits.h>, see capabilities(7). Needs CAP_SETPCAP in the container's user namespace.
+    std::optional<std::uint32_t> secure_bits = {};
     bool no_new_privileges = false; ///< See PR_SET_NO_NEW_PRIVS in prctl(2).
+    SecurityLabels labels = {};     ///< Not for callables, which are never executed.
+    /// Filters the system calls of the process. It is installed just before the program is executed, if
+    /// `no_new_privileges` is set or CAP_SYS_ADMIN is kept; else (CAP_SYS_ADMIN is needed then) before user and
+    /// capabilities change, and has to let the rest of the set-up pass.
+    std::optional<Seccomp> seccomp = {};
+    /// Restricts the process, just before the seccomp filter. Needs `no_new_privileges`, or CAP_SYS_ADMIN to be kept.
+    std::optional<Landlock> landlock = {};
     std::vector<ResourceLimit> limits = {};
+
+    Scheduling scheduling = {};
+    std::optional<MemoryPolicy> memory_policy = {};
+    /// How likely the kernel is to kill the process when memory runs out: -1000 (never) to 1000. A lower value than
+    /// the lowest that the host process may have needs its CAP_SYS_RESOURCE. The host's own value stays what it is.
+    std::optional<int> oom_score_adj = {};
+    std::optional<std::uint32_t> personality = {};      ///< PER_LINUX32 and the like of <sys/personality.h>.
+    std::optional<SessionKeyring> session_keyring = {}; ///< Owned by the process's user.
 
     bool new_session = false; ///< setsid(2). Implied by `terminal`.
     /// Sent to the process when the *thread* that started it ends, see PR_SET_PDEATHSIG in prctl(2): start such
-    /// containers from a thread that lives as long as they should. 0 is none.
+    /// containers from a thread that lives as long as they should, or have the session do so, see
+    /// SessionOptions::start_thread. 0 is none.
     int parent_death_signal = 0;
 
     StandardStreams stdio = {};

@@ -4,6 +4,8 @@
 
 #include <sys/types.h>
 
+#include <chrono>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -13,6 +15,7 @@
 
 #include <ct/container.hpp>
 #include <ct/export.hpp>
+#include <ct/host_feature.hpp>
 
 namespace ct {
 
@@ -26,6 +29,17 @@ enum class OnClose : std::uint8_t {
     Detach, ///< They go on without supervision.
 };
 
+/// Which thread makes the processes of containers. It is the one whose end their parent-death signals tell, and the one
+/// from which they inherit what belongs to a thread: CPU affinity, nice value, credentials, namespaces and the like.
+enum class StartThread : std::uint8_t {
+    Caller, ///< The one that calls start() or enter().
+    /// A thread of the session's own, made by the first start and joined when the session closes, which blocks all
+    /// signals and inherits what a new thread inherits. Starts wait for one another as long as it takes to make
+    /// a process (30 us; for a callable a fork(2)), not for their set-up; a callable runs in a copy of that thread.
+    /// After closing with OnClose::Detach it stays until the last container with a parent-death signal has ended.
+    Own,
+};
+
 /// How urgent a log message is. Errors are thrown, not logged.
 enum class LogLevel : std::uint8_t { Debug, Info, Warning };
 
@@ -36,13 +50,14 @@ struct SessionOptions {
     OnClose on_close = OnClose::Kill;
     /// Default: none, messages are dropped. There are few: what could not be undone after an error.
     LogHandler log_handler = {};
+    StartThread start_thread = StartThread::Caller;
 };
 
 /// The entry to libct: makes containers and owns the running ones.
 ///
-/// A session has no thread, changes no signal handler and keeps only a few close-on-exec descriptors, at numbers as
-/// low as it finds: open it early in a host process with thousands of descriptors. It may be used from any thread.
-/// Destroying it closes it: running containers are treated as SessionOptions::on_close says.
+/// A session has no thread (but see StartThread::Own), changes no signal handler and keeps only a few close-on-exec
+/// descriptors, at numbers as low as it finds: open it early in a host process with thousands of descriptors. It may be
+/// used from any thread. Destroying it closes it: running containers are treated as SessionOptions::on_close says.
 class CT_EXPORT Session {
 public:
     /// \throws Error with Stage::Session if /dev/null or memory is not to be had.
@@ -64,6 +79,25 @@ public:
     /// and waited for; closing the session leaves it alone. Its exit status may be unknown.
     /// \throws Error with ESRCH if there is no such process, Errc::NameInUse.
     [[nodiscard]] Container adopt(std::string name, pid_t pid);
+
+    /// What this host offers to containers, and where something is missing, why, and how to get it. Found out by
+    /// trying, with short-lived processes; takes some milliseconds.
+    [[nodiscard]] std::vector<HostFeature> capabilities() const;
+
+    /// \name Events
+    /// Callbacks run only within dispatch() and dispatch_for(), on the thread that calls these. They may call anything
+    /// but these two and the destructor of the session. An exception from a callback leaves dispatch(); its event is
+    /// consumed, and the others come with the next call.
+    /// @{
+    /// A descriptor that is readable (POLLIN) whenever dispatch() has something to do, for an event loop of the host's
+    /// own. Borrowed; the same one until the session closes. It is made at the first call, or with the first event to
+    /// watch.
+    [[nodiscard]] int fd();
+    /// Runs the callbacks that are due, and never waits for any. \returns how many ran; 0 if another thread dispatches
+    std::size_t dispatch();
+    /// Waits until something is due, at most for \p limit, and dispatches.
+    std::size_t dispatch_for(std::chrono::nanoseconds limit);
+    /// @}
 
 private:
     std::shared_ptr<internal::SessionCore> core_;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <ct/namespaces.hpp>
+#include <ct/private_area.hpp>
 
 namespace ct {
 
@@ -19,16 +20,6 @@ struct Root {
     std::string path = {};  ///< A directory of the host; symbolic links in it are followed.
     bool read_only = false; ///< Make the root's mount read-only once everything is mounted. Needs Namespace::Mount.
     bool operator==(const Root&) const = default;
-};
-
-/// A private area that is a directory of the host, bind-mounted (not recursively) into the root.
-struct BindDir {
-    std::string source = {}; ///< A directory of the host.
-    /// Where in the root; "/" puts it over the root directory itself. What is missing of it is created if there is a
-    /// new mount namespace; without one it has to be there.
-    std::string target = "/";
-    bool read_only = false;
-    bool operator==(const BindDir&) const = default;
 };
 
 /// One mount inside the container. Needs Namespace::Mount.
@@ -65,7 +56,7 @@ struct Spec {
     /// kernel.* ones of System V IPC and uts, user.*.
     std::map<std::string, std::string> sysctls = {};
     std::optional<Root> root = {};
-    std::optional<BindDir> private_area = {}; ///< Needs a root.
+    std::optional<PrivateArea> private_area = {}; ///< Needs a root.
     std::vector<Mount> mounts = {};           ///< In this order; after the default ones.
     bool default_mounts = false;              ///< See Container::add_default_mounts().
     bool default_devices = false;             ///< See Container::add_default_devices().

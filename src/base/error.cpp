@@ -63,6 +63,8 @@ std::string_view to_string(Stage stage) noexcept {
     case Stage::Stdio: return "stdio";
     case Stage::Limits: return "limits";
     case Stage::Credentials: return "credentials";
+    case Stage::Seccomp: return "seccomp";
+    case Stage::Landlock: return "landlock";
     case Stage::Process: return "process";
     case Stage::Exec: return "exec";
     case Stage::Enter: return "enter";

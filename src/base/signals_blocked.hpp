@@ -8,7 +8,8 @@
 
 namespace ct::internal {
 
-/// Blocks all signals in this thread: a handler of the host must not run in a child that shares its memory.
+/// Blocks all signals in this thread, so that no handler of the host runs in what it makes meanwhile: in a child that
+/// shares its memory, or in a thread that is not the host's.
 class SignalsBlocked {
 public:
     SignalsBlocked() noexcept {

@@ -76,11 +76,27 @@ void write_file(const std::string& path, std::string_view text, Stage stage, std
     if (static_cast<std::size_t>(written) != text.size()) throw error(EIO, stage, action, path, "short write");
 }
 
-std::uint64_t effective_capabilities() noexcept {
+namespace {
+
+using CapabilityWords = std::array<__user_cap_data_struct, 2>;
+
+CapabilityWords capability_words() noexcept {
     __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-    std::array<__user_cap_data_struct, 2> data{};
-    if (::syscall(SYS_capget, &header, data.data()) < 0) return 0;
-    return data[0].effective | std::uint64_t{data[1].effective} << 32U;
+    CapabilityWords words{};
+    if (::syscall(SYS_capget, &header, words.data()) < 0) return {};
+    return words;
+}
+
+} // namespace
+
+std::uint64_t effective_capabilities() noexcept {
+    const CapabilityWords words = capability_words();
+    return words[0].effective | std::uint64_t{words[1].effective} << 32U;
+}
+
+std::uint64_t inheritable_capabilities() noexcept {
+    const CapabilityWords words = capability_words();
+    return words[0].inheritable | std::uint64_t{words[1].inheritable} << 32U;
 }
 
 } // namespace ct::internal::sys

@@ -45,5 +45,6 @@ void write_file(const std::string& path, std::string_view text, Stage stage, std
 
 /// The calling thread's effective capabilities; bit N is capability N.
 [[nodiscard]] std::uint64_t effective_capabilities() noexcept;
+[[nodiscard]] std::uint64_t inheritable_capabilities() noexcept;
 
 } // namespace ct::internal::sys

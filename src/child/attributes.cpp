@@ -74,25 +74,29 @@ long drop_bounding_set(const CapabilityArgs& args) noexcept {
 
 long set_credentials(const CredentialsArgs& args) noexcept {
     // The system calls themselves: glibc's wrappers would change every thread of the host.
+    const UserIds* const found = args.found;
+    const std::uint32_t uid = found != nullptr ? found->uid : args.uid;
+    const std::uint32_t gid = found != nullptr ? found->gid : args.gid;
+    const std::uint32_t count = found != nullptr ? found->group_count : args.group_count;
     long error = 0;
-    if (args.set_groups) error = raw_syscall(SYS_setgroups, args.group_count, args.groups);
-    if (error >= 0) error = raw_syscall(SYS_setresgid, args.gid, args.gid, args.gid);
-    if (error >= 0) error = raw_syscall(SYS_setresuid, args.uid, args.uid, args.uid);
+    if (args.set_groups) error = raw_syscall(SYS_setgroups, count, found != nullptr ? found->groups : args.groups);
+    if (error >= 0) error = raw_syscall(SYS_setresgid, gid, gid, gid);
+    if (error >= 0) error = raw_syscall(SYS_setresuid, uid, uid, uid);
     // A change of user clears Op::DieWithParent.
     if (error >= 0) error = raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
     return error;
 }
 
-long set_capabilities(const CapabilityArgs& args) noexcept {
+long set_capabilities(const CapabilitySetsArgs& args) noexcept {
+    if (args.not_for_root && raw_syscall(SYS_geteuid) == 0) return 0;
     __user_cap_header_struct header;
     header.version = _LINUX_CAPABILITY_VERSION_3;
     header.pid = 0;
     __user_cap_data_struct data[2];
     for (int half = 0; half < 2; ++half) {
-        const auto bits = static_cast<std::uint32_t>(args.set >> (32 * half));
-        data[half].effective = bits;
-        data[half].permitted = bits;
-        data[half].inheritable = bits;
+        data[half].effective = static_cast<std::uint32_t>(args.effective >> (32 * half));
+        data[half].permitted = static_cast<std::uint32_t>(args.permitted >> (32 * half));
+        data[half].inheritable = static_cast<std::uint32_t>(args.inheritable >> (32 * half));
     }
     return raw_syscall(SYS_capset, &header, data);
 }
@@ -102,6 +106,25 @@ long raise_ambient(const CapabilityArgs& args) noexcept {
         if ((args.set >> number & 1U) == 0) continue;
         const long error = raw_syscall(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0);
         if (error < 0) return error;
+    }
+    return 0;
+}
+
+long call(const CallArgs& args) noexcept {
+    const std::uint64_t* const with = args.arguments;
+    return raw_syscall(args.number, with[0], with[1], with[2], with[3], with[4]);
+}
+
+long cpu_affinity(const AffinityArgs& args) noexcept {
+    const long error = raw_syscall(SYS_sched_setaffinity, 0, args.bytes, args.mask);
+    if (error < 0) return error;
+    // The kernel drops CPUs that are not there, as long as one is.
+    std::uint64_t present[AffinityArgs::MaxCpus / 64];
+    const long length = raw_syscall(SYS_sched_getaffinity, 0, sizeof present, present);
+    if (length < 0) return length;
+    for (std::uint32_t i = 0; i < args.bytes / sizeof *args.mask; ++i) {
+        const bool known = (i + 1) * sizeof *present <= static_cast<std::uint64_t>(length);
+        if ((args.mask[i] & ~(known ? present[i] : 0)) != 0) return -EINVAL;
     }
     return 0;
 }

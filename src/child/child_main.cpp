@@ -92,6 +92,9 @@ long perform(Context& context, const Step& step) noexcept {
     case Op::ControllingTerminal: return raw_syscall(SYS_ioctl, args<FdArgs>(step).fd, TIOCSCTTY, 0);
     case Op::SlavePropagation: return slave_propagation(context);
     case Op::AttachRoot: return attach_root(context, args<AttachRootArgs>(step));
+    case Op::AttachOverlay: return attach_overlay(context, args<OverlayArgs>(step));
+    case Op::AttachFileSystem: return attach_file_system(context, args<MountArgs>(step));
+    case Op::AttachTree: return attach_tree(context, args<TreeArgs>(step));
     case Op::OpenRoot: return open_root(context);
     case Op::OpenDirectory: return open_directory(context, args<PathArgs>(step));
     case Op::Mount: return mount_in_root(context, args<MountArgs>(step));
@@ -105,10 +108,16 @@ long perform(Context& context, const Step& step) noexcept {
     case Op::ResourceLimit: return resource_limit(args<LimitArgs>(step));
     case Op::DropBoundingSet: return drop_bounding_set(args<CapabilityArgs>(step));
     case Op::KeepCapabilities: return raw_syscall(SYS_prctl, PR_SET_KEEPCAPS, 1, 0, 0, 0);
+    case Op::FindUser: return find_user(args<UserArgs>(step));
+    case Op::FindGroup: return find_group(args<UserArgs>(step));
+    case Op::FindMemberships: return find_memberships(args<UserArgs>(step));
+    case Op::OwnStreams: return own_streams(args<OwnStreamsArgs>(step));
     case Op::SetCredentials: return set_credentials(args<CredentialsArgs>(step));
-    case Op::SetCapabilities: return set_capabilities(args<CapabilityArgs>(step));
+    case Op::SetCapabilities: return set_capabilities(args<CapabilitySetsArgs>(step));
     case Op::RaiseAmbient: return raise_ambient(args<CapabilityArgs>(step));
     case Op::NoNewPrivileges: return raw_syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    case Op::Call: return call(args<CallArgs>(step));
+    case Op::CpuAffinity: return cpu_affinity(args<AffinityArgs>(step));
     case Op::WriteProc: return write_proc(args<ProcWriteArgs>(step));
     case Op::WorkingDirectory: return raw_syscall(SYS_chdir, args<PathArgs>(step).path);
     case Op::ClearUmask: context.umask = raw_syscall(SYS_umask, 0); return 0;
@@ -117,6 +126,12 @@ long perform(Context& context, const Step& step) noexcept {
     case Op::ParentDeathSignal: return raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, args<NumberArgs>(step).value);
     case Op::MapFds: return map_fds(args<FdMapArgs>(step));
     case Op::UnblockSignals: return unblock_signals();
+    case Op::FindProgram: return find_program(context, args<ExecArgs>(step));
+    case Op::LandlockRuleset: return landlock_ruleset(context, args<LandlockRulesetArgs>(step));
+    case Op::LandlockPath: return landlock_path(context, args<LandlockPathArgs>(step));
+    case Op::LandlockPort: return landlock_port(context, args<LandlockPortArgs>(step));
+    case Op::LandlockEnforce: return landlock_enforce(context);
+    case Op::Seccomp: return install_filter(context, args<SeccompArgs>(step));
     case Op::StartReaper: return -EINVAL; // see perform_from()
     case Op::ExecReaper: return exec_reaper(args<ExecReaperArgs>(step));
     case Op::Finish: finish(context.handshake);
@@ -160,7 +175,8 @@ long start_reaper(std::uint32_t at, const StepList& steps, Context& context) noe
     Continuation continuation{at + 1, steps, context};
     clone_args clone;
     __builtin_memset(&clone, 0, sizeof clone);
-    clone.flags = CLONE_VM | CLONE_VFORK; // goes on once the child has executed its program, or ended
+    clone.flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD; // goes on once the child has executed its program, or ended
+    clone.pidfd = reinterpret_cast<std::uintptr_t>(&handshake.reaper_child_pidfd);
     clone.exit_signal = SIGCHLD;
     clone.stack = reinterpret_cast<std::uintptr_t>(handshake.reaper_child_stack);
     clone.stack_size = handshake.reaper_child_stack_size;
@@ -226,9 +242,9 @@ void give_up(Handshake& handshake) noexcept {
     raw_syscall(SYS_futex, &handshake.word, FUTEX_WAKE, 1);
 }
 
-bool perform_steps(const StepList& steps, Handshake& handshake) noexcept {
+bool perform_steps(const StepList& steps, Handshake& handshake, std::uint32_t first) noexcept {
     Context context{handshake};
-    return perform_from(0, steps, context);
+    return perform_from(first, steps, context);
 }
 
 void run_child(void* plan) noexcept {

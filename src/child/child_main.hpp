@@ -20,9 +20,9 @@ void announce(Handshake& handshake, Handshake::Phase phase) noexcept;
 /// Tells the parent that nothing more will come; for a helper that has failed.
 void give_up(Handshake& handshake) noexcept;
 
-/// Performs \p steps in order. Returns only when none of them is Op::Exec: true, or false if one failed, which then
-/// stands in the handshake.
-bool perform_steps(const StepList& steps, Handshake& handshake) noexcept;
+/// Performs \p steps in order, from \p first on. Returns only when none of them is Op::Exec: true, or false if one
+/// failed, which then stands in the handshake.
+bool perform_steps(const StepList& steps, Handshake& handshake, std::uint32_t first = 0) noexcept;
 
 /// The whole life of a child up to exec: entry for clone_onto_stack(), \p plan is a `const ChildPlan*`.
 void run_child(void* plan) noexcept;

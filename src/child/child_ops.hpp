@@ -15,6 +15,10 @@ struct Context {
     int directory_fd = -1; ///< Of the last Op::OpenDirectory.
     int home_fd = -1;      ///< The working directory; mounting leaves it for a moment.
     long umask = 0;        ///< The host's.
+    int ruleset_fd = -1;   ///< Of Landlock.
+    /// Of Op::FindProgram: nothing but this program is to be executed; or why there is none, if `error` is set.
+    bool found_program = false;
+    long program_error = 0;
 };
 
 // files.cpp
@@ -29,6 +33,20 @@ long read_only_root(Context& context) noexcept;
 long pivot_root(Context& context) noexcept;
 long change_root(const PathArgs& args) noexcept;
 
+// files.cpp, for other operations.
+/// Opens a mount's target inside the root, creating what is missing of it.
+long open_target(Context& context, const char* target, bool is_file) noexcept;
+/// Keeps what the file system said of a failed configuration: it knows more than errno.
+void keep_message(Context& context, long fs_fd) noexcept;
+/// A new file system, mounted nowhere yet.
+long new_file_system(Context& context, const MountArgs& args) noexcept;
+long attach(long tree, long target) noexcept;
+
+// area.cpp
+long attach_overlay(Context& context, const OverlayArgs& args) noexcept;
+long attach_file_system(Context& context, const MountArgs& args) noexcept;
+long attach_tree(Context& context, const TreeArgs& args) noexcept;
+
 // attributes.cpp
 long enter_own_time(int proc) noexcept;
 long reset_signals() noexcept;
@@ -36,12 +54,27 @@ long unblock_signals() noexcept;
 long resource_limit(const LimitArgs& args) noexcept;
 long drop_bounding_set(const CapabilityArgs& args) noexcept;
 long set_credentials(const CredentialsArgs& args) noexcept;
-long set_capabilities(const CapabilityArgs& args) noexcept;
+long set_capabilities(const CapabilitySetsArgs& args) noexcept;
 long raise_ambient(const CapabilityArgs& args) noexcept;
+long call(const CallArgs& args) noexcept;
+long cpu_affinity(const AffinityArgs& args) noexcept;
 long write_proc(const ProcWriteArgs& args) noexcept;
 long map_fds(const FdMapArgs& args) noexcept;
 
+// users.cpp
+long find_user(const UserArgs& args) noexcept;
+long find_group(const UserArgs& args) noexcept;
+long find_memberships(const UserArgs& args) noexcept;
+long own_streams(const OwnStreamsArgs& args) noexcept;
+// confine.cpp
+long landlock_ruleset(Context& context, const LandlockRulesetArgs& args) noexcept;
+long landlock_path(const Context& context, const LandlockPathArgs& args) noexcept;
+long landlock_port(const Context& context, const LandlockPortArgs& args) noexcept;
+long landlock_enforce(Context& context) noexcept;
+long install_filter(Context& context, const SeccompArgs& args) noexcept;
+
 // exec.cpp
+long find_program(Context& context, const ExecArgs& args) noexcept;
 long execute(Context& context, const ExecArgs& args) noexcept;
 long exec_reaper(const ExecReaperArgs& args) noexcept;
 

@@ -28,6 +28,9 @@ enum class Op : std::uint32_t {
     ControllingTerminal, ///< TIOCSCTTY [FdArgs]
     SlavePropagation,    ///< Of all mounts: the host's come in, none go out.
     AttachRoot,          ///< Bind the root directory onto itself, or the private area onto it. [AttachRootArgs]
+    AttachOverlay,       ///< The private area, an overlay. [OverlayArgs]
+    AttachFileSystem,    ///< The private area, a new file system over the root directory. [MountArgs]
+    AttachTree,          ///< The private area, a mount that the parent has made. [TreeArgs]
     OpenRoot,            ///< The present root directory is what targets are resolved in.
     Mount,               ///< [MountArgs]
     OpenDirectory,       ///< In the root, for the nodes and links that follow. [PathArgs]
@@ -41,11 +44,17 @@ enum class Op : std::uint32_t {
     ResourceLimit,       ///< [LimitArgs]
     DropBoundingSet,     ///< [CapabilityArgs]
     KeepCapabilities,    ///< Over the change of user.
+    FindUser,            ///< In the container's /etc/passwd. [UserArgs]
+    FindGroup,           ///< In its /etc/group. [UserArgs]
+    FindMemberships,     ///< All groups of the user in its /etc/group. [UserArgs]
+    OwnStreams,          ///< What was made for the process becomes the user's. [OwnStreamsArgs]
     SetCredentials,      ///< [CredentialsArgs]
-    SetCapabilities,     ///< [CapabilityArgs]
+    SetCapabilities,     ///< [CapabilitySetsArgs]
     RaiseAmbient,        ///< [CapabilityArgs]
     NoNewPrivileges,
     WriteProc,         ///< A file of the host's /proc. [ProcWriteArgs]
+    Call,              ///< One system call with all its arguments. [CallArgs]
+    CpuAffinity,       ///< [AffinityArgs]
     WorkingDirectory,  ///< [PathArgs]
     ClearUmask,        ///< For the files that the set-up creates.
     RestoreUmask,      ///< What it was before ClearUmask.
@@ -53,16 +62,23 @@ enum class Op : std::uint32_t {
     ParentDeathSignal, ///< [NumberArgs] also undoes DieWithParent.
     MapFds,            ///< [FdMapArgs]
     UnblockSignals,
-    StartReaper, ///< What follows is done by a child of this process, which becomes the reaper. [ReaperArgs]
-    ExecReaper,  ///< [ExecReaperArgs]
-    Finish,      ///< All that there was to do is done: end with 0, without executing anything.
-    Exec,        ///< [ExecArgs]
+    FindProgram,     ///< What Op::Exec would do, up to execve(2): afterwards files may be out of reach. [ExecArgs]
+    LandlockRuleset, ///< [LandlockRulesetArgs]
+    LandlockPath,    ///< Adds a rule for what is at a path, or below it. [LandlockPathArgs]
+    LandlockPort,    ///< [LandlockPortArgs]
+    LandlockEnforce, ///< The rules, from now on.
+    Seccomp,         ///< From now on the filter applies. [SeccompArgs]
+    StartReaper,     ///< What follows is done by a child of this process, which becomes the reaper. [ReaperArgs]
+    ExecReaper,      ///< [ExecReaperArgs]
+    Finish,          ///< All that there was to do is done: end with 0, without executing anything.
+    Exec,            ///< [ExecArgs]
 };
 
 /// When the child waits for the parent.
 enum class Await : std::uint32_t {
-    Birth, ///< Before all else, still in the host's descriptor table.
-    SetUp, ///< Namespaces, files and names are set up; the process itself is not.
+    Birth,  ///< Before all else, still in the host's descriptor table.
+    SetUp,  ///< Namespaces, files and names are set up; the process itself is not.
+    Filter, ///< Not an Op::AwaitParent, but within Op::Seccomp: the filter is installed.
 };
 
 struct AwaitArgs {
@@ -111,6 +127,27 @@ struct MountArgs {
     bool recursive;
     bool target_is_file;
 };
+/// Where a private area goes.
+struct AreaPlace {
+    const char* root;   ///< In place of the root directory, by its path on the host; or null:
+    const char* target; ///< in the root, which is attached already.
+};
+struct OverlayArgs {
+    AreaPlace place;
+    const char* const* lower; ///< Directories of the host; if none, the place itself.
+    std::uint32_t lower_count;
+    const char* upper; ///< Null for a throw-away one, which is offered to the parent in UpperSlot.
+    const char* work;
+    const char* size; ///< Of the throw-away one; null for the kernel's own limit.
+    bool user_xattr;  ///< Keep marks where a user namespace may write them.
+
+    static constexpr std::uint32_t MaxLower = 500; ///< As the kernel has it (OVL_MAX_STACK).
+    static constexpr std::uint32_t UpperSlot = 3;
+};
+struct TreeArgs {
+    AreaPlace place;
+    std::int32_t fd; ///< Attached nowhere yet.
+};
 struct NodeArgs {
     const char* name;
     std::uint32_t mode;
@@ -129,12 +166,49 @@ struct CapabilityArgs {
     std::uint64_t set;  ///< Bit N is capability N.
     std::uint32_t last; ///< The highest capability that the kernel knows.
 };
+struct CapabilitySetsArgs {
+    std::uint64_t permitted;
+    std::uint64_t effective;
+    std::uint64_t inheritable;
+    bool not_for_root; ///< Do nothing if the process has become user 0.
+};
+/// Who the process will be, as the child itself found out.
+struct UserIds {
+    static constexpr std::uint32_t NameSize = 256;
+    static constexpr std::uint32_t MaxGroups = 1024;
+    std::uint32_t uid;
+    std::uint32_t gid;
+    std::uint32_t group_count;
+    char name[NameSize]; ///< Empty if there is no entry.
+    std::uint32_t groups[MaxGroups];
+};
+struct UserArgs {
+    const char* user;  ///< Null: the one that has ids->uid.
+    const char* group; ///< Null for Op::FindMemberships.
+    bool with_groups;  ///< The group is that of the user's entry.
+    UserIds* ids;
+};
+struct OwnStreamsArgs {
+    const std::int32_t* fds;
+    std::uint32_t count;
+    const UserIds* ids;
+};
 struct CredentialsArgs {
     const std::uint32_t* groups;
     std::uint32_t group_count;
     std::uint32_t uid;
     std::uint32_t gid;
-    bool set_groups; ///< False where setgroups(2) is denied to this user namespace.
+    bool set_groups;                ///< False where setgroups(2) is denied to this user namespace.
+    const UserIds* found = nullptr; ///< Instead of all that, if not null.
+};
+struct CallArgs {
+    std::int64_t number;
+    std::uint64_t arguments[5];
+};
+struct AffinityArgs {
+    static constexpr std::uint32_t MaxCpus = 8192; // of any kernel
+    const std::uint64_t* mask;
+    std::uint32_t bytes;
 };
 struct FdMove {
     std::int32_t from;
@@ -163,6 +237,27 @@ struct ExecArgs {
     const HostProgram* host_program = nullptr; ///< Which must not be executed, or null.
 };
 
+struct LandlockRulesetArgs {
+    std::uint64_t attributes[3]; ///< landlock_ruleset_attr: handled file rights, handled ports, scopes.
+    std::size_t size;            ///< As much of it as the kernel knows.
+};
+struct LandlockPathArgs {
+    const char* path;
+    std::uint64_t access;      ///< LANDLOCK_ACCESS_FS_*
+    std::uint64_t file_access; ///< Those that something besides a directory can have.
+};
+struct LandlockPortArgs {
+    std::uint64_t port;
+    std::uint64_t access; ///< LANDLOCK_ACCESS_NET_*
+};
+struct SeccompArgs {
+    const void* program; ///< A struct sock_fprog.
+    std::uint32_t flags; ///< SECCOMP_FILTER_FLAG_*
+    bool awaits_parent;  ///< Which takes the listener, and who could not be woken by a system call any more.
+    bool closes_listener;
+    bool dies_with_parent; ///< While it waits for the parent, in place of the death signal below.
+    std::uint64_t death_signal;
+};
 struct ExecReaperArgs {
     std::int32_t fd;         ///< The program.
     const char* const* argv; ///< argv[1] is the text in ReaperArgs.

@@ -59,7 +59,47 @@ long check_program(const char* path, const HostProgram& host) noexcept {
 
 } // namespace
 
+long find_program(Context& context, const ExecArgs& args) noexcept {
+    Handshake& handshake = context.handshake;
+    context.found_program = true;
+    context.program_error = -ENOENT;
+    handshake.candidate = 0;
+    for (std::uint32_t i = 0; args.candidates[i] != nullptr; ++i) {
+        const char* const path = args.candidates[i];
+        const long refused = args.host_program != nullptr ? check_program(path, *args.host_program) : 0;
+        struct statx status;
+        long error = raw_syscall(SYS_statx, AT_FDCWD, path, 0, STATX_TYPE | STATX_MODE, &status);
+        if (error == -ENOENT || error == -ENOTDIR) continue;
+        if (error >= 0) error = raw_syscall(SYS_faccessat, AT_FDCWD, path, 1, 0); // X_OK
+        if (error >= 0 && (status.stx_mode & 0170000U) == 0040000U) error = -EACCES;
+        if (refused == -EPERM) error = refused;
+        // As in execute(): the first that can be executed, or else the last that cannot.
+        handshake.candidate = i;
+        context.program_error = error < 0 ? error : 0;
+        handshake.detail = refused == -EPERM  ? Handshake::HostProgram
+                           : error == -EACCES ? explain(path, error)
+                                              : Handshake::NoDetail;
+        if (error != -EACCES) break;
+    }
+    return 0;
+}
+
+namespace {
+
+/// After find_program(): no system call but the one.
+long execute_found(const Context& context, const ExecArgs& args) noexcept {
+    Handshake& handshake = context.handshake;
+    if (context.program_error < 0) return context.program_error;
+    const long error = raw_syscall(SYS_execve, args.candidates[handshake.candidate], args.argv, args.envp);
+    if (error == -ENOENT) handshake.detail = Handshake::MissingInterpreter;
+    if (error == -EACCES) handshake.detail = Handshake::NotExecutable;
+    return error;
+}
+
+} // namespace
+
 long execute(Context& context, const ExecArgs& args) noexcept {
+    if (context.found_program) return execute_found(context, args);
     Handshake& handshake = context.handshake;
     const bool searching = args.candidates[0] != nullptr && args.candidates[1] != nullptr;
     long result = -ENOENT;

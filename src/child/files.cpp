@@ -10,6 +10,7 @@
 
 #include "child/child_ops.hpp"
 #include "child/raw_syscall.hpp"
+#include "child/scoped_fd.hpp"
 
 // <sys/mount.h> cannot be included together with <linux/mount.h>.
 namespace {
@@ -21,21 +22,6 @@ constexpr int AtRecursive = 0x8000; // AT_RECURSIVE, from <linux/fcntl.h>, which
 namespace ct::internal::child {
 
 namespace {
-
-/// Closes the descriptor at the end of the scope.
-class ScopedFd {
-public:
-    explicit ScopedFd(long fd) noexcept : fd_(fd) {}
-    ScopedFd(const ScopedFd&) = delete;
-    ScopedFd& operator=(const ScopedFd&) = delete;
-    ~ScopedFd() {
-        if (fd_ >= 0) raw_syscall(SYS_close, fd_);
-    }
-    [[nodiscard]] long get() const noexcept { return fd_; }
-
-private:
-    long fd_;
-};
 
 /// Opens \p path with \p root as "/": neither ".." nor a symbolic link, nor a rename under way, leads out of it.
 long open_in(long root, const char* path, std::uint64_t flags) noexcept {
@@ -91,7 +77,8 @@ long create_component(Context& context, long parent, const char* name, const cha
     return fd;
 }
 
-/// Opens a mount's target inside the root, creating what is missing of it.
+} // namespace
+
 long open_target(Context& context, const char* target, bool is_file) noexcept {
     char path[PathMax];
     std::size_t length = 0;
@@ -132,7 +119,6 @@ long open_target(Context& context, const char* target, bool is_file) noexcept {
     return fd;
 }
 
-/// Keeps what the file system said of a failed configuration: it knows more than errno.
 void keep_message(Context& context, long fs_fd) noexcept {
     char* const message = context.handshake.message;
     long length = raw_syscall(SYS_read, fs_fd, message, sizeof context.handshake.message - 1);
@@ -143,7 +129,6 @@ void keep_message(Context& context, long fs_fd) noexcept {
     message[length > 2 ? length - 2 : 0] = '\0';
 }
 
-/// A new file system, mounted nowhere yet.
 long new_file_system(Context& context, const MountArgs& args) noexcept {
     const ScopedFd fs(raw_syscall(SYS_fsopen, args.type, FSOPEN_CLOEXEC));
     if (fs.get() < 0) return fs.get();
@@ -165,6 +150,8 @@ long new_file_system(Context& context, const MountArgs& args) noexcept {
     if (tree < 0) keep_message(context, fs.get());
     return tree;
 }
+
+namespace {
 
 long set_attributes(long tree, std::uint64_t attributes, bool recursive) noexcept {
     mount_attr attr;
@@ -190,11 +177,11 @@ long bound_tree(const MountArgs& args) noexcept {
     return error;
 }
 
+} // namespace
+
 long attach(long tree, long target) noexcept {
     return raw_syscall(SYS_move_mount, tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
 }
-
-} // namespace
 
 long slave_propagation(Context& context) noexcept {
     // If the working directory is not to be had, mounts are made without leaving it.

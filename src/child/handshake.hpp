@@ -34,9 +34,10 @@ struct Handshake {
     static constexpr std::uint32_t Gone = FUTEX_WAITERS | FUTEX_OWNER_DIED;
 
     enum Phase : std::uint32_t {
-        Working,  ///< Performing `step`.
-        Awaiting, ///< Waits until the parent changes `go`.
-        Ready,    ///< All is set up, and the callable runs or nothing is left to do.
+        Working,   ///< Performing `step`.
+        Awaiting,  ///< Waits until the parent changes `go`.
+        Filtering, ///< Installs a seccomp filter, then sets `filtered` and waits for `go` without any system call.
+        Ready,     ///< All is set up, and the callable runs or nothing is left to do.
     };
     enum StepsOf : std::uint32_t { OfChild, OfHelper, OfReaper };
     enum ExecDetail : std::uint32_t { NoDetail, MissingInterpreter, IsDirectory, NotExecutable, HostProgram };
@@ -48,13 +49,15 @@ struct Handshake {
     std::uint32_t await; ///< Phase Awaiting: for which Await.
     std::uint32_t phase; ///< Set by the child to announce, set back to Working by the parent before `go`.
 
+    std::uint32_t filtered;  ///< Phase Filtering: the filter is installed.
     std::uint32_t step;      ///< Index of the step under way; tells where the child was when it died.
     std::int32_t error;      ///< errno of that step, 0 as long as all is well.
     std::uint32_t detail;    ///< Op::Exec: ExecDetail.
     std::uint32_t candidate; ///< Op::Exec: index of the path that `error` is about.
     std::uint32_t steps_of;  ///< Whose steps `step` counts, a StepsOf.
 
-    void* reaper_child_stack; ///< For the child of Op::StartReaper.
+    std::int32_t reaper_child_pidfd; ///< In the reaper's descriptor table, until it executes its program; or -1.
+    void* reaper_child_stack;        ///< For the child of Op::StartReaper.
     std::uint64_t reaper_child_stack_size;
 
     std::int32_t host_pidfd; ///< Of the parent, until Op::MapFds: tells whether it is still there; or -1.
@@ -64,6 +67,7 @@ struct Handshake {
     /// Descriptors of the child that steps leave for the parent, which takes them while it serves an Await; or -1.
     static constexpr std::uint32_t MaxOffered = 4;
     std::int32_t offered[MaxOffered];
+    static constexpr std::uint32_t ListenerSlot = MaxOffered - 1; ///< Of a seccomp filter.
 
     static constexpr std::uint32_t MaxCreated = 64;
     std::uint32_t created_count;

@@ -39,6 +39,14 @@ void check_target(std::string_view what, std::string_view path) {
     }
 }
 
+void check_options(std::string_view what, const std::vector<std::string>& options) {
+    for (const std::string& option : options) {
+        if (option.empty() || option[0] == '=' || has_nul(option)) {
+            reject(concat(what, " has a malformed option '", option, "'"));
+        }
+    }
+}
+
 } // namespace
 
 void check_container_name(std::string_view name) {
@@ -81,16 +89,45 @@ void check_mount(const Mount& mount) {
             reject(concat("mount on '", mount.target, "' has a NUL byte"));
         if (mount.recursive) reject(concat("the ", mount.type, " on '", mount.target, "' cannot be recursive"));
     }
-    for (const std::string& option : mount.options) {
-        if (option.empty() || option[0] == '=' || has_nul(option)) {
-            reject(concat("mount on '", mount.target, "' has a malformed option '", option, "'"));
-        }
-    }
+    check_options(concat("mount on '", mount.target, "'"), mount.options);
 }
 
-void check_private_area(const BindDir& dir) {
+namespace {
+
+void check_area(const BindDir& dir) {
     check_path("source of the private area", dir.source);
-    check_target("target of the private area", dir.target);
+}
+
+void check_area(const OverlayArea& overlay) {
+    constexpr std::size_t most_lower = 500; // OVL_MAX_STACK
+    if (overlay.lower.size() > most_lower) {
+        reject(concat("the overlay has ", overlay.lower.size(), " lower directories; the kernel takes ", most_lower));
+    }
+    for (const std::string& lower : overlay.lower) check_path("lower directory of the overlay", lower);
+    if (overlay.upper.empty() != overlay.work.empty()) {
+        reject("an overlay takes an upper and a work directory, or neither");
+    }
+    if (overlay.upper.empty()) return;
+    check_path("upper directory of the overlay", overlay.upper);
+    check_path("work directory of the overlay", overlay.work);
+    if (overlay.size != 0) reject("an overlay with an upper directory has no size; that is for a throw-away one");
+}
+
+void check_area(const TmpfsArea& tmpfs) {
+    if ((tmpfs.mode & ~static_cast<mode_t>(07777)) != 0) reject("the tmpfs's mode has bits besides 07777");
+}
+
+void check_area(const ImageArea& image) {
+    check_path("path of the image", image.path);
+    if (has_nul(image.type)) reject("the image's file system type has a NUL byte");
+    check_options(concat("the image '", image.path, "'"), image.options);
+}
+
+} // namespace
+
+void check_private_area(const PrivateArea& area) {
+    std::visit([](const auto& kind) { check_area(kind); }, area);
+    check_target("target of the private area", target_of(area));
 }
 
 void check_root(const Root& root) {

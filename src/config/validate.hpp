@@ -19,7 +19,7 @@ void check_container_name(std::string_view name);
 void check_host_name(std::string_view what, std::string_view name);
 void check_id_range(std::string_view what, const IdRange& range);
 void check_mount(const Mount& mount);
-void check_private_area(const BindDir& dir);
+void check_private_area(const PrivateArea& area);
 void check_root(const Root& root);
 void check_source(Namespace kind, const NamespaceSource& source);
 /// All of the above for everything in \p spec.
@@ -36,14 +36,29 @@ enum class Role { First, Entering };
 /// The same for a container that is held without a process.
 [[nodiscard]] std::vector<std::string> held_violations(const Spec& spec);
 
+/// The part of it that is about the attributes of ct/attributes.hpp.
+void attribute_violations(std::vector<std::string>& found, const Spec& spec, const ProcessSpec& process, Runs runs);
+
 /// Whether the specification makes (or, for `has_namespace`, makes or joins) a namespace of that kind.
 [[nodiscard]] bool makes_namespace(const Spec& spec, Namespace kind);
 [[nodiscard]] bool has_namespace(const Spec& spec, Namespace kind);
 
-/// The host's id for the user that \p process runs as, if the specification tells.
-[[nodiscard]] std::optional<std::uint32_t> host_user(const Spec& spec, const ProcessSpec& process);
+/// Whom the streams that are made for a process shall belong to, as the host's ids; the last id means "as it is".
+struct StreamOwner {
+    std::uint32_t uid = ~0U;
+    std::uint32_t gid = ~0U;
+    bool operator==(const StreamOwner&) const = default;
+};
+/// The user that \p process runs as, or the container's root if that is to pass them on; if the specification tells.
+[[nodiscard]] std::optional<StreamOwner> stream_owner(const Spec& spec, const ProcessSpec& process);
+
+/// Whether the process may restrict itself just before its program is executed: by no_new_privileges or CAP_SYS_ADMIN.
+/// Else a seccomp filter comes before the change of user.
+[[nodiscard]] bool confined_last(const ProcessSpec& process);
 
 /// Whether the private area takes the place of the root directory itself.
-[[nodiscard]] bool covers_root(const BindDir& area);
+[[nodiscard]] bool covers_root(const PrivateArea& area);
+/// Where in the root it goes.
+[[nodiscard]] const std::string& target_of(const PrivateArea& area);
 
 } // namespace ct::internal

@@ -12,6 +12,7 @@
 #include "config/paths.hpp"
 #include "config/sysctls.hpp"
 #include "config/validate.hpp"
+#include "seccomp/filter.hpp"
 
 /// The rules between fields.
 namespace ct::internal {
@@ -38,9 +39,17 @@ void check_overlap(Violations& found, std::string_view what, std::vector<IdRange
         found.push_back(concat("the ", what, " has ", ranges.size(), " extents; the kernel takes 340"));
 }
 
+/// The host's id for \p inside.
+std::optional<std::uint32_t> outside(const std::vector<IdRange>& ranges, std::uint32_t inside) {
+    for (const IdRange& range : ranges) {
+        if (inside >= range.inside && inside - range.inside < range.count)
+            return range.outside + (inside - range.inside);
+    }
+    return std::nullopt;
+}
+
 bool maps(const std::vector<IdRange>& ranges, std::uint32_t id) {
-    return std::any_of(ranges.begin(), ranges.end(),
-                       [&](const IdRange& range) { return id >= range.inside && id - range.inside < range.count; });
+    return outside(ranges, id).has_value();
 }
 
 void check_namespaces(Violations& found, const Spec& spec) {
@@ -71,6 +80,9 @@ void check_files(Violations& found, const Spec& spec) {
     if (spec.root && spec.root->read_only && !new_mount)
         found.push_back("a read-only root needs a new mount namespace");
     if (spec.private_area && !spec.root) found.push_back("a private area needs a root");
+    if (spec.private_area && !new_mount && !std::holds_alternative<BindDir>(*spec.private_area)) {
+        found.push_back("a private area other than a directory needs a new mount namespace");
+    }
     if (spec.root && spec.private_area && !new_mount && normal_path(spec.root->path) == "/" &&
         covers_root(*spec.private_area)) {
         found.push_back("a private area over the host's own root needs a new mount namespace");
@@ -161,6 +173,23 @@ void check_credentials(Violations& found, const Spec& spec, const ProcessSpec& p
     }
 }
 
+void check_landlock(Violations& found, const ProcessSpec& process) {
+    const Landlock& landlock = *process.landlock;
+    if (landlock.paths.empty() && !landlock.bind_ports && !landlock.connect_ports && !landlock.scope_abstract_sockets &&
+        !landlock.scope_signals) {
+        found.push_back("the Landlock rules restrict nothing");
+    }
+    for (const LandlockPath& rule : landlock.paths) {
+        if (rule.path.empty() || rule.path[0] != '/' || rule.path.find('\0') != std::string::npos) {
+            found.push_back(concat("the path '", rule.path.c_str(), "' of a Landlock rule is not absolute"));
+        }
+        if (!rule.read && !rule.write && !rule.execute) {
+            found.push_back(concat("the Landlock rule for '", rule.path.c_str(), "' allows nothing"));
+        }
+    }
+    if (!confined_last(process)) found.push_back("Landlock needs no_new_privileges, or CAP_SYS_ADMIN to be kept");
+}
+
 void check_attributes(Violations& found, const ProcessSpec& process) {
     std::set<int> resources;
     for (const ResourceLimit& limit : process.limits) {
@@ -211,20 +240,35 @@ bool has_namespace(const Spec& spec, Namespace kind) {
     return spec.namespaces.contains(kind);
 }
 
-std::optional<std::uint32_t> host_user(const Spec& spec, const ProcessSpec& process) {
+std::optional<StreamOwner> stream_owner(const Spec& spec, const ProcessSpec& process) {
     const bool new_user = makes_namespace(spec, Namespace::User);
     if (!new_user && (has_namespace(spec, Namespace::User) || !process.user)) return std::nullopt;
     const std::uint32_t inside = process.user ? process.user->uid : 0;
-    if (!new_user) return inside;
-    for (const IdRange& range : spec.uid_map) {
-        if (inside >= range.inside && inside - range.inside < range.count)
-            return range.outside + (inside - range.inside);
-    }
-    return std::nullopt;
+    if (!new_user) return StreamOwner{inside};
+    const std::optional<std::uint32_t> uid = outside(spec.uid_map, inside);
+    if (!uid) return std::nullopt;
+    if (process.user_name.empty()) return StreamOwner{*uid};
+    // chown(2) inside is for files with an owner and a group that exist there.
+    return StreamOwner{*uid, outside(spec.gid_map, 0).value_or(~0U)};
 }
 
-bool covers_root(const BindDir& area) {
-    return normal_path(area.target) == "/";
+bool confined_last(const ProcessSpec& process) {
+    constexpr std::uint64_t all = ~std::uint64_t{0};
+    const auto keeps = [](const std::vector<std::string>& names) {
+        return (capability_set(names, all) >> CAP_SYS_ADMIN & 1U) != 0;
+    };
+    if (process.no_new_privileges) return true;
+    if (process.capability_sets) return keeps(process.capability_sets->effective);
+    if (process.capabilities) return keeps(*process.capabilities);
+    return process.user_name.empty() && (!process.user || process.user->uid == 0);
+}
+
+const std::string& target_of(const PrivateArea& area) {
+    return std::visit([](const auto& kind) -> const std::string& { return kind.target; }, area);
+}
+
+bool covers_root(const PrivateArea& area) {
+    return normal_path(target_of(area)) == "/";
 }
 
 std::vector<std::string> held_violations(const Spec& spec) {
@@ -250,6 +294,9 @@ std::vector<std::string> violations(const Spec& spec, const ProcessSpec& process
     check_streams(found, process);
     check_credentials(found, spec, process);
     check_attributes(found, process);
+    attribute_violations(found, spec, process, runs);
+    if (process.seccomp) check_seccomp(found, *process.seccomp);
+    if (process.landlock) check_landlock(found, process);
     return found;
 }
 

@@ -97,9 +97,14 @@ void run_callable(const Plan& plan, Handshake& handshake, const std::function<in
     move_into_namespaces(plan, handshake, thread);
 
     child::adopt_handshake(handshake);
-    if (!child::perform_steps(plan.steps.list(), handshake)) ::_exit(127);
-    child::announce(handshake, Handshake::Ready);
+    const StepList all = plan.steps.list();
+    const bool filtered_last = all.count > 0 && all.steps[all.count - 1].op == Op::Seccomp;
+    const StepList unfiltered{all.steps, filtered_last ? all.count - 1 : all.count};
+    if (!child::perform_steps(unfiltered, handshake)) ::_exit(127);
+    // A filter may not let anything of this pass; its last step tells the parent itself that all is ready.
+    child::announce(handshake, filtered_last ? Handshake::Filtering : Handshake::Ready);
     thread.restore();
+    if (filtered_last && !child::perform_steps(all, handshake, unfiltered.count)) ::_exit(127);
 
     if (plan.environment != nullptr) ::environ = const_cast<char**>(plan.environment);
     discard_unwritten();

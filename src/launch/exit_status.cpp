@@ -64,15 +64,27 @@ bool wait_until_ended(int pidfd, std::optional<std::chrono::nanoseconds> limit) 
     }
 }
 
-ExitStatus reap(int pidfd) {
+namespace {
+
+ExitStatus wait_for_end(int pidfd, int options) {
     siginfo_t info{};
     int error;
     do {
-        error = ::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfd), &info, WEXITED | __WALL);
+        error = ::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfd), &info, WEXITED | __WALL | options);
     } while (error < 0 && errno == EINTR);
     if (error < 0) return status_without_waiting(pidfd);
     if (info.si_code == CLD_EXITED) return {ExitStatus::Kind::Exited, info.si_status, false};
     return {ExitStatus::Kind::Signaled, info.si_status, info.si_code == CLD_DUMPED};
+}
+
+} // namespace
+
+ExitStatus reap(int pidfd) {
+    return wait_for_end(pidfd, 0);
+}
+
+ExitStatus look_at(int pidfd) {
+    return wait_for_end(pidfd, WNOWAIT);
 }
 
 std::optional<ExitStatus> told_status(int pipe) {

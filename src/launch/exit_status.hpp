@@ -17,6 +17,8 @@ namespace ct::internal {
 /// Reaps a process that has ended. If the host's own waitpid(-1) was faster, or SIGCHLD is ignored, the kernel may
 /// still know how it ended; else the status is unknown.
 [[nodiscard]] ExitStatus reap(int pidfd);
+/// The same, but leaves it to be reaped by its owner.
+[[nodiscard]] ExitStatus look_at(int pidfd);
 
 /// The status that a reaper which has ended wrote into \p pipe; empty if it did not, or \p pipe is -1.
 [[nodiscard]] std::optional<ExitStatus> told_status(int pipe);

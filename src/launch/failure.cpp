@@ -10,6 +10,7 @@
 
 #include "base/concat.hpp"
 #include "base/sys.hpp"
+#include "plan/compile.hpp"
 
 namespace ct::internal {
 
@@ -28,6 +29,11 @@ Op op_of(const Plan& plan, const Handshake& handshake) {
     return list_of(plan, handshake).steps().at(handshake.step).op;
 }
 
+template <typename Args>
+const Args& args_of(const Plan& plan, const Handshake& handshake) {
+    return *static_cast<const Args*>(list_of(plan, handshake).steps().at(handshake.step).args);
+}
+
 std::string namespace_names(std::uint64_t flags) {
     constexpr std::array kinds{Namespace::Mount, Namespace::Pid,  Namespace::Net,    Namespace::Uts,
                                Namespace::Ipc,   Namespace::User, Namespace::Cgroup, Namespace::Time};
@@ -42,24 +48,48 @@ std::string namespace_names(std::uint64_t flags) {
     return names;
 }
 
-std::string proc_hint(const ProcWriteArgs& args, int error) {
-    const std::string_view path = args.path;
-    if (path == "self/timens_offsets") {
-        if (error == ERANGE) return "a clock of the container would be below zero or past 146 years";
-        if (error == EACCES) return "this caller cannot combine time offsets with joined namespaces";
+/// Of an overlay's directories, the one that could not be opened; empty if all could.
+std::pair<std::string_view, std::string> overlay_directory(const OverlayArgs& args, const Handshake& handshake) {
+    const std::uint32_t number = handshake.candidate;
+    if (number == 0) return {};
+    if (number <= args.lower_count) {
+        return {"open the lower directory of the overlay", args.lower[number - 1]};
     }
-    if (path.starts_with("sys/")) {
-        if (error == ENOENT) return "this kernel has no such sysctl, or has it only for the host";
-        if (error == EINVAL || error == ERANGE || error == EIO) return "the kernel does not take that value";
-        if (error == EACCES || error == EPERM) return "it cannot be changed by this caller in this namespace";
+    if (number == args.lower_count + 1) return {"open the upper directory of the overlay", args.upper};
+    if (number == args.lower_count + 2) return {"open the work directory of the overlay", args.work};
+    return {"for the overlay open", "/proc/self/fd"};
+}
+
+std::string overlay_hint(const OverlayArgs& args, const Handshake& handshake) {
+    const int error = handshake.error;
+    if (handshake.candidate > args.lower_count + 2) return "the host has to have a /proc";
+    if (handshake.message[0] != '\0') return concat("the file system says: ", handshake.message);
+    if (handshake.candidate != 0) return {};
+    if (error == ENODEV) return "this kernel has no file system 'overlay'";
+    if (error == EINVAL && args.user_xattr) {
+        return "within a user namespace nothing may be mounted below its directories; or one of them is on a file "
+               "system that an overlay cannot use so";
     }
+    if (error == EINVAL && args.lower_count > 50) return "that many lower directories need Linux 6.5";
+    if (error == EINVAL) return "one of its directories is on a file system that an overlay cannot use so";
+    if (error == EPERM) return "within a user namespace overlays need Linux 5.11";
+    if (error == ELOOP) return "its directories are overlays of overlays, which the kernel stacks only twice";
+    if (error == EROFS) return "the mount point is missing and cannot be created, or the upper directory is read-only";
     return {};
+}
+
+bool has_step_before(const Plan& plan, const Handshake& handshake, Op op) {
+    const auto& steps = plan.steps.steps();
+    const auto end = steps.begin() + handshake.step;
+    return handshake.steps_of == Handshake::OfChild &&
+           std::any_of(steps.begin(), end, [&](const Step& step) { return step.op == op; });
 }
 
 /// One more clause where errno alone misleads.
 std::string hint(const Plan& plan, const Handshake& handshake) {
     const int error = handshake.error;
     switch (op_of(plan, handshake)) {
+    case Op::AttachFileSystem:
     case Op::Mount: {
         const auto& args = *static_cast<const MountArgs*>(plan.steps.steps().at(handshake.step).args);
         const std::string type = args.type != nullptr ? args.type : "";
@@ -83,16 +113,30 @@ std::string hint(const Plan& plan, const Handshake& handshake) {
         }
         return {};
     }
+    case Op::AttachOverlay:
+        return overlay_hint(*static_cast<const OverlayArgs*>(plan.steps.steps().at(handshake.step).args), handshake);
     case Op::MakeNode:
         if (error == EEXIST) return "the image has another file of that name";
         if (error == EPERM) return "making device nodes needs CAP_MKNOD and no user namespace";
         return {};
+    case Op::Seccomp:
+        if (error == EACCES) return "needs no_new_privileges, or CAP_SYS_ADMIN";
+        if (error == EBUSY) return "the host process is itself under a filter that notifies, and there can be only one";
+        if (error == ETIMEDOUT) return "the host process did not answer within ten seconds";
+        return {};
+    case Op::LandlockEnforce:
+        if (error == EPERM) return "needs no_new_privileges, or CAP_SYS_ADMIN";
+        return error == E2BIG ? "Landlock restrictions are nested too deep" : "";
     case Op::Exec:
         switch (static_cast<Handshake::ExecDetail>(handshake.detail)) {
         case Handshake::MissingInterpreter:
             return "the file is there, but its interpreter (ELF loader or \"#!\" line) is not";
         case Handshake::IsDirectory: return "it is a directory";
-        case Handshake::NotExecutable: return "the file is there, but may not be executed";
+        case Handshake::NotExecutable:
+            return has_step_before(plan, handshake, Op::LandlockEnforce)
+                       ? "the file is there, but may not be executed; the Landlock rules have to allow it, and its "
+                         "interpreter"
+                       : "the file is there, but may not be executed";
         case Handshake::HostProgram:
             return "it is, or leads by a link of /proc to, the program of the host process, which an image must not "
                    "run";
@@ -105,6 +149,12 @@ std::string hint(const Plan& plan, const Handshake& handshake) {
         return {};
     case Op::SetCredentials:
     case Op::BecomeRoot: return error == EINVAL ? "the id is not mapped in the user namespace" : "";
+    case Op::FindUser:
+    case Op::FindGroup:
+    case Op::FindMemberships: return user_hint(op_of(plan, handshake), error);
+    case Op::Call: return call_hint(args_of<CallArgs>(plan, handshake), error);
+    case Op::CpuAffinity: return error == EINVAL ? "one of these CPUs is not there, or not in the cgroup's cpuset" : "";
+    case Op::WriteProc: return proc_hint(args_of<ProcWriteArgs>(plan, handshake).path, error);
     case Op::ResourceLimit: return error == EPERM ? "raising a hard limit needs CAP_SYS_RESOURCE" : "";
     case Op::JoinNamespace:
         if (error == EINVAL) return "it is already the host's own user namespace";
@@ -113,7 +163,6 @@ std::string hint(const Plan& plan, const Handshake& handshake) {
     case Op::UnshareTime:
         return error == EPERM ? "needs CAP_SYS_ADMIN, or a new user namespace as well"
                               : "time namespaces need Linux 5.6, and a kernel that was built with them";
-    case Op::WriteProc: return proc_hint(*static_cast<const ProcWriteArgs*>(plan.steps.steps().at(handshake.step).args), error);
     case Op::DropBoundingSet:
     case Op::SetCapabilities:
     case Op::RaiseAmbient:
@@ -133,7 +182,22 @@ Error step_error(const Plan& plan, const Handshake& handshake) {
     if (op_of(plan, handshake) == Op::Exec && found) {
         path = plan.exec_candidates.at(handshake.candidate);
     }
-    return sys::error(handshake.error, info.stage, info.action, path, hint(plan, handshake));
+    std::string_view action = info.action;
+    if (op_of(plan, handshake) == Op::AttachOverlay) {
+        const auto& args = *static_cast<const OverlayArgs*>(plan.steps.steps().at(handshake.step).args);
+        if (auto [opening, directory] = overlay_directory(args, handshake); !directory.empty()) {
+            action = opening;
+            path = std::move(directory);
+        }
+    }
+    std::string clause = hint(plan, handshake);
+    if (clause.empty() && has_step_before(plan, handshake, Op::Seccomp)) {
+        clause = "the seccomp filter of the process applies already, and may be the reason";
+    }
+    if (handshake.error == ENOSYS && op_of(plan, handshake) == Op::Call) {
+        return {Errc::Unsupported, info.stage, action, path, clause};
+    }
+    return sys::error(handshake.error, info.stage, action, path, clause);
 }
 
 Error clone_error(int error_number, const Plan& plan) {

@@ -21,6 +21,7 @@
 #include "launch/exit_status.hpp"
 #include "launch/failure.hpp"
 #include "launch/memory_guard.hpp"
+#include "launch/start_thread.hpp"
 
 namespace ct::internal {
 
@@ -57,6 +58,7 @@ public:
         handshake_ = Handshake{};
         handshake_.word = Handshake::Unborn;
         handshake_.child_pidfd = -1;
+        handshake_.reaper_child_pidfd = -1;
         for (std::int32_t& fd : handshake_.offered) fd = -1;
         handshake_.host_pidfd = host_.get();
         // The reaper waits meanwhile, and is not deep in its stack.
@@ -69,7 +71,11 @@ public:
                                                      ? std::optional<MemoryGuard>(std::in_place)
                                                      : std::nullopt;
         try {
-            make_process();
+            if (request_.thread != nullptr) {
+                request_.thread->run([this] { make_process(); });
+            } else {
+                make_process();
+            }
             watch();
             return result();
         } catch (...) {
@@ -86,7 +92,7 @@ private:
         const SignalsBlocked blocked;
         if (request_.callable) {
             fork_host();
-        } else if (plan_.joins.empty()) {
+        } else if (plan_.joins.empty() && !plan_.needs_vfork) {
             clone_child();
         } else {
             clone_helper();
@@ -105,12 +111,14 @@ private:
         launched_.pidfd = kept_pidfd(pidfd);
     }
 
-    /// A helper joins the namespaces and makes the child there, as a child of this process.
+    /// A helper joins the namespaces and makes the child there, as a child of this process. Or it only stands between:
+    /// this thread could not serve a vfork child of its own.
     void clone_helper() {
         helper_plan_.steps = plan_.joins.list();
         helper_plan_.child = {plan_.steps.list(), &handshake_};
         helper_plan_.clone = clone_request(plan_, area_->child_stack());
         helper_plan_.clone.flags |= plan_.new_namespaces | CLONE_PARENT | CLONE_PARENT_SETTID;
+        if (plan_.needs_vfork) helper_plan_.clone.flags |= CLONE_VFORK;
         helper_plan_.clone.pidfd = reinterpret_cast<std::uintptr_t>(&handshake_.child_pidfd);
         helper_plan_.clone.parent_tid = reinterpret_cast<std::uintptr_t>(&handshake_.child_pid);
         clone_args args = clone_request(plan_, area_->helper_stack());
@@ -143,7 +151,11 @@ private:
             const std::uint32_t phase = __atomic_load_n(&handshake_.phase, __ATOMIC_ACQUIRE);
             if (born && phase == Handshake::Ready) return;
             if (born && phase == Handshake::Awaiting) {
-                serve();
+                serve(static_cast<Await>(handshake_.await));
+                continue;
+            }
+            if (born && phase == Handshake::Filtering) {
+                if (!serve_filter()) return;
                 continue;
             }
             // A process killed before it could register is the one death that the kernel does not announce here.
@@ -166,15 +178,30 @@ private:
     }
 
     /// What the parent owes the child.
-    void serve() {
+    void serve(Await moment) {
         find_child();
         const WaitingChild child{launched_.pid, launched_.pidfd.get(), handshake_};
         for (const Plan::ParentTask& task : plan_.parent_tasks) {
-            if (task.moment == static_cast<Await>(handshake_.await)) task.run(child);
+            if (task.moment == moment) task.run(child);
         }
-        __atomic_store_n(&handshake_.phase, Handshake::Working, __ATOMIC_RELAXED);
+        // Nothing follows the filter of a callable: it runs then, and could say so only by a system call.
+        const auto& steps = plan_.steps.steps();
+        const bool ready = moment == Await::Filter && steps.back().op == Op::Seccomp;
+        __atomic_store_n(&handshake_.phase, ready ? Handshake::Ready : Handshake::Working, __ATOMIC_RELEASE);
         __atomic_fetch_add(&handshake_.go, 1U, __ATOMIC_RELEASE);
         futex(&handshake_.go, FUTEX_WAKE, 1);
+    }
+
+    /// Waits for a child that installs a filter, and cannot wake anybody then. \returns false if it failed or died
+    bool serve_filter() {
+        find_child();
+        const int pidfd = launched_.pidfd.get();
+        while (__atomic_load_n(&handshake_.filtered, __ATOMIC_ACQUIRE) == 0) {
+            // The end of the process is the one thing that is always noticed.
+            if (wait_until_ended(pidfd, std::chrono::microseconds(20))) return false;
+        }
+        serve(Await::Filter);
+        return true;
     }
 
     /// The child that a helper has made.
@@ -225,6 +252,9 @@ private:
 
     /// After an error: nobody and nothing is left.
     void discard() noexcept {
+        // With vfork the helper waits for the child, perhaps as that waits for this process. If it was about to make
+        // the child, it has either done so, or never will.
+        if (plan_.needs_vfork && helper_) ::syscall(SYS_pidfd_send_signal, helper_.get(), SIGKILL, nullptr, 0);
         reap_helper();
         find_child();
         if (launched_.pidfd) {
@@ -245,7 +275,7 @@ private:
     ChildPlan child_{};
     child::HelperPlan helper_plan_{};
     UniqueFd helper_;
-    Launched launched_;
+    Launched launched_{};
 };
 
 } // namespace

@@ -12,10 +12,13 @@
 
 namespace ct::internal {
 
+class StartThread;
+
 /// A child of this process, alive (or dead, but not yet reaped).
 struct Launched {
     pid_t pid = -1;
     UniqueFd pidfd;
+    bool adopted = false; ///< Somebody else's: its status is left to its owner.
 };
 
 struct LaunchRequest {
@@ -25,6 +28,8 @@ struct LaunchRequest {
     int root_lock;
     /// Runs instead of a program at the end of the plan if it is set.
     const std::function<int()>& callable;
+    /// Makes the process, if not null, in place of the calling thread.
+    StartThread* thread = nullptr;
 };
 
 /// Makes the process and sees it through its set-up. When it returns, the program was executed or the callable runs; or

@@ -35,7 +35,7 @@ void check_borrowed_fds(const Spec& spec, const ProcessSpec& process) {
     }
 }
 
-Streams::Streams(const ProcessSpec& process, LowFds& low_fds, std::optional<std::uint32_t> owner)
+Streams::Streams(const ProcessSpec& process, LowFds& low_fds, std::optional<StreamOwner> owner)
     : low_fds_(low_fds), lease_(low_fds) {
     const auto is_mapped = [&](int number) {
         return std::any_of(process.fds.begin(), process.fds.end(),
@@ -51,10 +51,22 @@ Streams::Streams(const ProcessSpec& process, LowFds& low_fds, std::optional<std:
     }
     if (owner) {
         // Without the privilege they stay the caller's, which is all that can be done.
-        for (const UniqueFd& fd : child_ends_) (void)::fchown(fd.get(), *owner, static_cast<gid_t>(-1));
+        for (const UniqueFd& fd : child_ends_) (void)::fchown(fd.get(), owner->uid, owner->gid);
     }
+    if (!process.user_name.empty()) note_made(process);
     for (const FdMapping& mapping : process.fds) {
         add(mapping.target, mapping.source, ::fcntl(mapping.source, F_GETFD));
+    }
+}
+
+void Streams::note_made(const ProcessSpec& process) {
+    if (process.terminal) {
+        layout_.made.push_back(layout_.terminal);
+        return;
+    }
+    const std::array kinds{process.stdio.in, process.stdio.out, process.stdio.err};
+    for (const FdSource& entry : layout_.map) {
+        if (kinds.at(static_cast<std::size_t>(entry.target)) == Stdio::Pipe) layout_.made.push_back(entry.source);
     }
 }
 

@@ -12,6 +12,7 @@
 #include <ct/spec.hpp>
 
 #include "base/unique_fd.hpp"
+#include "config/validate.hpp"
 #include "launch/low_fds.hpp"
 #include "plan/compile.hpp"
 
@@ -32,14 +33,16 @@ struct HostEnds {
 class Streams {
 public:
     /// \throws Error with Stage::Stdio, for example if a descriptor of the map is not open
-    /// \param owner  the host's id of the process's user: pipes and terminal become its own, so that it can reopen them
-    Streams(const ProcessSpec& process, LowFds& low_fds, std::optional<std::uint32_t> owner = {});
+    /// \param owner  pipes and terminal become its own, so that it can reopen them
+    Streams(const ProcessSpec& process, LowFds& low_fds, std::optional<StreamOwner> owner = {});
 
     [[nodiscard]] const FdLayout& layout() const noexcept { return layout_; }
     /// Keeps \p fd open for the set-up in the child. \returns the number by which the child finds it
     int lend(UniqueFd fd);
     /// What the process joins; borrowed.
     void set_joins(std::vector<NamespaceJoin> joins) { layout_.joins = std::move(joins); }
+    /// Lends the mount of an image.
+    void lend_area(UniqueFd tree) { layout_.area = lend(std::move(tree)); }
     /// Lends the host's /proc. \throws Error if it is none
     void lend_proc();
     /// The descriptors of the reaper, whose program is \p image. Borrowed.
@@ -48,6 +51,7 @@ public:
 
 private:
     void open_terminal(const TerminalSize& size);
+    void note_made(const ProcessSpec& process);
     void open_stream(int number, Stdio kind);
     void add(int target, int source, int fd_flags = FD_CLOEXEC);
 

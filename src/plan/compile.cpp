@@ -16,7 +16,8 @@ namespace {
 /// Decides how near the child may be to the host's memory, see Documentation/design/shared-memory.md.
 void plan_memory(Plan& plan, const ProcessSpec& process, const HostFacts& host, std::uint64_t namespaces, bool joins) {
     // Without any privilege all ids are the caller's own, and so is everything that could look into the child.
-    const bool changes_credentials = (namespaces & CLONE_NEWUSER) != 0 || process.user || process.capabilities;
+    const bool changes_credentials = (namespaces & CLONE_NEWUSER) != 0 || process.user || !process.user_name.empty() ||
+                                     process.capabilities || process.capability_sets;
     plan.hides_memory = joins || (host.capabilities != 0 && changes_credentials);
     // time_namespaces(7) cannot be entered with shared memory. And a host that may not override file permissions would
     // lose the access to its own files in /proc while its memory is hidden.
@@ -33,7 +34,7 @@ void plan_await(Plan& plan, Await moment) {
     plan.steps.add(Op::AwaitParent, AwaitArgs{moment}, {Stage::Launch, "wait for the parent"});
 }
 
-void plan_beginning(Plan& plan, const Spec& spec, const FdLayout& fds, bool callable) {
+void plan_beginning(Plan& plan, const Spec& spec, const FdLayout& fds, bool callable, bool joins) {
     plan.steps.add(Op::DieWithParent, {Stage::Launch, "set the parent-death signal"});
     // Before the host's descriptors are gone, one of which tells whether the host lives. A callable also waits until
     // the parent has a pidfd of it: the host may reap it at any time.
@@ -42,7 +43,7 @@ void plan_beginning(Plan& plan, const Spec& spec, const FdLayout& fds, bool call
     plan.steps.add(Op::ResetSignals, {Stage::Launch, "reset signals"});
     plan_time_offsets(plan, spec, fds);
     // A copy that joined namespaces is hidden already; a callable elsewhere is alone.
-    if (!plan.shares_memory && plan.hides_memory && plan.joins.empty() && !callable) {
+    if (!plan.shares_memory && plan.hides_memory && !joins && !callable) {
         plan.steps.add(Op::NotDumpable, {Stage::Launch, "hide the host's memory"});
     }
 }
@@ -73,17 +74,23 @@ void plan_terminal(Plan& plan, const ProcessSpec& process, const FdLayout& fds) 
 
 void plan_end(Plan& plan, const Spec& spec, const ProcessSpec& process, const FdLayout& fds, const HostFacts& host,
               bool callable, bool foreign_files) {
+    const bool user_namespace = has_namespace(spec, Namespace::User);
+    plan_user(plan, process, fds);
+    plan_attribute_tasks(plan, process, user_namespace);
     if (plan.has_tasks(Await::SetUp)) plan_await(plan, Await::SetUp);
-    if (!fds.reaper.empty()) plan_reaper(plan, process, fds, host, has_namespace(spec, Namespace::User));
+    if (!fds.reaper.empty()) plan_reaper(plan, process, fds, host, user_namespace);
+    if (process.labels != SecurityLabels{}) plan_labels(plan, process, fds, LabelFiles::detect());
     plan_terminal(plan, process, fds);
     // Before the limits: RLIMIT_NOFILE also bounds dup3(2).
     plan_fds(plan, plan.steps, fds.map);
-    plan_process(plan, process, host, denies_setgroups(spec, host), has_namespace(spec, Namespace::User));
+    if (process.seccomp) prepare_filter(plan, process, host);
+    plan_process(plan, process, host, denies_setgroups(spec, host), user_namespace, callable);
     if (callable) {
         plan_callable(plan, process);
     } else {
         plan_exec(plan, process, foreign_files);
     }
+    if (process.seccomp) check_filter(plan, callable);
 }
 
 /// All that concerns the container and not its first process.
@@ -94,11 +101,13 @@ void plan_set_up(Plan& plan, const Spec& spec, const ProcessSpec& process, const
     plan_memory(plan, process, host, namespace_flags(spec), joins);
     // newuidmap(1) wants the child's files in /proc to be the caller's.
     if (plan.hides_memory && uses_map_helpers(spec, host)) plan.shares_memory = false;
+    plan_oom_score(plan, process, fds, callable);
     if (joins) hide_copy(plan, callable);
     plan_joins(plan, fds.joins);
     plan_new_namespaces(plan, spec);
     plan_id_maps(plan, spec, host);
-    plan_beginning(plan, spec, fds, callable);
+    plan_area_tasks(plan, spec, fds); // once the ids are mapped
+    plan_beginning(plan, spec, fds, callable, joins);
     plan_user_namespace_root(plan, spec, host);
     plan.steps.add(Op::ClearUmask, {Stage::Launch, "clear the umask"});
     plan_root(plan, spec, fds);
@@ -125,6 +134,7 @@ void compile_enter(Plan& plan, const Spec& spec, const EnterTarget& target, cons
                    const FdLayout& fds, const HostFacts& host, bool callable) {
     const bool joins = target.root_fd >= 0 || target.namespaces != 0;
     plan_memory(plan, process, host, target.namespaces, joins);
+    plan_oom_score(plan, process, fds, callable);
     if (joins) hide_copy(plan, callable);
     if (target.root_fd >= 0) {
         plan.joins.add(Op::EnterDirectory, FdArgs{target.root_fd}, {Stage::Enter, "change to the container's root"});
@@ -134,7 +144,7 @@ void compile_enter(Plan& plan, const Spec& spec, const EnterTarget& target, cons
         plan.joins.add(Op::JoinNamespace, JoinArgs{target.pidfd, target.namespaces},
                        {Stage::Enter, "join the namespaces of its first process"});
     }
-    plan_beginning(plan, {}, fds, callable);
+    plan_beginning(plan, {}, fds, callable, joins);
     plan_user_namespace_root(plan, spec, host);
     if (target.root_fd >= 0) {
         plan.steps.add(Op::ChangeRoot, PathArgs{nullptr}, {Stage::Root, "chroot to the container's root"});

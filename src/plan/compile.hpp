@@ -19,6 +19,7 @@ namespace ct::internal {
 struct HostFacts {
     std::uint64_t capabilities = ~0ULL; ///< The effective set of the calling thread.
     std::uint32_t last_capability = 40; ///< The highest that the kernel knows.
+    FilterCache* filters = nullptr;     ///< Where seccomp filters are taken from, if at all.
 
     [[nodiscard]] bool can(int capability) const { return (capabilities >> capability & 1U) != 0; }
     static HostFacts detect();
@@ -42,11 +43,13 @@ struct NamespaceJoin {
 struct FdLayout {
     std::vector<FdSource> map = {};
     std::vector<int> lent = {};        ///< Sources that only the set-up uses; closed with the rest before exec.
+    int area = -1;                     ///< Source of the mount of an ImageArea, or -1; one of `lent`.
     int proc = -1;                     ///< Source of the host's /proc for Op::WriteProc, or -1; one of `lent`.
     std::vector<FdSource> reaper = {}; ///< The map of the reaper if there is to be one.
     std::vector<NamespaceJoin> joins = {}; ///< In the order in which they are to be joined.
     int terminal = -1;                 ///< Source of the controlling terminal, or -1.
     std::string terminal_path = {};    ///< Of the terminal on the host.
+    std::vector<int> made = {};        ///< Sources of the pipes or the terminal that were made for the process.
 };
 
 /// A running container that is entered.
@@ -76,14 +79,51 @@ void plan_new_namespaces(Plan& plan, const Spec& spec);
 void plan_time_offsets(Plan& plan, const Spec& spec, const FdLayout& fds);
 void plan_id_maps(Plan& plan, const Spec& spec, const HostFacts& host);
 void plan_root(Plan& plan, const Spec& spec, const FdLayout& fds);
+/// What the parent does for the private area while the child waits.
+void plan_area_tasks(Plan& plan, const Spec& spec, const FdLayout& fds);
+void plan_area(Plan& plan, const Spec& spec, const FdLayout& fds);
 void plan_mounts(Plan& plan, const std::vector<Mount>& mounts);
 void plan_devices(Plan& plan, const Spec& spec, const FdLayout& fds);
 void plan_hostname(Plan& plan, const Spec& spec);
 void plan_sysctls(Plan& plan, const Spec& spec, const FdLayout& fds);
 void plan_process(Plan& plan, const ProcessSpec& process, const HostFacts& host, bool groups_denied,
-                  bool user_namespace);
+                  bool user_namespace, bool callable = false);
+void plan_credentials(Plan& plan, const ProcessSpec& process, const HostFacts& host, bool groups_denied,
+                      bool user_namespace);
+/// What the child finds out about ProcessSpec::user_name, before its descriptors go.
+void plan_user(Plan& plan, const ProcessSpec& process, const FdLayout& fds);
+/// Scheduling, memory policy and personality: what the child does by itself ...
+void plan_attributes(Plan& plan, const ProcessSpec& process, bool user_namespace);
+/// ... and what the parent has to do for it, because the child has left the host's user namespace.
+void plan_attribute_tasks(Plan& plan, const ProcessSpec& process, bool user_namespace);
+/// Before the steps that hide the memory of a copy of the host.
+void plan_oom_score(Plan& plan, const ProcessSpec& process, const FdLayout& fds, bool callable);
+
+/// Where this kernel takes labels of security modules, below /proc; null if it does not.
+struct LabelFiles {
+    const char* apparmor;
+    const char* selinux;
+    static const LabelFiles& detect();
+};
+/// \throws Error with Errc::Unsupported
+void plan_labels(Plan& plan, const ProcessSpec& process, const FdLayout& fds, const LabelFiles& files);
+/// Whether the plan of that process may need FdLayout::proc.
+[[nodiscard]] bool writes_proc(const ProcessSpec& process);
+
+/// One more clause for a failed Op::Call, or for a failed look-up of a user, where errno alone misleads.
+[[nodiscard]] std::string call_hint(const CallArgs& call, int error);
+[[nodiscard]] std::string user_hint(Op op, int error);
+[[nodiscard]] std::string proc_hint(std::string_view path, int error);
+
 /// A step that writes \p text to the file \p path of the host's /proc, such as "self/timerslack_ns". Needs fds.proc.
 void plan_proc_write(Plan& plan, const FdLayout& fds, const char* path, std::string_view text, const StepInfo& info);
+/// Makes the filter ready. \throws Error if it cannot be built
+void prepare_filter(Plan& plan, const ProcessSpec& process, const HostFacts& host);
+void plan_filter(Plan& plan, const ProcessSpec& process, bool callable);
+void plan_landlock(Plan& plan, const Landlock& landlock);
+/// \throws Error with Errc::InvalidConfig if the filter would stop the rest of the plan in a way that cannot be
+/// reported
+void check_filter(const Plan& plan, bool callable);
 void plan_fds(Plan& plan, Plan::Steps& steps, const std::vector<FdSource>& map);
 /// The process that comes after this step is a child of the container's first process, the reaper.
 void plan_reaper(Plan& plan, const ProcessSpec& process, const FdLayout& fds, const HostFacts& host,

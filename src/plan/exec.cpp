@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "base/concat.hpp"
+#include "config/validate.hpp"
 #include "plan/compile.hpp"
 
 namespace ct::internal {
@@ -52,8 +53,18 @@ std::vector<std::string> candidates(const std::string& program, const std::vecto
 
 } // namespace
 
+namespace {
+
+void plan_confinement(Plan& plan, const ProcessSpec& process, bool callable) {
+    if (process.landlock) plan_landlock(plan, *process.landlock);
+    if (process.seccomp && confined_last(process)) plan_filter(plan, process, callable);
+}
+
+} // namespace
+
 void plan_callable(Plan& plan, const ProcessSpec& process) {
     plan.steps.add(Op::UnblockSignals, {Stage::Launch, "unblock signals"});
+    plan_confinement(plan, process, true);
     if (process.environment || !process.add_environment.empty()) {
         plan.environment = plan.strings(environment(plan, process));
     }
@@ -80,10 +91,13 @@ void plan_exec(Plan& plan, const ProcessSpec& process, bool foreign_files) {
     const bool guarded = foreign_files && (!process.user || process.user->uid == 0);
     plan.exec_candidates = candidates(program, entries);
     plan.steps.add(Op::UnblockSignals, {Stage::Exec, "unblock signals"});
-    plan.steps.add(Op::Exec,
-                   ExecArgs{plan.strings(plan.exec_candidates), plan.strings(process.argv), plan.strings(entries),
-                            guarded ? host_program() : nullptr},
-                   {Stage::Exec, "exec", plan.text(program)});
+    const ExecArgs args{plan.strings(plan.exec_candidates), plan.strings(process.argv), plan.strings(entries),
+                        guarded ? host_program() : nullptr};
+    const StepInfo info{Stage::Exec, "exec", plan.text(program)};
+    const bool confined = process.landlock || (process.seccomp && confined_last(process));
+    if (confined) plan.steps.add(Op::FindProgram, args, info);
+    plan_confinement(plan, process, false);
+    plan.steps.add(Op::Exec, args, info);
 }
 
 } // namespace ct::internal

@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <memory>
 #include <memory_resource>
+#include <new>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -17,6 +19,7 @@
 
 #include "child/child_plan.hpp"
 #include "plan/waiting_child.hpp"
+#include "seccomp/filter.hpp"
 
 namespace ct::internal {
 
@@ -89,6 +92,13 @@ public:
         return static_cast<const Item*>(copy);
     }
 
+    /// An object of the plan, zeroed, which the child may change.
+    template <typename Item>
+    Item* make() {
+        static_assert(std::is_trivially_copyable_v<Item>);
+        return new (allocate(sizeof(Item), alignof(Item))) Item{};
+    }
+
     /// A null-terminated array of strings, as execve(2) takes.
     template <typename Text>
     const char* const* strings(const std::vector<Text>& values) {
@@ -105,17 +115,24 @@ public:
     std::uint64_t new_namespaces = 0;         ///< CLONE_NEW* flags.
     const char* const* environment = nullptr; ///< Of a callable, if it is not the host's.
     std::vector<std::string> exec_candidates; ///< The paths that Op::Exec tries.
+    std::shared_ptr<const Filter> filter;     ///< What Op::Seccomp installs.
+    UniqueFd listener;                        ///< Of that filter, once the child has installed it.
     /// Whether the child can run in the host's memory until it executes its program.
     bool shares_memory = true;
     /// Whether other processes could look into the child while it still has the host's memory, so that it has to be
     /// protected from them, see Documentation/design/shared-memory.md.
     bool hides_memory = false;
+    /// Whether a child that shares the host's memory has to be a vfork(2) child of a helper, since the kernel applies
+    /// what is set for it to everybody else with that memory, but not if it is only borrowed by vfork.
+    bool needs_vfork = false;
+    UserIds* user = nullptr; ///< Who the process will be, if the child looks that up.
     /// What the parent does while the child waits in Op::AwaitParent, in this order.
     struct ParentTask {
         Await moment;
         std::function<void(const WaitingChild&)> run;
     };
     std::vector<ParentTask> parent_tasks;
+    UniqueFd upper; ///< The throw-away upper directory of an overlay, once the child has made it.
 
     [[nodiscard]] bool has_tasks(Await moment) const {
         return std::any_of(parent_tasks.begin(), parent_tasks.end(),

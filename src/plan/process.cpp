@@ -5,6 +5,7 @@
 #include "base/concat.hpp"
 #include "base/sys.hpp"
 #include "config/capabilities.hpp"
+#include "config/validate.hpp"
 #include "plan/compile.hpp"
 
 namespace ct::internal {
@@ -45,44 +46,18 @@ void plan_limits(Plan& plan, const ProcessSpec& process) {
     }
 }
 
-/// Bounding set and user are changed while there are privileges to do it; the other sets afterwards.
-void plan_credentials(Plan& plan, const ProcessSpec& process, const HostFacts& host, bool groups_denied,
-                      bool user_namespace) {
-    CapabilityArgs capabilities{0, host.last_capability};
-    if (process.capabilities) {
-        const std::uint64_t every = (std::uint64_t{2} << host.last_capability) - 1;
-        capabilities.set = capability_set(*process.capabilities, user_namespace ? every : host.capabilities);
-        plan.steps.add(Op::DropBoundingSet, capabilities,
-                       {Stage::Credentials, "drop capabilities from the bounding set"});
-        if (process.user && process.user->uid != 0) {
-            plan.steps.add(Op::KeepCapabilities, {Stage::Credentials, "keep capabilities over the change of user"});
-        }
-    }
-    if (process.user) {
-        const User& user = *process.user;
-        plan.steps.add(Op::SetCredentials,
-                       CredentialsArgs{plan.array(user.groups), static_cast<std::uint32_t>(user.groups.size()),
-                                       user.uid, user.gid, !groups_denied},
-                       {Stage::Credentials,
-                        plan.text("change to user ", std::to_string(user.uid), ", group ", std::to_string(user.gid))});
-    }
-    if (process.capabilities) {
-        plan.steps.add(Op::SetCapabilities, capabilities, {Stage::Credentials, "set capabilities"});
-        plan.steps.add(Op::RaiseAmbient, capabilities, {Stage::Credentials, "raise ambient capabilities"});
-    }
-    if (process.no_new_privileges) plan.steps.add(Op::NoNewPrivileges, {Stage::Credentials, "set no_new_privs"});
-}
-
 } // namespace
 
 HostFacts HostFacts::detect() {
     static const std::uint32_t last = internal::last_capability();
-    return {sys::effective_capabilities(), last};
+    return {sys::effective_capabilities(), last, nullptr};
 }
 
 void plan_process(Plan& plan, const ProcessSpec& process, const HostFacts& host, bool groups_denied,
-                  bool user_namespace) {
+                  bool user_namespace, bool callable) {
     plan_limits(plan, process);
+    plan_attributes(plan, process, user_namespace);
+    if (process.seccomp && !confined_last(process)) plan_filter(plan, process, callable);
     plan_credentials(plan, process, host, groups_denied, user_namespace);
     if (!process.working_directory.empty()) {
         plan.steps.add(Op::WorkingDirectory, PathArgs{plan.text(process.working_directory)},

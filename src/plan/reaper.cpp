@@ -12,11 +12,13 @@ namespace {
 /// All that the reaper may do is to signal processes of other users.
 void plan_reaper_privileges(Plan& plan, const HostFacts& host, bool user_namespace) {
     constexpr std::uint64_t kill = 1ULL << CAP_KILL;
-    const CapabilityArgs capabilities{user_namespace || host.can(CAP_KILL) ? kill : 0, host.last_capability};
+    const std::uint64_t kept = user_namespace || host.can(CAP_KILL) ? kill : 0;
     if (user_namespace || host.can(CAP_SETPCAP)) {
-        plan.reaper.add(Op::DropBoundingSet, capabilities, {Stage::Credentials, "drop capabilities of the reaper"});
+        plan.reaper.add(Op::DropBoundingSet, CapabilityArgs{kept, host.last_capability},
+                        {Stage::Credentials, "drop capabilities of the reaper"});
     }
-    plan.reaper.add(Op::SetCapabilities, capabilities, {Stage::Credentials, "set capabilities of the reaper"});
+    plan.reaper.add(Op::SetCapabilities, CapabilitySetsArgs{kept, kept, kept, false},
+                    {Stage::Credentials, "set capabilities of the reaper"});
     plan.reaper.add(Op::NoNewPrivileges, {Stage::Credentials, "set no_new_privs of the reaper"});
 }
 

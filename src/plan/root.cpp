@@ -15,27 +15,19 @@ void plan_root_in_mount_namespace(Plan& plan, const Spec& spec, const FdLayout& 
     plan.steps.add(Op::SlavePropagation, {Stage::Mounts, "make all mounts slaves of the host's"});
     if (!spec.root) {
         plan.steps.add(Op::OpenRoot, {Stage::Root, "open the root", root});
-    } else {
-        const bool covered = spec.private_area && covers_root(*spec.private_area);
-        const std::string& source = covered ? spec.private_area->source : spec.root->path;
-        // The root with all that is mounted below it; the private area alone.
-        plan.steps.add(
-            Op::AttachRoot, AttachRootArgs{plan.text(source), root, !covered},
-            {Stage::Root, covered ? plan.text("bind the private area '", source, "' on") : "bind the root", root});
+    } else if (!spec.private_area || !covers_root(*spec.private_area)) {
+        // With all that is mounted below it.
+        plan.steps.add(Op::AttachRoot, AttachRootArgs{root, root, true}, {Stage::Root, "bind the root", root});
     }
-    if (spec.private_area && !covers_root(*spec.private_area)) {
-        plan_mounts(plan, {{.source = spec.private_area->source,
-                            .target = spec.private_area->target,
-                            .options = {},
-                            .read_only = spec.private_area->read_only}});
-    }
+    if (spec.private_area) plan_area(plan, spec, fds);
     const bool host_has_mqueue = has_namespace(spec, Namespace::User) && ::access("/dev/mqueue", F_OK) == 0;
     const MountOrder order = order_mounts(spec, host_has_mqueue);
     plan_mounts(plan, order.before_devices);
     plan_devices(plan, spec, fds);
     plan_mounts(plan, order.after_devices);
     if (!spec.root) return;
-    const bool area_read_only = spec.private_area && covers_root(*spec.private_area) && spec.private_area->read_only;
+    const auto* const bind = spec.private_area ? std::get_if<BindDir>(&*spec.private_area) : nullptr;
+    const bool area_read_only = bind != nullptr && bind->read_only && covers_root(*bind);
     if (spec.root->read_only || area_read_only) {
         plan.steps.add(Op::ReadOnlyRoot, {Stage::Root, "make read-only the root", root});
     }

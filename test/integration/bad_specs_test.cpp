@@ -336,7 +336,7 @@ TEST_F(SeveralViolations, SettersReportTheirOwnArgumentAtOnce) {
         },
         Errc::InvalidConfig, {"container 'box': host name"}));
     EXPECT_TRUE(fails([&] { container.add_uid_map({0, ~0U, 1}); }, Errc::InvalidConfig, {"container 'box': uid map"}));
-    EXPECT_TRUE(fails([&] { container.set_private({.source = ""}); }, Errc::InvalidConfig,
+    EXPECT_TRUE(fails([&] { container.set_private(BindDir{.source = ""}); }, Errc::InvalidConfig,
                       {"container 'box': ", "private area"}));
     EXPECT_TRUE(fails([&] { container.join_namespace(Namespace::Net, ""); }, Errc::InvalidConfig,
                       {"container 'box': ", "net namespace"}));

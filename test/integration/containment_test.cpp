@@ -138,14 +138,14 @@ TEST_P(LinkInTheImage, DoesNotLeadDefaultMountsOut) {
 
 TEST_P(LinkInTheImage, DoesNotLeadThePrivateAreaOut) {
     link("link");
-    expect_contained(isolated().set_private({.source = make_dir("data").string(), .target = "/link"}));
+    expect_contained(isolated().set_private(BindDir{.source = make_dir("data").string(), .target = "/link"}));
 }
 
 TEST_P(LinkInTheImage, DoesNotLeadThePrivateAreaOutOnTheHost) {
     link("link");
     const std::string outside = tree(dir() / "outside");
     Container container =
-        plain().set_root(image().string()).set_private({.source = make_dir("data").string(), .target = "/link"});
+        plain().set_root(image().string()).set_private(BindDir{.source = make_dir("data").string(), .target = "/link"});
     try {
         const Process process = start_ready(container, program({"pause"}));
         EXPECT_FALSE(contains(host_mounts(), (dir() / "outside").string() + " "));

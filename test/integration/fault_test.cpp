@@ -3,6 +3,7 @@
 
 // Every step of a start, of the host and of the child, is made to fail in turn. ContainerTest checks that nothing is
 // left.
+#include <cstdlib>
 #include <new>
 
 #include <fcntl.h>
@@ -134,6 +135,17 @@ const Scenario Scenarios[] = {
          process.init = Init::Reaper;
          process.user = User{1000, 1000};
      }},
+    {"Attributes",
+     [](Container& container, ProcessSpec& process) {
+         container.add_namespace(Namespace::User).add_uid_map({0, 0, 2000}).add_gid_map({0, 0, 2000});
+         process.user_name = "1000";
+         process.capability_sets.emplace();
+         process.secure_bits = 4;
+         process.scheduling = {.nice = 1, .scheduler = Scheduler{}, .io_priority = IoPriority{}, .cpus = {0}};
+         process.oom_score_adj = 500;
+         process.personality = 0;
+         process.stdio.out = Stdio::Pipe;
+     }},
     {"TimeNamespace", [](Container& container, ProcessSpec&) { container.add_namespace(Namespace::Time); }},
     {"Callable",
      [](Container& container, ProcessSpec& process) {
@@ -141,6 +153,30 @@ const Scenario Scenarios[] = {
          process.stdio.out = Stdio::Pipe;
      },
      true},
+    {"Overlay",
+     [](Container& container, ProcessSpec&) {
+         const std::filesystem::path dir = std::filesystem::path{container.spec().root->path}.parent_path();
+         std::filesystem::create_directories(dir / "upper");
+         std::filesystem::create_directories(dir / "work");
+         container.set_private(OverlayArea{.upper = dir / "upper", .work = dir / "work"});
+         container.add_mount({.source = "tmpfs", .target = "/made/here", .type = "tmpfs", .options = {}});
+     }},
+    {"ThrowAwayOverlay",
+     [](Container& container, ProcessSpec&) { container.set_private(OverlayArea{.target = "/made/area"}); }, true},
+    {"ImageInAUserNamespace",
+     [](Container& container, ProcessSpec&) {
+         const std::string root = container.spec().root->path;
+         const std::string file = root + ".ext4";
+         const std::string make = "mkfs.ext4 -q -d " + root + " " + file + " 8M";
+         if (!std::filesystem::exists(file) && std::system(make.c_str()) != 0) throw std::runtime_error{make};
+         container.add_namespace(Namespace::User).add_uid_map({0, 0, 1000}).add_gid_map({0, 0, 1000});
+         container.set_private(ImageArea{.path = file});
+     }},
+    {"Tmpfs",
+     [](Container& container, ProcessSpec&) {
+         const std::string bin = container.spec().root->path + "/bin";
+         container.set_private(TmpfsArea{}).add_mount({.source = bin, .target = "/bin", .options = {}});
+     }},
     {"Chroot",
      [](Container& container, ProcessSpec&) {
          const std::string root = container.spec().root->path;

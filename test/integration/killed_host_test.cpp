@@ -80,6 +80,15 @@ TEST_F(KilledHost, LeavesNothingOfAStart) {
     });
 }
 
+TEST_F(KilledHost, LeavesNothingOfAStartByVfork) {
+    kill_in_the_middle([](Container& container) {
+        ProcessSpec process = program({"exit", "0"});
+        process.oom_score_adj = 100;
+        container.start(process);
+        container.wait();
+    });
+}
+
 TEST_F(KilledHost, LeavesNothingOfAStartedCallable) {
     kill_in_the_middle([](Container& container) {
         container.start({}, [] { return 0; });

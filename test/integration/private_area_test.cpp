@@ -30,12 +30,12 @@ TEST_F(PrivateArea, IsSeenInside) {
 }
 
 TEST_F(PrivateArea, MakesItsTargetWithAMountNamespace) {
-    Container container = isolated().set_private({.source = data(), .target = "/new/area"});
+    Container container = isolated().set_private(BindDir{.source = data(), .target = "/new/area"});
     EXPECT_EQ(run(container, program({"cat", "/new/area/file"})).out, "private");
 }
 
 TEST_F(PrivateArea, NeedsItsTargetWithoutAMountNamespace) {
-    Container container = chrooted().set_private({.source = data(), .target = "/new/area"});
+    Container container = chrooted().set_private(BindDir{.source = data(), .target = "/new/area"});
     EXPECT_TRUE(fails(
         [&] {
             container.start(program({"exit", "0"}));
@@ -83,7 +83,7 @@ TEST_F(PrivateArea, IsNotRecursive) {
 
 TEST_F(PrivateArea, IsNotInTheHostsMountTableWithAMountNamespace) {
     const std::string before = host_mounts();
-    Container container = isolated().set_private({.source = data(), .target = "/area"});
+    Container container = isolated().set_private(BindDir{.source = data(), .target = "/area"});
     const Process process = start_ready(container, program({"pause"}));
     EXPECT_EQ(host_mounts(), before);
     container.kill();
@@ -92,7 +92,7 @@ TEST_F(PrivateArea, IsNotInTheHostsMountTableWithAMountNamespace) {
 
 TEST_F(PrivateArea, IsInTheHostsMountTableOnlyWhileItRunsWithoutOne) {
     const std::string before = host_mounts();
-    Container container = chrooted().set_private({.source = data(), .target = "/area"});
+    Container container = chrooted().set_private(BindDir{.source = data(), .target = "/area"});
     for (int i = 0; i < 2; ++i) {
         const Process process = start_ready(container, program({"pause"}));
         EXPECT_TRUE(contains(host_mounts(), (image() / "area").string() + " "));
@@ -105,7 +105,7 @@ TEST_F(PrivateArea, IsInTheHostsMountTableOnlyWhileItRunsWithoutOne) {
 TEST_F(PrivateArea, IsUnmountedWhenTheStartFails) {
     const std::string before = host_mounts();
     const std::string files = tree(image());
-    Container container = chrooted().set_private({.source = data(), .target = "/area"});
+    Container container = chrooted().set_private(BindDir{.source = data(), .target = "/area"});
     EXPECT_TRUE(fails([&] { container.start({.argv = {"/missing"}}); }, std::errc::no_such_file_or_directory,
                       {"container 'chrooted': ", "/missing"}));
     EXPECT_EQ(host_mounts(), before);
@@ -114,7 +114,7 @@ TEST_F(PrivateArea, IsUnmountedWhenTheStartFails) {
 
 TEST_F(PrivateArea, IsUnmountedWhenTheSessionCloses) {
     const std::string before = host_mounts();
-    Container container = chrooted().set_private({.source = data(), .target = "/area"});
+    Container container = chrooted().set_private(BindDir{.source = data(), .target = "/area"});
     const Process process = start_ready(container, program({"pause"}));
     close_session();
     EXPECT_EQ(host_mounts(), before);
@@ -122,7 +122,7 @@ TEST_F(PrivateArea, IsUnmountedWhenTheSessionCloses) {
 
 TEST_F(PrivateArea, IsUnmountedWhenStateSeesTheEnd) {
     const std::string before = host_mounts();
-    Container container = chrooted().set_private({.source = data(), .target = "/area"});
+    Container container = chrooted().set_private(BindDir{.source = data(), .target = "/area"});
     const Process process = container.start(program({"exit", "0"}));
     process.wait();
     EXPECT_EQ(container.state(), State::Stopped);
@@ -131,7 +131,7 @@ TEST_F(PrivateArea, IsUnmountedWhenStateSeesTheEnd) {
 
 TEST_F(PrivateArea, IsUnmountedThoughAnEnteredProcessStillUsesIt) {
     const std::string before = host_mounts();
-    Container container = chrooted().set_private({.source = data(), .target = "/area"});
+    Container container = chrooted().set_private(BindDir{.source = data(), .target = "/area"});
     const Process first = start_ready(container, program({"pause"}));
     ProcessSpec spec = program({"pause"});
     spec.working_directory = "/area";
@@ -150,9 +150,10 @@ TEST_F(PrivateArea, OfTwoContainersWithOneRootAreIndependent) {
     make_dir("image/one");
     make_dir("image/two");
     const std::string before = host_mounts();
-    Container one = chrooted().set_private({.source = data(), .target = "/one"});
-    Container two =
-        plain("two").set_root(image().string()).set_private({.source = (dir() / "other").string(), .target = "/two"});
+    Container one = chrooted().set_private(BindDir{.source = data(), .target = "/one"});
+    Container two = plain("two")
+                        .set_root(image().string())
+                        .set_private(BindDir{.source = (dir() / "other").string(), .target = "/two"});
     const Process first = start_ready(one, program({"pause"}));
     const Process second = start_ready(two, program({"pause"}));
     first.kill();
@@ -183,7 +184,7 @@ TEST_F(PrivateArea, ThatIsAFileIsReported) {
 }
 
 TEST_F(PrivateArea, IsClearedAgain) {
-    Container container = isolated().set_private({.source = data(), .target = "/area"}).clear_private();
+    Container container = isolated().set_private(BindDir{.source = data(), .target = "/area"}).clear_private();
     EXPECT_EQ(run(container, program({"ls", "/area"})).out, "");
 }
 

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -285,6 +286,44 @@ static int do_fds(char **args)
     return 0;
 }
 
+// Everything that concerns scheduling and the like, one per line.
+static int do_attributes(char **args)
+{
+    struct {
+        unsigned size, policy;
+        unsigned long long flags;
+        int nice;
+        unsigned priority;
+        unsigned long long runtime, deadline, period;
+    } sched = {.size = 48};
+    unsigned long long nodes[16] = {0};
+    cpu_set_t cpus;
+    int mode = -1;
+    (void)args;
+    if (syscall(SYS_sched_getattr, 0, &sched, sizeof sched, 0) != 0)
+        return fail("sched_getattr");
+    printf("nice %d\npolicy %u\npriority %u\nflags %llu\n", getpriority(PRIO_PROCESS, 0), sched.policy, sched.priority,
+           sched.flags);
+    printf("deadline %llu %llu %llu\n", sched.runtime, sched.deadline, sched.period);
+    const long ioprio = syscall(SYS_ioprio_get, 1, 0);
+    printf("ioprio %ld %ld\n", ioprio >> 13, ioprio & 7);
+    if (sched_getaffinity(0, sizeof cpus, &cpus) != 0)
+        return fail("sched_getaffinity");
+    printf("cpus");
+    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+        if (CPU_ISSET(cpu, &cpus))
+            printf(" %d", cpu);
+    if (syscall(SYS_get_mempolicy, &mode, nodes, sizeof nodes * 8, NULL, 0) != 0)
+        mode = -1;
+    printf("\nmempolicy %d %llx\n", mode, nodes[0]);
+    printf("timerslack %d\npersonality %x\nsecurebits %x\n", prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0),
+           (unsigned)personality(0xffffffff), (unsigned)prctl(PR_GET_SECUREBITS, 0, 0, 0, 0));
+    char keyring[4096] = "";
+    const long length = syscall(SYS_keyctl, 6, -3, keyring, sizeof keyring); // KEYCTL_DESCRIBE, the session's
+    printf("keyring %s\n", length > 0 ? keyring : "none");
+    return 0;
+}
+
 // --- files ---
 
 static int do_cat(char **args)
@@ -435,6 +474,43 @@ static int do_read_device(char **args)
     return 0;
 }
 
+// --- system calls ---
+
+// call NUMBER [ARGUMENT...]: the system call of that number; arguments that are no numbers are strings.
+static int do_call(char **args)
+{
+    long values[6] = {0};
+    const long number = strtol(args[0], NULL, 0);
+    for (size_t i = 0; i < 6 && args[i + 1]; ++i) {
+        char *end;
+        values[i] = (long)strtoul(args[i + 1], &end, 0);
+        if (*end)
+            values[i] = (long)args[i + 1];
+    }
+    const long result = syscall(number, values[0], values[1], values[2], values[3], values[4], values[5]);
+    if (result == -1)
+        return fail("call");
+    printf("%ld\n", result);
+    return 0;
+}
+
+// call-x86 NUMBER: a system call of the 32-bit kind; only on x86_64.
+static int do_call_x86(char **args)
+{
+    long result = -ENOSYS;
+#ifdef __x86_64__
+    __asm__ volatile("int $0x80" : "=a"(result) : "a"(strtol(args[0], NULL, 0)), "b"(0), "c"(0) : "memory");
+    result = (int)result;
+#else
+    (void)args;
+#endif
+    errno = (int)-result;
+    if (result < 0 && result > -4096)
+        return fail("call-x86");
+    printf("%ld\n", result);
+    return 0;
+}
+
 // --- terminals ---
 
 static void print_size(int fd)
@@ -507,6 +583,8 @@ static const struct command commands[] = {
     {"ls", 1, do_ls},             {"mkdir", 1, do_mkdir},       {"readlink", 1, do_readlink},
     {"stat", 1, do_stat},         {"inode", 1, do_inode},       {"statvfs", 1, do_statvfs},
     {"mount", 2, do_mount},       {"read-device", 1, do_read_device},
+    {"attributes", 0, do_attributes},
+    {"call", 1, do_call},         {"call-x86", 1, do_call_x86},
     {"tty", 0, do_tty},           {"winch", 0, do_winch},       {"openpty", 0, do_openpty},
 };
 

@@ -104,7 +104,7 @@ TEST_F(Builder, RefusesMalformedValuesAtTheirSetter) {
     EXPECT_TRUE(refuses([&] { container.set_hostname(std::string(65, 'x')); }));
     EXPECT_TRUE(refuses([&] { container.set_domainname(std::string(65, 'x')); }));
     EXPECT_TRUE(refuses([&] { container.set_root(""); }));
-    EXPECT_TRUE(refuses([&] { container.set_private({.source = "/a", .target = "b"}); }));
+    EXPECT_TRUE(refuses([&] { container.set_private(BindDir{.source = "/a", .target = "b"}); }));
     EXPECT_TRUE(refuses([&] { container.add_mount({.source = "/a", .target = "b"}); }));
     Spec malformed;
     malformed.root = Root{};

@@ -141,6 +141,34 @@ TEST(PrivateAreaShape, HasASourceAndAPlaceInTheRoot) {
     EXPECT_EQ(area({.source = "/a", .target = ""}), "target of the private area is empty");
 }
 
+TEST(PrivateAreaShape, OfAnOverlay) {
+    const auto area = [](const OverlayArea& overlay) { return violation([&] { check_private_area(overlay); }); };
+    EXPECT_EQ(area({}), "");
+    EXPECT_EQ(area({.lower = {"a", "/b"}, .upper = "/u", .work = "/w", .target = "/c"}), "");
+    EXPECT_EQ(area({.lower = {"/a", ""}}), "lower directory of the overlay is empty");
+    EXPECT_EQ(area({.lower = {Nul}}), "lower directory of the overlay has a NUL byte");
+    EXPECT_EQ(area({.lower = std::vector<std::string>(501, "/a")}),
+              "the overlay has 501 lower directories; the kernel takes 500");
+    for (const OverlayArea& half : {OverlayArea{.upper = "/u"}, OverlayArea{.work = "/w"}})
+        EXPECT_EQ(area(half), "an overlay takes an upper and a work directory, or neither");
+    EXPECT_EQ(area({.upper = Nul, .work = "/w"}), "upper directory of the overlay has a NUL byte");
+    EXPECT_EQ(area({.upper = "/u", .work = Nul}), "work directory of the overlay has a NUL byte");
+    EXPECT_EQ(area({.upper = "/u", .work = "/w", .size = 1}),
+              "an overlay with an upper directory has no size; that is for a throw-away one");
+    EXPECT_EQ(area({.target = "b"}), "target of the private area 'b' is not absolute");
+}
+
+TEST(PrivateAreaShape, OfTmpfsAndImage) {
+    const auto area = [](const PrivateArea& value) { return violation([&] { check_private_area(value); }); };
+    EXPECT_EQ(area(TmpfsArea{.mode = 07777}), "");
+    EXPECT_EQ(area(TmpfsArea{.mode = 010000}), "the tmpfs's mode has bits besides 07777");
+    EXPECT_EQ(area(TmpfsArea{.target = "/.."}), "target of the private area '/..' has a '..' in it");
+    EXPECT_EQ(area(ImageArea{.path = "a", .type = "xfs", .options = {"ro", "a=b"}}), "");
+    EXPECT_EQ(area(ImageArea{}), "path of the image is empty");
+    EXPECT_EQ(area(ImageArea{.path = "/a", .type = Nul}), "the image's file system type has a NUL byte");
+    EXPECT_EQ(area(ImageArea{.path = "/a", .options = {"=b"}}), "the image '/a' has a malformed option '=b'");
+}
+
 TEST(RootShape, HasAPath) {
     const auto root = [](const std::string& path) { return violation([&] { check_root({.path = path}); }); };
     EXPECT_EQ(root("/srv"), "");

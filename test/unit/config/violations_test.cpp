@@ -168,6 +168,16 @@ TEST_F(FileViolations, PrivateAreaNeedsARoot) {
     EXPECT_THAT(found(), IsEmpty());
 }
 
+TEST_F(FileViolations, PrivateAreasOtherThanDirectoriesNeedANewMountNamespace) {
+    spec.root = Root{.path = "/srv"};
+    for (const PrivateArea& area : std::vector<PrivateArea>{OverlayArea{}, TmpfsArea{}, ImageArea{.path = "/a"}}) {
+        spec.private_area = area;
+        EXPECT_THAT(found(), ElementsAre("a private area other than a directory needs a new mount namespace"));
+    }
+    make(Namespace::Mount);
+    EXPECT_THAT(found(), IsEmpty());
+}
+
 TEST_F(FileViolations, MountsNeedANewMountNamespace) {
     spec.mounts = {{.source = "/", .target = "/a"}};
     spec.default_mounts = true;
@@ -340,8 +350,10 @@ TEST_F(CredentialViolations, EveryUnknownCapabilityIsNamed) {
 }
 
 TEST_F(FileViolations, PrivateAreaCoversTheRootByAnySpelling) {
-    for (const char* target : {"/", "//", "/.", "/./"}) EXPECT_TRUE(covers_root({.source = "/a", .target = target}));
-    for (const char* target : {"/a", "/.a", "/a/."}) EXPECT_FALSE(covers_root({.source = "/a", .target = target}));
+    for (const char* target : {"/", "//", "/.", "/./"})
+        EXPECT_TRUE(covers_root(BindDir{.source = "/a", .target = target}));
+    for (const char* target : {"/a", "/.a", "/a/."})
+        EXPECT_FALSE(covers_root(BindDir{.source = "/a", .target = target}));
 }
 
 TEST_F(NamespaceViolations, MakingIsNotJoining) {

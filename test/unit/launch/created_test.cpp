@@ -73,6 +73,20 @@ TEST_F(RemoveCreated, TakesAwayAllLevelsAndFiles) {
     EXPECT_TRUE(fs::is_empty(root));
 }
 
+TEST_F(RemoveCreated, FindsInAnUpperDirectoryWhatWasMadeInTheOverlay) {
+    const std::uint32_t dir = add_mount("/a");
+    make_dir("/a");
+    record(dir, "/a");
+    handshake.created[0].device_minor += 1; // the overlay's own
+    remove();
+    EXPECT_TRUE(exists("/a"));
+    OverlayArgs args{};
+    args.place = {"/srv", "/"};
+    plan.steps.add(Op::AttachOverlay, args, {Stage::Root, "mount the overlay on", "/srv"});
+    remove();
+    EXPECT_FALSE(exists("/a"));
+}
+
 TEST_F(RemoveCreated, KeepsWhatWasThereBefore) {
     make_dir("/a");
     make_dir("/a/b");

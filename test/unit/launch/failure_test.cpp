@@ -11,6 +11,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/concat.hpp"
+
 namespace ct::internal {
 namespace {
 
@@ -49,6 +51,31 @@ TEST_F(StepError, NamesActionPathAndReason) {
     EXPECT_EQ(failed.stage(), Stage::Root);
     EXPECT_EQ(failed.path(), "/srv");
     EXPECT_EQ(failed.code(), std::error_code(EINVAL, std::system_category()));
+}
+
+TEST_F(StepError, NamesTheDirectoryOfAnOverlay) {
+    const char* const lower[] = {"/one", "/two"};
+    OverlayArgs args{};
+    args.place = {"/srv", "/"};
+    args.lower = lower;
+    args.lower_count = 2;
+    args.upper = "/upper";
+    args.work = "/work";
+    plan.steps.add(Op::AttachOverlay, args, {Stage::Root, "mount the overlay on", "/srv"});
+    EXPECT_STREQ(error(ENODEV).what(),
+                 "mount the overlay on '/srv': No such device; this kernel has no file system 'overlay'");
+    const char* const sentences[] = {
+        "open the lower directory of the overlay '/one'", "open the lower directory of the overlay '/two'",
+        "open the upper directory of the overlay '/upper'", "open the work directory of the overlay '/work'",
+        "for the overlay open '/proc/self/fd'"};
+    for (const char* const expected : sentences) {
+        ++handshake.candidate;
+        EXPECT_THAT(error(ENOENT).what(), StartsWith(concat(expected, ": No such file or directory")));
+    }
+    EXPECT_THAT(error(ENOENT).hint(), HasSubstr("/proc"));
+    handshake.candidate = 0;
+    std::snprintf(handshake.message, sizeof handshake.message, "overlay: no");
+    EXPECT_EQ(error(EINVAL).hint(), "the file system says: overlay: no");
 }
 
 TEST_F(StepError, CountsTheHelpersStepsWhereItFailed) {

@@ -107,28 +107,34 @@ TEST_F(ProcessPlan, CapabilitiesGoIntoEverySet) {
     const auto made = plan();
     EXPECT_THAT(listed(made->steps),
                 ElementsAre(Op::DropBoundingSet, Op::SetCapabilities, Op::RaiseAmbient, Op::ParentDeathSignal));
-    for (const Op op : {Op::DropBoundingSet, Op::SetCapabilities, Op::RaiseAmbient}) {
-        EXPECT_EQ(args<CapabilityArgs>(made->steps, op).set, bit(CAP_CHOWN) | bit(CAP_SETUID));
+    constexpr std::uint64_t expected = bit(CAP_CHOWN) | bit(CAP_SETUID);
+    for (const Op op : {Op::DropBoundingSet, Op::RaiseAmbient}) {
+        EXPECT_EQ(args<CapabilityArgs>(made->steps, op).set, expected);
         EXPECT_EQ(args<CapabilityArgs>(made->steps, op).last, 38U);
     }
+    const auto sets = args<CapabilitySetsArgs>(made->steps, Op::SetCapabilities);
+    EXPECT_EQ(sets.permitted, expected);
+    EXPECT_EQ(sets.effective, expected);
+    EXPECT_EQ(sets.inheritable, expected);
 }
 
 TEST_F(ProcessPlan, EmptyListDropsAllOfThem) {
     process.capabilities.emplace();
     const auto made = plan();
-    for (const Op op : {Op::DropBoundingSet, Op::SetCapabilities, Op::RaiseAmbient}) {
+    for (const Op op : {Op::DropBoundingSet, Op::RaiseAmbient}) {
         EXPECT_EQ(args<CapabilityArgs>(made->steps, op).set, 0U);
     }
+    EXPECT_EQ(args<CapabilitySetsArgs>(made->steps, Op::SetCapabilities).permitted, 0U);
 }
 
 TEST_F(ProcessPlan, AllAreTheHostsOrInAUserNamespaceEveryOne) {
     process.capabilities = {"ALL"};
     host = {.capabilities = bit(CAP_CHOWN) | bit(CAP_KILL), .last_capability = 40};
-    EXPECT_EQ(args<CapabilityArgs>(plan()->steps, Op::SetCapabilities).set, bit(CAP_CHOWN) | bit(CAP_KILL));
+    EXPECT_EQ(args<CapabilitySetsArgs>(plan()->steps, Op::SetCapabilities).permitted, bit(CAP_CHOWN) | bit(CAP_KILL));
     user_namespace = true;
-    EXPECT_EQ(args<CapabilityArgs>(plan()->steps, Op::SetCapabilities).set, bit(41) - 1);
+    EXPECT_EQ(args<CapabilitySetsArgs>(plan()->steps, Op::SetCapabilities).permitted, bit(41) - 1);
     host.last_capability = 63;
-    EXPECT_EQ(args<CapabilityArgs>(plan()->steps, Op::SetCapabilities).set, ~std::uint64_t{0});
+    EXPECT_EQ(args<CapabilitySetsArgs>(plan()->steps, Op::SetCapabilities).permitted, ~std::uint64_t{0});
 }
 
 TEST_F(ProcessPlan, CapabilitiesAreKeptOverTheChangeToAnotherUser) {
@@ -139,6 +145,59 @@ TEST_F(ProcessPlan, CapabilitiesAreKeptOverTheChangeToAnotherUser) {
                                                    Op::SetCapabilities, Op::RaiseAmbient, Op::ParentDeathSignal));
     process.user->uid = 0;
     EXPECT_THAT(listed(plan()->steps), Not(Contains(Op::KeepCapabilities)));
+}
+
+TEST_F(ProcessPlan, FiveSetsGoEachToItsPlace) {
+    process.capability_sets = CapabilitySets{.bounding = {"CHOWN", "KILL", "SETUID"},
+                                             .permitted = {"CHOWN", "KILL"},
+                                             .effective = {"KILL"},
+                                             .inheritable = {"CHOWN", "SETUID"},
+                                             .ambient = {"CHOWN"}};
+    const auto made = plan();
+    EXPECT_EQ(args<CapabilityArgs>(made->steps, Op::DropBoundingSet).set,
+              bit(CAP_CHOWN) | bit(CAP_KILL) | bit(CAP_SETUID));
+    const auto sets = args<CapabilitySetsArgs>(made->steps, Op::SetCapabilities);
+    EXPECT_EQ(sets.permitted, bit(CAP_CHOWN) | bit(CAP_KILL));
+    EXPECT_EQ(sets.effective, bit(CAP_KILL));
+    EXPECT_EQ(sets.inheritable, bit(CAP_CHOWN) | bit(CAP_SETUID));
+    EXPECT_FALSE(sets.not_for_root);
+    EXPECT_EQ(args<CapabilityArgs>(made->steps, Op::RaiseAmbient).set, bit(CAP_CHOWN));
+}
+
+TEST_F(ProcessPlan, SecureBitsComeLateAndKeepTheirPrivilegeUntilThen) {
+    process.secure_bits = 0x40;
+    EXPECT_THAT(listed(plan()->steps), ElementsAre(Op::Call, Op::ParentDeathSignal));
+    process.user = User{33, 33};
+    process.capabilities = {"chown"};
+    const auto made = plan();
+    EXPECT_THAT(listed(made->steps),
+                ElementsAre(Op::DropBoundingSet, Op::KeepCapabilities, Op::SetCredentials, Op::SetCapabilities,
+                            Op::RaiseAmbient, Op::Call, Op::SetCapabilities, Op::ParentDeathSignal));
+    const auto sets = all_args<CapabilitySetsArgs>(made->steps, Op::SetCapabilities);
+    EXPECT_EQ(sets[0].effective, bit(CAP_CHOWN) | bit(CAP_SETPCAP));
+    EXPECT_EQ(sets[1].effective, bit(CAP_CHOWN));
+    EXPECT_EQ(sets[1].permitted, bit(CAP_CHOWN));
+    EXPECT_EQ(sentence(made->steps, Op::Call), "set the secure bits to 0x40");
+    process.capabilities = {"setpcap"};
+    EXPECT_EQ(count(plan()->steps, Op::SetCapabilities), 1U) << "it is kept for good";
+}
+
+TEST_F(ProcessPlan, SecureBitsOfAnotherUserLeaveItNothing) {
+    process.user = User{33, 33};
+    process.secure_bits = 4;
+    const auto made = plan();
+    EXPECT_THAT(listed(made->steps), ElementsAre(Op::KeepCapabilities, Op::SetCredentials, Op::SetCapabilities,
+                                                 Op::Call, Op::SetCapabilities, Op::ParentDeathSignal));
+    const auto sets = all_args<CapabilitySetsArgs>(made->steps, Op::SetCapabilities);
+    EXPECT_EQ(sets[1].permitted, 0U);
+    EXPECT_EQ(sets[1].effective, 0U);
+    EXPECT_TRUE(sets[0].not_for_root && sets[1].not_for_root) << "the user may turn out to be root";
+}
+
+TEST_F(ProcessPlan, KeyringIsMadeByTheNewUser) {
+    process.user = User{33, 33};
+    process.session_keyring.emplace();
+    EXPECT_TRUE(ordered(plan()->steps, Op::SetCredentials, Op::Call));
 }
 
 TEST_F(ProcessPlan, NoNewPrivilegesIsOneStep) {

@@ -39,7 +39,7 @@ TEST(ReaperPlan, ProcessIsSetUpInTheReapersChild) {
     EXPECT_EQ(args.steps.count, plan->reaper.steps().size());
     EXPECT_THAT(listed(plan->reaper), ElementsAre(Op::MapFds, Op::DropBoundingSet, Op::SetCapabilities,
                                                   Op::NoNewPrivileges, Op::ParentDeathSignal, Op::ExecReaper));
-    EXPECT_EQ(internal::args<CapabilityArgs>(plan->reaper, Op::SetCapabilities).set, 1ULL << CAP_KILL);
+    EXPECT_EQ(internal::args<CapabilitySetsArgs>(plan->reaper, Op::SetCapabilities).permitted, 1ULL << CAP_KILL);
     EXPECT_EQ(low_fd_limit(start.fds), 12);
 }
 
@@ -49,7 +49,7 @@ TEST(ReaperPlan, TakesNoPrivilegeThatTheHostLacks) {
     const auto plan = start.compile();
     EXPECT_THAT(listed(plan->reaper), ElementsAreArray({Op::MapFds, Op::SetCapabilities, Op::NoNewPrivileges,
                                                         Op::ParentDeathSignal, Op::ExecReaper}));
-    EXPECT_EQ(internal::args<CapabilityArgs>(plan->reaper, Op::SetCapabilities).set, 0U);
+    EXPECT_EQ(internal::args<CapabilitySetsArgs>(plan->reaper, Op::SetCapabilities).permitted, 0U);
 }
 
 TEST(ReaperPlan, PassesOnTheParentDeathSignal) {

@@ -95,11 +95,14 @@ TEST_F(RootPlan, PrivateAreaOverTheRootTakesItsPlace) {
     EXPECT_STREQ(attach.root, "/srv/root");
     EXPECT_FALSE(attach.recursive);
     EXPECT_EQ(sentence(made->steps, Op::AttachRoot), "bind the private area '/tmp' on '/srv/root'");
-    spec.private_area->read_only = true;
+    BindDir area{.source = "/tmp", .target = "/", .read_only = true};
+    spec.private_area = area;
     EXPECT_TRUE(ordered(plan()->steps, Op::ReadOnlyRoot, Op::PivotRoot));
-    spec.private_area->target = "//."; // the same place
+    area.target = "//."; // the same place
+    spec.private_area = area;
     EXPECT_TRUE(ordered(plan()->steps, Op::ReadOnlyRoot, Op::PivotRoot));
-    spec.private_area->target = "/data"; // only the area is read-only then
+    area.target = "/data"; // only the area is read-only then
+    spec.private_area = area;
     EXPECT_THAT(listed(plan()->steps), Not(Contains(Op::ReadOnlyRoot)));
 }
 

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+
+#include "base/unique_fd.hpp"
+
+namespace ct::internal {
+
+/// The descriptors that a session watches, behind one epoll descriptor, and what is called when they are ready.
+///
+/// Watches are level-triggered: one whose callback leaves something to do, or throws, is due again. A watch may be
+/// removed at any time, also from its own callback or another one, and is not called any more afterwards, except for a
+/// call under way in another thread; what its callback holds is released once that is over.
+class Loop {
+public:
+    using Id = std::uint64_t;
+    /// \param events  EPOLL* bits
+    using Callback = std::function<void(std::uint32_t events)>;
+
+    /// \throws Error with Stage::Session
+    Loop();
+    Loop(const Loop&) = delete;
+    Loop& operator=(const Loop&) = delete;
+
+    /// Readable when dispatch() has something to do.
+    [[nodiscard]] int fd() const noexcept { return epoll_.get(); }
+
+    /// Watches \p fd, which stays open until remove().
+    Id add(int fd, std::uint32_t events, Callback callback);
+    void remove(Id id) noexcept;
+
+    /// Calls what is due; never blocks. \returns how many callbacks ran; 0 if a call is under way already
+    std::size_t dispatch();
+    /// Waits at most \p limit until something is due.
+    std::size_t dispatch_for(std::chrono::nanoseconds limit);
+
+private:
+    struct Watch {
+        int fd;
+        Callback callback;
+    };
+
+    const UniqueFd epoll_;
+    std::atomic<bool> dispatching_{false};
+    std::mutex mutex_; ///< Guards what follows; not held while callbacks run.
+    Id last_ = 0;
+    std::map<Id, std::shared_ptr<Watch>> watches_;
+};
+
+} // namespace ct::internal
