@@ -48,10 +48,7 @@ Spec Container::spec() const {
 }
 
 Container& Container::set_spec(Spec spec) {
-    core_->configure([&](Spec& present) {
-        internal::check_spec(spec);
-        present = std::move(spec);
-    });
+    core_->set_spec(std::move(spec));
     return *this;
 }
 
@@ -193,6 +190,45 @@ Container& Container::add_mount(Mount mount) {
     return *this;
 }
 
+Container& Container::add_mount(Mount mount, MountHooks hooks) {
+    core_->add_mount(std::move(mount), std::move(hooks));
+    return *this;
+}
+
+Container& Container::set_proc_mode(ProcMode mode) {
+    core_->configure([&](Spec& spec) { spec.proc_mode = mode; });
+    return *this;
+}
+
+Container& Container::add_device(Device device) {
+    core_->configure([&](Spec& spec) {
+        internal::check_device(device);
+        spec.devices.push_back(std::move(device));
+    });
+    return *this;
+}
+
+Container& Container::add_masked_path(std::string path) {
+    core_->configure([&](Spec& spec) {
+        internal::check_inner_path("masked path", path);
+        spec.masked_paths.push_back(std::move(path));
+    });
+    return *this;
+}
+
+Container& Container::add_read_only_path(std::string path) {
+    core_->configure([&](Spec& spec) {
+        internal::check_inner_path("read-only path", path);
+        spec.read_only_paths.push_back(std::move(path));
+    });
+    return *this;
+}
+
+Container& Container::add_default_masks() {
+    core_->configure([](Spec& spec) { ct::add_default_masks(spec); });
+    return *this;
+}
+
 Container& Container::add_default_mounts() {
     core_->configure([](Spec& spec) { spec.default_mounts = true; });
     return *this;
@@ -201,6 +237,25 @@ Container& Container::add_default_mounts() {
 Container& Container::add_default_devices() {
     core_->configure([](Spec& spec) { spec.default_devices = true; });
     return *this;
+}
+
+Container& Container::set_process(ProcessSpec process) {
+    core_->set_process(std::move(process));
+    return *this;
+}
+
+std::optional<ProcessSpec> Container::process() const {
+    const auto process = core_->process();
+    return process ? std::optional(*process) : std::nullopt;
+}
+
+Process Container::start() {
+    const auto process = core_->process();
+    if (!process) {
+        throw Error(Errc::InvalidState, Stage::Configure, internal::concat("container '", name(), "': start"), {},
+                    "no process was set");
+    }
+    return Process(core_->start(*process, nullptr));
 }
 
 Container& Container::on_seccomp(SeccompHandler handler) {
@@ -252,6 +307,14 @@ std::optional<ExitStatus> Container::wait_for(std::chrono::nanoseconds limit) {
     return core_->wait(limit);
 }
 
+void Container::mount(const Mount& mount) {
+    core_->mount(mount);
+}
+
+void Container::unmount(const std::string& target) {
+    core_->unmount(target);
+}
+
 void Container::signal(int number) {
     core_->signal(number);
 }
@@ -282,6 +345,23 @@ int Container::namespace_fd(Namespace kind) {
 
 std::vector<pid_t> Container::processes() {
     return core_->processes();
+}
+
+ContainerInfo Container::info() const {
+    return core_->info();
+}
+
+Container& Container::save() {
+    core_->save();
+    return *this;
+}
+
+void Container::remove(Remove how) {
+    core_->remove(how);
+}
+
+void Container::detach() {
+    core_->detach();
 }
 
 ExitStatus Container::stop(std::chrono::nanoseconds grace, int number) {

@@ -16,6 +16,7 @@
 #include "base/sys.hpp"
 #include "config/validate.hpp"
 #include "launch/exit_status.hpp"
+#include "launch/mount_trees.hpp"
 #include "monitor/seccomp_watch.hpp"
 #include "plan/namespace_flags.hpp"
 
@@ -36,9 +37,12 @@ bool same_file(const std::string& a, const std::string& b) {
 } // namespace
 
 ContainerCore::ContainerCore(std::shared_ptr<SessionCore> session, std::string name, Spec spec)
-    : session_(std::move(session)), name_(std::move(name)), spec_(std::make_shared<const Spec>(std::move(spec))) {}
+    : session_(std::move(session)), name_(std::move(name)),
+      registration_(session_->store ? std::make_unique<Registration>(*session_->store, name_) : nullptr),
+      spec_(std::make_shared<const Spec>(std::move(spec))) {}
 
 ContainerCore::~ContainerCore() {
+    if (registration_) session_->log_errors([&] { registration_->release(); });
     session_->leftovers.take_all(*entered_);
     session_->release(name_);
 }
@@ -57,6 +61,7 @@ Error ContainerCore::wrong_state(std::string_view action, std::string_view wante
 
 State ContainerCore::state() {
     std::shared_ptr<ProcessCore> init;
+    if (registration_) read_news();
     {
         const std::lock_guard lock(mutex_);
         if (state_ != State::Running || held_) return state_;
@@ -81,6 +86,25 @@ void ContainerCore::configure(const std::function<void(Spec&)>& edit) {
     spec_ = std::move(changed);
 }
 
+void ContainerCore::set_spec(Spec spec) {
+    configure([&](Spec& present) {
+        check_spec(spec);
+        present = std::move(spec);
+        hooks_ = std::make_shared<const HookTable>();
+    });
+}
+
+void ContainerCore::add_mount(Mount mount, MountHooks hooks) {
+    configure([&](Spec& spec) {
+        check_mount(mount);
+        check_hooks(mount, hooks);
+        auto table = std::make_shared<HookTable>(*hooks_);
+        (*table)[mount.target] = std::move(hooks);
+        spec.mounts.push_back(std::move(mount));
+        hooks_ = std::move(table);
+    });
+}
+
 void ContainerCore::on_seccomp(SeccompHandler handler) {
     auto next = handler ? std::make_shared<const SeccompHandler>(std::move(handler)) : nullptr;
     const std::lock_guard lock(mutex_);
@@ -93,6 +117,8 @@ void ContainerCore::begin_start(std::string_view action) {
     if (state_ != State::Stopped) throw wrong_state(action, "stopped", state_);
     if (session_->closed())
         throw Error(Errc::InvalidState, Stage::Configure, concat(subject(), ": ", action), {}, "its session is closed");
+    if (removed_)
+        throw Error(Errc::InvalidState, Stage::Configure, concat(subject(), ": ", action), {}, "it was removed");
     state_ = State::Starting;
 }
 
@@ -103,6 +129,7 @@ std::shared_ptr<ProcessCore> ContainerCore::start(const ProcessSpec& process, co
         init = with_subject(subject(), [&] { return launch_first(process, callable); });
     } catch (...) {
         take_down_host_side();
+        fail_record();
         become_stopped();
         throw;
     }
@@ -118,6 +145,7 @@ void ContainerCore::publish(std::shared_ptr<ProcessCore> init, std::shared_ptr<c
         const std::lock_guard lock(mutex_);
         if (const auto owner = pid_owner_.lock(); owner && init) owner->add(init);
         init_ = std::move(init);
+        adopted_ = false;
         held_ = std::move(held);
         enter_target_ = {init_ ? init_->pidfd() : -1, static_cast<unsigned>(namespace_flags(*spec_)), -1, {}};
         state_ = State::Running;
@@ -129,15 +157,20 @@ void ContainerCore::publish(std::shared_ptr<ProcessCore> init, std::shared_ptr<c
                 "its session was closed meanwhile");
 }
 
-ContainerCore::Prepared ContainerCore::prepare(const Spec& spec) {
+ContainerCore::Prepared ContainerCore::prepare(const Spec& spec, const std::vector<std::string>& command) {
     session_->leftovers.sweep();
     {
         const std::lock_guard lock(mutex_);
         session_->leftovers.take_all(*entered_);
         entered_ = std::make_shared<Entered>();
     }
-    HostSide host_side(spec);
-    Prepared prepared{host_side.files_root(), host_side.take_image(), {}};
+    HostSide::Announce announce;
+    if (registration_) {
+        registration_->claim(spec_, command, session_->on_close());
+        announce = [this](const HostMount& mount) { registration_->announce(mount); };
+    }
+    HostSide host_side(spec, announce);
+    Prepared prepared{host_side.files_root(), host_side.take_image(), {}, host_side.bound()};
     if (prepared.image) {
         // Only for the time of the start: a descriptor of the image's would keep the loop device.
         prepared.image_root.reset(::openat(prepared.image.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -177,10 +210,10 @@ HostFacts ContainerCore::host_facts(StartThread* thread) const {
 }
 
 Launched ContainerCore::launch_plan(Plan& plan, int files_root, const std::function<int()>& callable,
-                                    StartThread* thread) {
+                                    StartThread* thread, std::span<const FilesRoot> bound) {
     std::shared_ptr<Loop> loop;
     if (plan.filter && plan.filter->notifies) loop = session_->loop();
-    Launched launched = launch({plan, files_root, callable, thread}, session_->areas);
+    Launched launched = launch({plan, files_root, callable, thread, bound}, session_->areas);
     if (loop == nullptr) return launched;
     const auto find_handler = [self = weak_from_this()]() -> std::shared_ptr<const SeccompHandler> {
         const auto container = self.lock();
@@ -205,19 +238,27 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& proc
     check_process("start", spec, process, runs, Role::First);
     check_borrowed_fds(spec, process);
     const Joins joins = open_joins(spec);
-    Prepared prepared = prepare(spec);
+    Prepared prepared = prepare(spec, process.argv);
     Streams streams(process, session_->low_fds, stream_owner(spec, process));
     if (writes_proc(process) || needs_proc(spec)) streams.lend_proc();
     if (process.init == Init::Reaper) streams.add_reaper(session_->reaper_image());
+    lend_trees(streams, spec, session_->areas);
     if (prepared.image) streams.lend_area(std::move(prepared.image));
     streams.set_joins(joins.list());
+    const std::shared_ptr<const HookTable> hooks = hooks_; // constant like the specification
     Plan plan;
+    // The child goes on once the record tells who it is: if this process dies, its successor can end it.
+    if (registration_) {
+        plan.parent_tasks.push_back(
+            {Await::Birth, [&](const WaitingChild& child) { registration_->born(child.pid, prepared.files_root); }});
+    }
     const std::shared_ptr<StartThread> thread = session_->start_thread();
-    compile_start(plan, spec, process, streams.layout(), host_facts(thread.get()), callable != nullptr);
-    Launched launched = launch_plan(plan, prepared.files_root, callable, thread.get());
+    compile_start(plan, spec, process, streams.layout(), host_facts(thread.get()), callable != nullptr, *hooks);
+    Launched launched = launch_plan(plan, prepared.files_root, callable, thread.get(), prepared.bound);
     keep_upper(plan);
     auto init = std::make_shared<ProcessCore>(name_, std::move(launched), streams.take_host_ends(),
                                               has_namespace(spec, Namespace::Pid) ? entered_ : nullptr);
+    if (registration_) check_running_record(init);
     if (thread && process.parent_death_signal != 0) thread->watch(ProcessCore::pidfd_of(init));
     return init;
 }
@@ -264,28 +305,36 @@ std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, co
 
 void ContainerCore::adopt(pid_t pid) {
     const std::string action = concat(subject(), ": adopt process ", pid);
-    Launched launched{pid, UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))), true};
-    if (!launched.pidfd) throw sys::error(errno, Stage::Enter, action);
+    UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+    if (!pidfd) throw sys::error(errno, Stage::Enter, action);
+    attach(pid, std::move(pidfd), std::nullopt, action);
+    if (registration_) with_subject(subject(), [&] { registration_->adopted(pid, spec_); });
+    adopter_ = true;
+}
+
+/// \param spec  what it was started with, if that is known
+void ContainerCore::attach(pid_t pid, UniqueFd pidfd, std::optional<Spec> spec, std::string_view action) {
     const std::string proc = concat("/proc/", pid);
-    Spec spec;
+    Spec found;
     for (const Namespace kind : AllNamespaces) {
         const std::string file = concat("/ns/", to_string(kind));
-        if (!same_file(proc + file, "/proc/self" + file)) spec.namespaces[kind] = NamespacePath{proc + file};
+        if (!same_file(proc + file, "/proc/self" + file)) found.namespaces[kind] = NamespacePath{proc + file};
     }
     UniqueFd chroot;
-    if (!spec.namespaces.contains(Namespace::Mount) && !same_file(proc + "/root", "/proc/self/root")) {
+    if (!found.namespaces.contains(Namespace::Mount) && !same_file(proc + "/root", "/proc/self/root")) {
         chroot = sys::open(proc + "/root", O_PATH | O_DIRECTORY, Stage::Enter, action);
     }
     // What was read belongs to this process only if it is still there.
-    if (::syscall(SYS_pidfd_send_signal, launched.pidfd.get(), 0, nullptr, 0) < 0 && errno == ESRCH) {
+    if (::syscall(SYS_pidfd_send_signal, pidfd.get(), 0, nullptr, 0) < 0 && errno == ESRCH) {
         throw sys::error(ESRCH, Stage::Enter, action);
     }
     {
         const std::lock_guard lock(mutex_);
+        if (state_ != State::Stopped) return;
         adopted_ = true;
-        init_ = std::make_shared<ProcessCore>(name_, std::move(launched), HostEnds{}, entered_);
-        enter_target_ = {init_->pidfd(), static_cast<unsigned>(namespace_flags(spec)), -1};
-        spec_ = std::make_shared<const Spec>(std::move(spec));
+        init_ = std::make_shared<ProcessCore>(name_, Launched{pid, std::move(pidfd), true}, HostEnds{}, entered_);
+        enter_target_ = {init_->pidfd(), static_cast<unsigned>(namespace_flags(found)), -1};
+        spec_ = std::make_shared<const Spec>(spec ? std::move(*spec) : std::move(found));
         host_side_ = HostSide::adopted(std::move(chroot));
         state_ = State::Running;
     }
@@ -370,8 +419,10 @@ void ContainerCore::finish(const std::shared_ptr<ProcessCore>& init) {
         const std::lock_guard lock(mutex_);
         if (init_ != init || state_ != State::Running) return;
         state_ = State::Stopping;
+        last_exit_ = init->wait(std::chrono::nanoseconds(0));
     }
     take_down_host_side();
+    if (registration_) session_->log_errors([&] { registration_->ended(last_exit_.value_or(ExitStatus{})); });
     const auto self = shared_from_this(); // the session's may be the last reference
     session_->forget(*this);
     become_stopped();
@@ -429,21 +480,19 @@ ExitStatus ContainerCore::stop(std::chrono::nanoseconds grace, int number) {
 }
 
 void ContainerCore::close(OnClose policy) noexcept {
-    if (adopted_ || policy == OnClose::Detach) return;
-    try {
-        end_held(std::chrono::nanoseconds(0), SIGKILL);
-        std::shared_ptr<ProcessCore> process;
-        {
-            const std::lock_guard lock(mutex_);
-            process = init_;
+    session_->log_errors([&] {
+        if (state() != State::Running) return;
+        if (adopted_ && !adopter_) return;
+        if (close_held(policy)) return;
+        if (adopted_ || policy == OnClose::Detach) {
+            detach();
+            return;
         }
-        if (!process) return;
+        const std::shared_ptr<ProcessCore> process = init();
         (void)process->signal(SIGKILL);
         (void)process->wait(std::nullopt);
         finish(process);
-    } catch (const std::exception& error) {
-        session_->log(LogLevel::Warning, error.what());
-    }
+    });
 }
 
 } // namespace ct::internal

@@ -21,6 +21,7 @@
 #include "plan/compile.hpp"
 #include "process_core.hpp"
 #include "session_core.hpp"
+#include "state/registration.hpp"
 
 namespace ct::internal {
 
@@ -40,9 +41,15 @@ public:
     /// Lets \p edit change the specification. \throws Error unless stopped
     void configure(const std::function<void(Spec&)>& edit);
 
+    void set_spec(Spec spec);
+    void add_mount(Mount mount, MountHooks hooks);
     void on_seccomp(SeccompHandler handler);
 
     std::shared_ptr<ProcessCore> start(const ProcessSpec& process, const std::function<int()>& callable);
+    /// What start() without a process starts.
+    void set_process(ProcessSpec process);
+    /// Null if none was set.
+    [[nodiscard]] std::shared_ptr<const ProcessSpec> process();
     std::shared_ptr<ProcessCore> enter(const ProcessSpec& process, const std::function<int()>& callable);
     void adopt(pid_t pid);
     void hold();
@@ -53,7 +60,18 @@ public:
     [[nodiscard]] UniqueFd namespace_fd(Namespace kind);
     [[nodiscard]] std::vector<pid_t> processes();
     [[nodiscard]] bool shares_session_with(const ContainerCore& other) const { return session_ == other.session_; }
+    /// Makes the name this process's in the state directory, if there is one.
+    void reserve();
+    /// Becomes what a record says, which somebody else has written.
+    void follow(StoredRecord stored);
+    void save();
+    void remove(Remove how);
+    void detach();
+    [[nodiscard]] ContainerInfo info();
 
+    // live_mount.cpp
+    void mount(const Mount& mount);
+    void unmount(const std::string& target);
     [[nodiscard]] std::vector<Change> changes() const;
     void commit(const std::string& directory) const;
     void discard();
@@ -73,8 +91,9 @@ private:
         int files_root; ///< The directory with the files.
         UniqueFd image; ///< The mount of the private area's image, if that is one.
         UniqueFd image_root;
+        std::vector<FilesRoot> bound; ///< Further directories with files.
     };
-    [[nodiscard]] Prepared prepare(const Spec& spec);
+    [[nodiscard]] Prepared prepare(const Spec& spec, const std::vector<std::string>& command);
     /// Keeps what the set-up has left for later.
     void keep_upper(Plan& plan);
     void begin_start(std::string_view action);
@@ -89,18 +108,28 @@ private:
     /// Ends a container without a first process: \p number to all that entered, and after \p grace SIGKILL; waits for
     /// them if there is a grace.
     void end_held(std::optional<std::chrono::nanoseconds> grace, int number);
+    /// \returns whether it is such a container
+    bool close_held(OnClose policy);
     void finish_held(const std::shared_ptr<const Joins>& held);
+    struct Visit;
+    /// What is needed to change the mounts of the running container.
+    [[nodiscard]] Visit visit(std::string_view action, const std::string& target);
+    void check_running_record(const std::shared_ptr<ProcessCore>& init);
+    /// Takes notice of what others have done with a saved container.
+    void read_news();
+    void attach(pid_t pid, UniqueFd pidfd, std::optional<Spec> spec, std::string_view action);
     /// The violations of a process of this container; see config/validate.hpp.
     void check_process(std::string_view action, const Spec& spec, const ProcessSpec& process, Runs runs, Role role);
     /// Of the thread that makes the process.
     [[nodiscard]] HostFacts host_facts(StartThread* thread) const;
     /// Makes the process, and watches what its filter reports.
     [[nodiscard]] Launched launch_plan(Plan& plan, int files_root, const std::function<int()>& callable,
-                                       StartThread* thread);
+                                       StartThread* thread, std::span<const FilesRoot> bound = {});
     /// Takes down the host's side after the end of \p init, unless another thread does so.
     void finish(const std::shared_ptr<ProcessCore>& init);
     void take_down_host_side();
     void become_stopped();
+    void fail_record() noexcept;
     /// The directories of the overlay, as far as they are of use: empty if a throw-away upper directory is not there.
     [[nodiscard]] std::optional<OverlayView> overlay(std::string_view action) const;
     [[nodiscard]] std::shared_ptr<ProcessCore> running_init(std::string_view action);
@@ -109,11 +138,17 @@ private:
 
     const std::shared_ptr<SessionCore> session_;
     const std::string name_;
+    const std::unique_ptr<Registration> registration_; ///< Null if the session has no state directory.
     mutable std::mutex mutex_; ///< Guards what follows; never held over a system call that blocks.
     std::condition_variable changed_;
     State state_ = State::Stopped;
-    std::shared_ptr<const Spec> spec_; ///< Replaced only while stopped.
-    bool adopted_ = false;
+    std::shared_ptr<const Spec> spec_;                                             ///< Replaced only while stopped.
+    std::shared_ptr<const HookTable> hooks_ = std::make_shared<const HookTable>(); ///< Replaced in the same way.
+    std::shared_ptr<const ProcessSpec> process_;
+    bool adopted_ = false; ///< The session has not started the process, or has let it go.
+    bool adopter_ = false; ///< It was adopted by this session, not opened.
+    bool removed_ = false;
+    std::optional<ExitStatus> last_exit_;
     std::shared_ptr<ProcessCore> init_;
     std::shared_ptr<Entered> entered_ = std::make_shared<Entered>(); ///< Of the present or last run.
     std::shared_ptr<const Joins> held_; ///< Of a container without a first process, as long as it runs.

@@ -8,6 +8,7 @@
 #include "base/sys.hpp"
 #include "config/validate.hpp"
 #include "container_core.hpp"
+#include "launch/mount_trees.hpp"
 
 /// Containers without a first process.
 namespace ct::internal {
@@ -19,6 +20,7 @@ void ContainerCore::hold() {
         held = with_subject(subject(), [&] { return launch_held(); });
     } catch (...) {
         take_down_host_side();
+        fail_record();
         become_stopped();
         throw;
     }
@@ -31,16 +33,19 @@ std::shared_ptr<const Joins> ContainerCore::launch_held() {
     const ProcessSpec nobody{.stdio = {Stdio::Null, Stdio::Null, Stdio::Null}};
     check_borrowed_fds(spec, nobody);
     const Joins joins = open_joins(spec);
-    Prepared prepared = prepare(spec);
+    Prepared prepared = prepare(spec, {});
     Streams streams(nobody, session_->low_fds);
     streams.set_joins(joins.list());
     if (needs_proc(spec)) streams.lend_proc();
+    lend_trees(streams, spec, session_->areas);
     if (prepared.image) streams.lend_area(std::move(prepared.image));
+
+    const std::shared_ptr<const HookTable> hooks = hooks_; // constant like the specification
 
     const auto held = std::make_shared<Joins>();
     Plan plan;
     const std::shared_ptr<StartThread> thread = session_->start_thread();
-    compile_hold(plan, spec, streams.layout(), host_facts(thread.get()));
+    compile_hold(plan, spec, streams.layout(), host_facts(thread.get()), *hooks);
     plan.parent_tasks.push_back(
         {Await::SetUp, [&](const WaitingChild& child) {
              for (const auto& [kind, source] : spec.namespaces) {
@@ -52,7 +57,7 @@ std::shared_ptr<const Joins> ContainerCore::launch_held() {
              }
          }});
     const std::function<int()> none;
-    (void)launch({plan, prepared.files_root, none, thread.get()}, session_->areas);
+    (void)launch({plan, prepared.files_root, none, thread.get(), prepared.bound}, session_->areas);
     keep_upper(plan);
     held->put_in_order();
     return held;
@@ -94,6 +99,21 @@ void ContainerCore::end_held(std::optional<std::chrono::nanoseconds> grace, int 
     finish_held(held);
 }
 
+bool ContainerCore::close_held(OnClose policy) {
+    std::shared_ptr<const Joins> held;
+    {
+        const std::lock_guard lock(mutex_);
+        held = held_;
+    }
+    if (!held) return false;
+    if (policy == OnClose::Detach) {
+        finish_held(held); // who has entered goes on
+    } else {
+        end_held(std::chrono::nanoseconds(0), SIGKILL);
+    }
+    return true;
+}
+
 void ContainerCore::finish_held(const std::shared_ptr<const Joins>& held) {
     {
         const std::lock_guard lock(mutex_);
@@ -102,6 +122,9 @@ void ContainerCore::finish_held(const std::shared_ptr<const Joins>& held) {
         held_.reset();
     }
     take_down_host_side();
+    // For the record it never got beyond its start: what a successor has to do after the death of this process is the
+    // same.
+    fail_record();
     const auto self = shared_from_this(); // the session's may be the last reference
     session_->forget(*this);
     become_stopped();

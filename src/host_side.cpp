@@ -7,6 +7,7 @@
 #include <sys/file.h>
 #include <sys/syscall.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <memory>
 
@@ -14,7 +15,9 @@
 #include "area/overlay_view.hpp"
 #include "base/concat.hpp"
 #include "base/sys.hpp"
+#include "config/paths.hpp"
 #include "config/validate.hpp"
+#include "state/cleanup.hpp"
 
 namespace ct::internal {
 
@@ -32,10 +35,11 @@ UniqueFd open_directory(const std::string& path, std::string_view action) {
 
 } // namespace
 
-HostSide::HostSide(const Spec& spec) {
+HostSide::HostSide(const Spec& spec, const Announce& announce) {
     open_files_root(spec);
+    open_bound_directories(spec);
     if (spec.root && !makes_namespace(spec, Namespace::Mount)) {
-        if (spec.private_area) mount_private_area(spec, std::get<BindDir>(*spec.private_area));
+        if (spec.private_area) mount_private_area(spec, std::get<BindDir>(*spec.private_area), announce);
         chroot_ = sys::open(spec.root->path, O_PATH | O_DIRECTORY, Stage::Root, "open the root");
     }
 }
@@ -81,7 +85,35 @@ void HostSide::open_upper(const OverlayArea& overlay) {
     lock_upper(overlay, upper_.get());
 }
 
-void HostSide::mount_private_area(const Spec& spec, const BindDir& area) {
+void HostSide::open_bound_directories(const Spec& spec) {
+    std::vector<std::pair<std::string, std::string>> binds; // targets and sources
+    const auto* const area = spec.private_area ? std::get_if<BindDir>(&*spec.private_area) : nullptr;
+    if (area != nullptr && !covers_root(*area)) binds.emplace_back(normal_path(area->target), area->source);
+    for (const Mount& mount : spec.mounts) {
+        if (mount.type.empty()) binds.emplace_back(normal_path(mount.target), mount.source);
+    }
+    if (binds.empty()) return;
+    std::vector<std::string> targets;
+    if (spec.default_mounts || spec.default_devices) targets.emplace_back("/dev/null");
+    for (const Mount& mount : spec.mounts) targets.push_back(normal_path(mount.target));
+    for (const Device& device : spec.devices) targets.push_back(normal_path(device.path));
+    for (auto& [target, source] : binds) {
+        const std::string below = target + '/';
+        if (std::none_of(targets.begin(), targets.end(),
+                         [&](const std::string& other) { return other.starts_with(below); })) {
+            continue;
+        }
+        // A missing one is reported by the plan, and for files there is nothing to do.
+        UniqueFd directory(::open(source.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        if (!directory) continue;
+        directory = sys::above_stdio(std::move(directory), Stage::Mounts, "duplicate a directory");
+        if (::flock(directory.get(), LOCK_SH | LOCK_NB) < 0) continue;
+        bound_.push_back({std::move(target), directory.get(), directory.get()});
+        bound_directories_.push_back(std::move(directory));
+    }
+}
+
+void HostSide::mount_private_area(const Spec& spec, const BindDir& area, const Announce& announce) {
     const auto fail = [&](std::string_view action, const std::string& path) {
         return sys::error(errno, Stage::Root, action, path);
     };
@@ -100,6 +132,7 @@ void HostSide::mount_private_area(const Spec& spec, const BindDir& area) {
         }
     }
     sys::fault_point(Stage::Root, "mount the private area on", spec.root->path);
+    if (announce) announce({path_of_fd(target.get()), mount_id(tree->get())});
     if (::syscall(SYS_move_mount, tree->get(), "", target.get(), "",
                   MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0) {
         throw fail(concat("mount the private area '", area.source, "' on"), spec.root->path);

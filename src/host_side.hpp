@@ -2,10 +2,15 @@
 // SPDX-FileCopyrightText: The libct authors
 #pragma once
 
+#include <functional>
+#include <vector>
+
 #include <ct/spec.hpp>
 
 #include "base/rollback.hpp"
 #include "base/unique_fd.hpp"
+#include "launch/launch.hpp"
+#include "state/record.hpp"
 
 namespace ct::internal {
 
@@ -13,27 +18,36 @@ namespace ct::internal {
 class HostSide {
 public:
     HostSide() = default;
+    /// Told of each mount in the host's mount namespace before it is made; may throw.
+    using Announce = std::function<void(const HostMount&)>;
     /// \throws Error for a missing root or private area, among others; nothing is left then
-    explicit HostSide(const Spec& spec);
+    HostSide(const Spec& spec, const Announce& announce);
 
     /// The directory that holds the container's files, locked against removal of mount points by others; or -1.
     [[nodiscard]] int files_root() const noexcept { return files_root_ ? files_root_.get() : upper_.get(); }
+    /// Directories of the host that are bound into the root and in which mount points may be created, locked as well.
+    [[nodiscard]] const std::vector<FilesRoot>& bound() const noexcept { return bound_; }
     /// The mount of an ImageArea, for the start alone; or empty.
     [[nodiscard]] UniqueFd take_image() noexcept { return std::move(image_); }
     /// The root of a container that has only chroot(2), else -1.
     [[nodiscard]] int chroot() const noexcept { return chroot_.get(); }
 
     static HostSide adopted(UniqueFd chroot);
+    /// Leaves everything to those who find the container's record.
+    void detach() noexcept { teardown_.dismiss(); }
 
 private:
     void open_files_root(const Spec& spec);
     void open_area(const Spec& spec);
     void open_upper(const OverlayArea& overlay);
-    void mount_private_area(const Spec& spec, const BindDir& area);
+    void open_bound_directories(const Spec& spec);
+    void mount_private_area(const Spec& spec, const BindDir& area, const Announce& announce);
 
     UniqueFd files_root_;
     UniqueFd upper_; ///< Of an overlay, locked against use by others.
     UniqueFd image_;
+    std::vector<FilesRoot> bound_;
+    std::vector<UniqueFd> bound_directories_;
     UniqueFd chroot_;
     Rollback teardown_;
 };

@@ -11,6 +11,7 @@
 #include "features/features.hpp"
 #include "reaper/image.hpp"
 #include "session_core.hpp"
+#include "state/cleanup.hpp"
 
 namespace ct {
 
@@ -22,13 +23,22 @@ std::shared_ptr<ContainerCore> SessionCore::find(std::string_view name) {
     return found == containers_.end() ? nullptr : found->second.lock();
 }
 
-std::shared_ptr<ContainerCore> SessionCore::insert(std::string name, Spec spec) {
+SessionCore::SessionCore(SessionOptions options) : options_(std::move(options)) {
+    if (options_.state_directory) store.emplace(*options_.state_directory);
+}
+
+void SessionCore::sweep() noexcept {
+    if (!store) return;
+    log_errors([&] { internal::sweep(*store, [&](const std::string& text) { log(LogLevel::Warning, text); }); });
+}
+
+std::shared_ptr<ContainerCore> SessionCore::insert(std::string name, Spec spec, std::string_view action) {
     check_container_name(name);
     // A container that has ended unnoticed and has no handles left does not keep its name.
     if (const auto holder = find(name)) (void)holder->state();
     auto container = std::make_shared<ContainerCore>(shared_from_this(), name, std::move(spec));
     const std::lock_guard lock(mutex_);
-    const std::string subject = concat("container '", name, "': create");
+    const std::string subject = concat("container '", name, "': ", action);
     if (closed_) throw Error(Errc::InvalidState, Stage::Configure, subject, {}, "the session is closed");
     std::weak_ptr<ContainerCore>& entry = containers_[std::move(name)];
     if (!entry.expired()) throw Error(Errc::NameInUse, Stage::Configure, subject);
@@ -38,11 +48,71 @@ std::shared_ptr<ContainerCore> SessionCore::insert(std::string name, Spec spec) 
 
 std::shared_ptr<ContainerCore> SessionCore::create(std::string name, Spec spec) {
     with_subject(concat("container '", name, "'"), [&] { check_spec(spec); });
-    return insert(std::move(name), std::move(spec));
+    auto container = insert(std::move(name), std::move(spec));
+    container->reserve();
+    return container;
+}
+
+std::shared_ptr<ContainerCore> SessionCore::open(std::string name) {
+    check_container_name(name);
+    const auto fail = [&](Errc code, std::string_view hint = {}) {
+        return Error(code, Stage::State, concat("container '", name, "': open"), {}, hint);
+    };
+    for (;;) {
+        if (auto known = find(name)) {
+            (void)known->state();
+            return known;
+        }
+        auto stored =
+            store ? with_subject(concat("container '", name, "'"), [&] { return store->read(name); }) : std::nullopt;
+        if (!stored) throw fail(Errc::NotFound);
+        const Assessment found = assess(stored->record, store->viewpoint());
+        switch (found.standing) {
+        case Standing::Elsewhere: throw fail(Errc::Unsupported, "it is one of another pid namespace");
+        case Standing::Reserved:
+            throw fail(Errc::InvalidState, concat("process ", stored->record.owner.pid,
+                                                  " has made it, and has neither started nor saved it"));
+        case Standing::Starting: store->wait_for_change(name, stored->token, found.owner.get()); break;
+        case Standing::HalfStarted:
+        case Standing::Ended:
+        case Standing::Abandoned: settle(*store, name); break;
+        case Standing::Saved:
+        case Standing::Running: {
+            auto container = insert(name, {}, "open");
+            container->follow(std::move(*stored));
+            return container;
+        }
+        }
+    }
+}
+
+std::vector<ContainerInfo> SessionCore::containers() {
+    std::vector<std::shared_ptr<ContainerCore>> own;
+    {
+        const std::lock_guard lock(mutex_);
+        for (const auto& [name, container] : containers_) {
+            if (auto held = container.lock()) own.push_back(std::move(held));
+        }
+    }
+    std::map<std::string, ContainerInfo> infos;
+    for (const auto& container : own) infos.emplace(container->name(), container->info());
+    if (store) {
+        for (const std::string& name : store->names()) {
+            log_errors([&] {
+                if (infos.contains(name)) return;
+                const auto stored = store->read(name);
+                if (stored) infos.emplace(name, describe(stored->record, store->viewpoint()));
+            });
+        }
+    }
+    std::vector<ContainerInfo> list;
+    for (auto& [name, info] : infos) list.push_back(std::move(info));
+    return list;
 }
 
 std::shared_ptr<ContainerCore> SessionCore::adopt(std::string name, pid_t pid) {
-    auto container = insert(std::move(name), {});
+    auto container = insert(std::move(name), {}, "adopt");
+    container->reserve();
     container->adopt(pid);
     return container;
 }
@@ -83,6 +153,12 @@ void SessionCore::release(const std::string& name) noexcept {
     const std::lock_guard lock(mutex_);
     const auto found = containers_.find(name);
     if (found != containers_.end() && found->second.expired()) containers_.erase(found);
+}
+
+void SessionCore::drop(const ContainerCore& container) noexcept {
+    const std::lock_guard lock(mutex_);
+    const auto found = containers_.find(container.name());
+    if (found != containers_.end() && found->second.lock().get() == &container) containers_.erase(found);
 }
 
 std::shared_ptr<StartThread> SessionCore::start_thread() {
@@ -128,7 +204,9 @@ void SessionCore::log(LogLevel level, std::string_view text) const {
 
 } // namespace internal
 
-Session::Session(SessionOptions options) : core_(std::make_shared<internal::SessionCore>(std::move(options))) {}
+Session::Session(SessionOptions options) : core_(std::make_shared<internal::SessionCore>(std::move(options))) {
+    core_->sweep();
+}
 
 Session::Session(Session&&) noexcept = default;
 
@@ -155,6 +233,14 @@ std::optional<Container> Session::find(std::string_view name) const {
     auto found = core_->find(name);
     if (!found) return std::nullopt;
     return Container(std::move(found));
+}
+
+Container Session::open(std::string name) {
+    return Container(core_->open(std::move(name)));
+}
+
+std::vector<ContainerInfo> Session::containers() const {
+    return core_->containers();
 }
 
 std::vector<HostFeature> Session::capabilities() const {

@@ -5,8 +5,10 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <ct/session.hpp>
 
@@ -17,19 +19,29 @@
 #include "launch/start_thread.hpp"
 #include "monitor/loop.hpp"
 #include "seccomp/filter.hpp"
+#include "state/store.hpp"
 
 namespace ct::internal {
 
 class ContainerCore;
 
+/// What a record says, compared with what is there.
+[[nodiscard]] ContainerInfo describe(const Record& record, const Viewpoint& viewpoint);
+
 /// What the containers of a session share. Containers keep it alive; closing only takes the power to start from it.
 class SessionCore : public std::enable_shared_from_this<SessionCore> {
 public:
-    explicit SessionCore(SessionOptions options) : options_(std::move(options)) {}
+    explicit SessionCore(SessionOptions options);
+
+    /// Cleans up what dead owners have left in the state directory.
+    void sweep() noexcept;
 
     std::shared_ptr<ContainerCore> create(std::string name, Spec spec);
     std::shared_ptr<ContainerCore> adopt(std::string name, pid_t pid);
+    std::shared_ptr<ContainerCore> open(std::string name);
     std::shared_ptr<ContainerCore> find(std::string_view name);
+    [[nodiscard]] std::vector<ContainerInfo> containers();
+    [[nodiscard]] OnClose on_close() const noexcept { return options_.on_close; }
     void close() noexcept;
     [[nodiscard]] bool closed() const;
 
@@ -38,6 +50,8 @@ public:
     void forget(const ContainerCore& container) noexcept;
     /// A container of that name has been destroyed.
     void release(const std::string& name) noexcept;
+    /// The name is free, even if there are handles left.
+    void drop(const ContainerCore& container) noexcept;
 
     /// The thread that makes processes; null if that is the calling one. The thread lives as long as the start under
     /// way holds it.
@@ -45,6 +59,17 @@ public:
 
     /// Throws only what the handler throws.
     void log(LogLevel level, std::string_view text) const;
+    /// For what must not throw: an error is logged.
+    template <typename Body>
+    void log_errors(const Body& body) const noexcept {
+        try {
+            body();
+        } catch (const std::exception& error) {
+            log(LogLevel::Warning, error.what());
+        }
+    }
+
+    std::optional<Store> store; ///< None: no records.
 
     /// What watches for events; made when it is needed first. \throws Error if the session is closed
     [[nodiscard]] std::shared_ptr<Loop> loop();
@@ -57,7 +82,7 @@ public:
     Entered leftovers; ///< Processes whose container is gone.
 
 private:
-    std::shared_ptr<ContainerCore> insert(std::string name, Spec spec);
+    std::shared_ptr<ContainerCore> insert(std::string name, Spec spec, std::string_view action = "create");
 
     const SessionOptions options_;
     std::once_flag reaper_made_;

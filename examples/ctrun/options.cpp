@@ -10,8 +10,7 @@
 
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
-
+#include "adder.hpp"
 #include "attribute_values.hpp"
 #include "seccomp.hpp"
 #include "values.hpp"
@@ -19,66 +18,6 @@
 namespace ctrun {
 
 namespace {
-
-constexpr const char* RunExamples = R"(Examples:
-  A shell in a container of its own, on the present terminal:
-    ctrun run -t --root /srv/debian --new all --hostname box --default-mounts --default-devices -- /bin/sh
-
-  As an ordinary user, with the host's files read-only and nothing else of the host in sight:
-    ctrun run --new user,all --map-root --root / --read-only --default-mounts -- /bin/sh -c id
-
-  A service with data of its own, without privileges:
-    ctrun run --name web --root /srv/web --new all --default-mounts --bind /srv/data:/data:ro,noexec \
-        --user 33:33 --cap net_bind_service --no-new-privs --rlimit nofile=1024 -- httpd -f
-
-Options may be repeated where that makes sense; of single values the last one counts.
-The exit status is the command's, 128+N if signal N killed it, 124 after --timeout, 125 if ctrun failed,
-126 if the command cannot be executed, and 127 if it was not found. See ctrun(1).)";
-
-constexpr const char* ExecExamples = R"(Examples:
-    ctrun exec web -- ps
-    ctrun exec -t web -- /bin/sh
-
-The exit status is the same as that of ctrun run. See ctrun(1).)";
-
-/// CLI11 knows nothing of the command after "--".
-class Formatter final : public CLI::Formatter {
-public:
-    std::string make_usage(const CLI::App* app, std::string) const override {
-        if (app->get_parent() == nullptr) return "Usage: ctrun SUBCOMMAND ...\n";
-        std::string usage = "Usage: ctrun " + app->get_name() + " [OPTION]...";
-        if (app->get_name() == "exec") usage += " NAME";
-        if (app->get_name() != "list") usage += " -- COMMAND [ARGUMENT]...";
-        return usage + "\n";
-    }
-};
-
-/// Adds options to one subcommand. Each is handled when it is met, so that those of different names keep their order.
-class Adder {
-public:
-    explicit Adder(CLI::App& app) : app_(app) {}
-
-    void group(const std::string& name) { app_.option_defaults()->group(name); }
-
-    template <typename Handler>
-    void option(const std::string& names, const char* value, const char* help, Handler handle) {
-        const auto checked = [names, handle](const std::string& text) {
-            try {
-                handle(text);
-            } catch (const std::invalid_argument& error) {
-                throw CLI::ValidationError(names, error.what());
-            }
-        };
-        app_.add_option_function<std::string>(names, checked, help)->type_name(value)->trigger_on_parse();
-    }
-
-    void flag(const std::string& names, const char* help, const std::function<void()>& handle) {
-        app_.add_flag_callback(names, handle, help);
-    }
-
-private:
-    CLI::App& app_;
-};
 
 void add_namespace_options(Adder& add, ct::Spec& spec) {
     add.group("Namespaces");
@@ -128,12 +67,24 @@ void add_file_options(Adder& add, ct::Spec& spec) {
                [&](const std::string& text) { spec.private_area = parse_image(text); });
     add.option("--bind", "SRC:DST[:FLAG,...]",
                "Bind a file or directory of the host;\n"
-               "flags are rbind, ro, nosuid, nodev, noexec",
+               "flags are rbind, ro, nosuid, nodev, noexec, idmap, private and more",
                [&](const std::string& text) { spec.mounts.push_back(parse_bind(text)); });
     add.option("--tmpfs", "DST[:OPTION,...]", "Mount an empty tmpfs; options are the flags and tmpfs(5)'s own",
                [&](const std::string& text) { spec.mounts.push_back(parse_tmpfs(text)); });
     add.option("--mount", "type=T,source=S,target=D[,OPTION]...", "Mount anything; type=bind is a bind",
                [&](const std::string& text) { spec.mounts.push_back(parse_mount(text)); });
+    add.option("--root-propagation", "MODE", "private, slave (the default), shared or unbindable",
+               [root](const std::string& text) { root().propagation = parse_propagation(text); });
+    add.option("--proc-mode", "MODE", "The default /proc: new, or bind-host for the host's",
+               [&](const std::string& text) { spec.proc_mode = parse_proc_mode(text); });
+    add.option("--device", "PATH[:DST[:MODE]]", "Make a device of the host available",
+               [&](const std::string& text) { spec.devices.push_back(parse_device(text)); });
+    add.option("--mask", "PATH", "Hide a file or directory inside",
+               [&](const std::string& text) { spec.masked_paths.push_back(text); });
+    add.option("--read-only-path", "PATH", "Make a path inside read-only, with all that is mounted below",
+               [&](const std::string& text) { spec.read_only_paths.push_back(text); });
+    add.flag("--default-masks", "Hide or protect what tells of the whole machine in /proc and /sys",
+             [&] { ct::add_default_masks(spec); });
     add.flag("--default-mounts", "Mount /proc, /sys and a small /dev first, with the default devices",
              [&] { spec.default_mounts = true; });
     add.flag("--default-devices", "Make /dev/null, zero, full, random, urandom, tty and their links",
@@ -234,6 +185,13 @@ void add_scheduling_options(Adder& add, ct::ProcessSpec& spec) {
                [&](const std::string& text) { spec.personality = parse_personality(text); });
 }
 
+} // namespace
+
+void add_container_options(Adder& add, ct::Spec& spec) {
+    add_namespace_options(add, spec);
+    add_file_options(add, spec);
+}
+
 void add_process_options(Adder& add, ProcessOptions& process) {
     ct::ProcessSpec& spec = process.spec;
     add.group("Process");
@@ -256,63 +214,8 @@ void add_process_options(Adder& add, ProcessOptions& process) {
     add.flag("--setsid", "Start a session", [&] { spec.new_session = true; });
     add.option("--pdeathsig", "SIGNAL", "Send this to the command if ctrun dies, KILL for example",
                [&](const std::string& text) { spec.parent_death_signal = parse_signal(text); });
-    add.option("--timeout", "SECONDS", "Then send SIGTERM, and 5 seconds later SIGKILL", [&](const std::string& text) {
-        process.timeout = std::chrono::seconds(parse_number(text, 1'000'000'000));
-    });
     add_privilege_options(add, spec);
     add_scheduling_options(add, spec);
-}
-
-} // namespace
-
-Command parse_command_line(int argc, const char* const* argv) {
-    RunCommand run;
-    ExecCommand exec;
-
-    CLI::App app("Runs a command in a container.", "ctrun");
-    app.require_subcommand(0, 1);
-    auto formatter = std::make_shared<Formatter>();
-    formatter->column_width(36);
-    app.formatter(formatter);
-    app.footer("Each subcommand explains itself with --help.");
-
-    CLI::App* const run_app = app.add_subcommand("run", "Run a command in a new container");
-    run_app->footer(RunExamples);
-    Adder add_run(*run_app);
-    add_run.group("Container");
-    add_run.option("--name", "NAME", "Name for ctrun exec; by default one is made up",
-                   [&](const std::string& text) { run.name = text; });
-    add_namespace_options(add_run, run.spec);
-    add_file_options(add_run, run.spec);
-    add_process_options(add_run, run.process);
-
-    CLI::App* const exec_app = app.add_subcommand("exec", "Run a command in a container that ctrun runs");
-    exec_app->footer(ExecExamples);
-    exec_app->add_option("NAME", exec.name, "The container's name")->required();
-    Adder add_exec(*exec_app);
-    add_process_options(add_exec, exec.process);
-
-    app.add_subcommand("list", "List the running containers: name and first process")->footer("");
-
-    // What follows "--" is not CLI11's business: it would take "[x]" for a list.
-    const char* const* const end = argv + argc;
-    const char* const* const mark = std::find(argv, end, std::string_view("--"));
-    std::vector<std::string> words(std::make_reverse_iterator(mark), std::make_reverse_iterator(argv + 1));
-    try {
-        app.parse(words);
-    } catch (const CLI::CallForHelp&) {
-        return HelpCommand{CLI::detail::find_and_replace(app.help(), "\n\n\n", "\n\n")};
-    } catch (const CLI::ParseError& error) {
-        const bool misplaced = mark == end && !app.get_subcommands().empty();
-        const char* const reminder = misplaced ? "; the command goes after '--'" : "";
-        throw std::runtime_error(error.what() + std::string(reminder) + " (see ctrun --help)");
-    }
-    if (app.get_subcommands().empty()) throw std::runtime_error("no subcommand was given (see ctrun --help)");
-    if (app.got_subcommand("list")) return ListCommand{};
-    if (end - mark < 2) throw std::runtime_error("there is no command after '--' (see ctrun --help)");
-    (app.got_subcommand("run") ? run.process : exec.process).spec.argv.assign(mark + 1, end);
-    if (app.got_subcommand("run")) return run;
-    return exec;
 }
 
 } // namespace ctrun

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <csignal>
 #include <cstring>
+#include <optional>
 #include <stdexcept>
 
 #include <fcntl.h>
@@ -48,6 +49,25 @@ ct::Namespace parse_kind(std::string_view text) {
     reject(text, "a kind of namespace (mount, pid, net, uts, ipc, user, cgroup, time, all)");
 }
 
+std::optional<ct::Propagation> find_propagation(std::string_view word) {
+    if (word == "private") return ct::Propagation::Private;
+    if (word == "slave") return ct::Propagation::Slave;
+    if (word == "shared") return ct::Propagation::Shared;
+    if (word == "unbindable") return ct::Propagation::Unbindable;
+    return std::nullopt;
+}
+
+/// idmap or idmap=IN:OUT:COUNT; several ranges are several words.
+bool set_id_map(ct::Mount& mount, std::string_view word) {
+    constexpr std::string_view prefix = "idmap=";
+    if (word != "idmap" && !word.starts_with(prefix)) return false;
+    mount.id_mapped = true;
+    if (word == "idmap") return true;
+    mount.uid_map.push_back(parse_id_range(word.substr(prefix.size())));
+    mount.gid_map = mount.uid_map;
+    return true;
+}
+
 /// Sets the flag called \p word; false if there is none of that name.
 bool set_flag(ct::Mount& mount, std::string_view word) {
     if (word == "ro") return mount.read_only = true;
@@ -55,7 +75,21 @@ bool set_flag(ct::Mount& mount, std::string_view word) {
     if (word == "nosuid") return mount.no_suid = true;
     if (word == "nodev") return mount.no_dev = true;
     if (word == "noexec") return mount.no_exec = true;
-    return false;
+    if (word == "nosymfollow") return mount.no_symlinks = true;
+    if (word == "nodiratime") return mount.no_directory_access_time = true;
+    if (word == "copyup") return mount.copy_up = true;
+    if (const auto propagation = find_propagation(word)) {
+        mount.propagation = propagation;
+        return true;
+    }
+    for (const auto& [name, time] : {std::pair{"noatime", ct::AccessTime::Never},
+                                     {"relatime", ct::AccessTime::Relative},
+                                     {"strictatime", ct::AccessTime::Strict}}) {
+        if (word != name) continue;
+        mount.access_time = time;
+        return true;
+    }
+    return set_id_map(mount, word);
 }
 
 std::uint64_t parse_limit_value(std::string_view text) {
@@ -210,14 +244,14 @@ ct::ImageArea parse_image(std::string_view text) {
 }
 
 ct::Mount parse_bind(std::string_view text) {
-    const auto parts = split(text, ':');
-    if (parts.size() < 2 || parts.size() > 3) reject(text, "SOURCE:TARGET[:FLAG,...]");
+    const auto [source, rest] = halves(text, ':', "SOURCE:TARGET[:FLAG,...]");
+    const std::size_t colon = rest.find(':');
     ct::Mount mount;
-    mount.source = parts[0];
-    mount.target = parts[1];
-    if (parts.size() == 3)
-        for (const std::string& word : split(parts[2], ','))
-            if (!set_flag(mount, word)) reject(word, "a flag of a bind (rbind, ro, nosuid, nodev, noexec)");
+    mount.source = source;
+    mount.target = rest.substr(0, colon);
+    if (colon != std::string::npos)
+        for (const std::string& word : split(std::string_view(rest).substr(colon + 1), ','))
+            if (!set_flag(mount, word)) reject(word, "a flag of a bind; see ctrun(1)");
     return mount;
 }
 
@@ -251,6 +285,26 @@ ct::Mount parse_mount(std::string_view text) {
     if (mount.target.empty()) reject(text, "type=TYPE,source=SOURCE,target=TARGET[,OPTION...]");
     if (!mount.type.empty() && mount.source.empty()) mount.source = mount.type;
     return mount;
+}
+
+ct::Propagation parse_propagation(std::string_view text) {
+    if (const auto propagation = find_propagation(text)) return *propagation;
+    reject(text, "private, slave, shared or unbindable");
+}
+
+ct::ProcMode parse_proc_mode(std::string_view text) {
+    if (text == "new") return ct::ProcMode::New;
+    if (text == "bind-host") return ct::ProcMode::BindHost;
+    reject(text, "new or bind-host");
+}
+
+ct::Device parse_device(std::string_view text) {
+    const auto parts = split(text, ':');
+    if (parts.size() > 3) reject(text, "PATH[:TARGET[:MODE]]");
+    ct::Device device = ct::device_of_host(parts[0]);
+    if (parts.size() > 1 && !parts[1].empty()) device.path = parts[1];
+    if (parts.size() > 2) device.mode = static_cast<std::uint32_t>(parse_number(parts[2], 07777, 8));
+    return device;
 }
 
 ct::ResourceLimit parse_limit(std::string_view text) {

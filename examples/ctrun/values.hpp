@@ -45,6 +45,12 @@ ct::Mount parse_tmpfs(std::string_view text);
 /// type=TYPE,source=SOURCE,target=TARGET[,FLAG or OPTION...]
 ct::Mount parse_mount(std::string_view text);
 
+ct::Propagation parse_propagation(std::string_view text);
+/// new or bind-host
+ct::ProcMode parse_proc_mode(std::string_view text);
+/// PATH[:TARGET[:MODE]] of a device of this host.
+ct::Device parse_device(std::string_view text);
+
 /// NAME=SOFT[:HARD]; HARD is SOFT if left out.
 ct::ResourceLimit parse_limit(std::string_view text);
 /// A signal's number, or its name with or without SIG.

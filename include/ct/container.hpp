@@ -16,7 +16,10 @@
 #include <utility>
 #include <vector>
 
+#include <sys/types.h>
+
 #include <ct/export.hpp>
+#include <ct/hooks.hpp>
 #include <ct/process.hpp>
 #include <ct/seccomp.hpp>
 #include <ct/spec.hpp>
@@ -38,6 +41,33 @@ enum class State : std::uint8_t {
 
 /// The state as one lower-case word.
 [[nodiscard]] CT_EXPORT std::string_view to_string(State state) noexcept;
+
+/// What happens to running containers when their session closes.
+enum class OnClose : std::uint8_t {
+    Kill,   ///< They are killed and waited for.
+    Detach, ///< They go on without supervision, see Container::detach().
+};
+
+/// Which containers Container::remove() removes.
+enum class Remove : std::uint8_t {
+    Stopped, ///< A stopped one only.
+    Force,   ///< A running one, too: it is killed.
+};
+
+/// What there is to know of a container without a handle.
+struct ContainerInfo {
+    std::string name;
+    State state = State::Stopped;
+    pid_t pid = -1;     ///< The first process, if it is alive.
+    pid_t owner = -1;   ///< The host process whose session has started or made it; -1 if that is gone.
+    bool own = false;   ///< Its session is the one asked.
+    bool saved = false; ///< See Container::save().
+    OnClose on_close = OnClose::Kill;
+    std::vector<std::string> command = {}; ///< argv of the present or last run. Needs a state directory, as the next.
+    std::optional<std::chrono::system_clock::time_point> created = {};
+    std::optional<std::chrono::system_clock::time_point> started = {}; ///< The present or last run.
+    std::optional<ExitStatus> last_exit = {};                          ///< Of the last run that has ended.
+};
 
 /// A container: a specification that can be started again and again.
 ///
@@ -103,6 +133,9 @@ public:
     Container& clear_private();
 
     Container& add_mount(Mount mount);
+    /// A mount with commands and callables that run before and after it, see MountHooks. They are no part of the
+    /// specification: spec() leaves them out, and set_spec() forgets them.
+    Container& add_mount(Mount mount, MountHooks hooks);
     /// Mounts what programs expect, before any other mount; a mount added for the same target takes its place:
     /// /proc, /sys (read-only), /dev (a small tmpfs) with /dev/pts, /dev/shm, /dev/mqueue, and the default devices.
     /// Where the kernel refuses a fresh /sys or /dev/mqueue (a user namespace that shares the network or IPC
@@ -112,8 +145,21 @@ public:
     /// and ptmx; within a user namespace, where the kernel refuses mknod(2), the host's devices are bound. Without a
     /// file system mounted on /dev they are made in the root directory, and stay there.
     Container& add_default_devices();
+    /// Where the default mounts have /proc from.
+    Container& set_proc_mode(ProcMode mode);
+    Container& add_device(Device device);
+    /// Adds to the masked or read-only paths, see Spec.
+    Container& add_masked_path(std::string path);
+    Container& add_read_only_path(std::string path);
+    /// Hides or write-protects what /proc and /sys tell and take about the whole machine, as OCI runtimes do. Only of
+    /// use to containers whose root is without CAP_SYS_ADMIN, who could undo it.
+    Container& add_default_masks();
     /// @}
 
+    /// What start() without argument starts. Needs State::Stopped.
+    Container& set_process(ProcessSpec process);
+    /// What set_process() has set, or was saved.
+    [[nodiscard]] std::optional<ProcessSpec> process() const;
     /// Sets what answers the system calls that seccomp filters of this container report (SeccompAction::notify());
     /// none without a function. May be called in any state. The handler runs within Session::dispatch(), while the
     /// calling process waits: a host that does not dispatch blocks it, and so does a host that waits for the container
@@ -138,6 +184,8 @@ public:
     /// it; what is left in its stdio buffers for stdout and stderr by \p main is written. An exception that leaves
     /// \p main ends it by std::terminate(). Cost grows with the memory of the host process, as with fork(2).
     Process start(ProcessSpec process, std::function<int()> main);
+    /// The same with the process of set_process(). \throws Error with Errc::InvalidState also if there is none
+    Process start();
 
     /// Sets the container up without a process: it is State::Running, and descriptors in the host process keep its
     /// namespaces (and with chroot(2) its root) until stop(), kill() or the end of the session. It can be entered.
@@ -210,6 +258,17 @@ public:
     Process enter(ProcessSpec process);
     Process enter(ProcessSpec process, std::function<int()> main);
 
+    /// Mounts in the running container, as Spec::mounts does at a start, and until its end. What it does not create of
+    /// the target stays. For a bind the source is opened on the host, which needs CAP_SYS_ADMIN there.
+    /// Needs State::Running and a mount namespace other than the host's.
+    void mount(const Mount& mount);
+    /// Unmounts what is mounted on \p target, with all that is mounted below, as soon as nobody uses it any more: files
+    /// that are open stay open. No component of \p target may be a symbolic link.
+    /// \throws Error with EINVAL if nothing is mounted there, or it is a mount of the root, or one that the user
+    /// namespace
+    ///         protects
+    void unmount(const std::string& target);
+
     /// The first process of the present or last run.
     /// \throws Error with Errc::InvalidState if the container was never started.
     [[nodiscard]] Process init() const;
@@ -228,6 +287,25 @@ public:
     /// Sends \p number, waits up to \p grace, then kills and waits. Does nothing if the container is stopped.
     /// The first process of a pid namespace gets only signals for which it has a handler; for others the grace is lost.
     ExitStatus stop(std::chrono::nanoseconds grace, int number = SIGTERM);
+
+    [[nodiscard]] ContainerInfo info() const;
+
+    /// \name Beyond the session
+    /// What a session with a SessionOptions::state_directory makes of its containers.
+    /// @{
+    /// Keeps the specification, and the process of set_process(), in the state directory until remove(): this and any
+    /// other program can open() the container and start it. What is changed later is kept by calling it again.
+    /// \throws Error with Errc::InvalidState without a state directory, Errc::InvalidConfig for what only this process
+    ///         has, such as descriptors
+    Container& save();
+    /// The container ceases to exist, and its name is free; this handle cannot start it any more.
+    /// \throws Error with Errc::InvalidState if it is not stopped, unless it may be killed
+    void remove(Remove how = Remove::Stopped);
+    /// Lets the running container outlive the session and the host process. It is still a child of the host process
+    /// as long as that lives, and this handle still works; what it has mounted on the host is undone by whoever finds
+    /// its record after its end. Without a state directory nobody does. Needs State::Running.
+    void detach();
+    /// @}
 
     /// Made by Session.
     explicit Container(std::shared_ptr<internal::ContainerCore> core) noexcept;

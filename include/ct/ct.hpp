@@ -8,6 +8,7 @@
 #include <ct/attributes.hpp>
 #include <ct/container.hpp>
 #include <ct/error.hpp>
+#include <ct/hooks.hpp>
 #include <ct/host_feature.hpp>
 #include <ct/landlock.hpp>
 #include <ct/namespaces.hpp>
@@ -15,3 +16,4 @@
 #include <ct/seccomp.hpp>
 #include <ct/session.hpp>
 #include <ct/spec.hpp>
+#include <ct/state.hpp>

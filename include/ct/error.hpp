@@ -16,9 +16,11 @@ namespace ct {
 enum class Errc {
     InvalidConfig = 1, ///< The specification contradicts itself or has a malformed value.
     InvalidState,      ///< The call is not possible in the container's present state.
-    NameInUse,         ///< Another container of this session has the name.
+    NameInUse,         ///< Another container of this session, or of its state directory, has the name.
     ChildDied,         ///< The new process ended before its set-up was finished.
     Unsupported,       ///< This kernel or host cannot do what was asked for.
+    NotFound,          ///< There is no container of that name.
+    BadRecord,         ///< The record of a container is damaged, or not to be trusted.
 };
 
 /// The category of ct::Errc; its values compare equal to the nearest std::errc.
@@ -47,6 +49,7 @@ enum class Stage {
     Enter,       ///< Entering a running container.
     Signal,      ///< Sending a signal.
     Wait,        ///< Waiting for a process.
+    State,       ///< Reading or writing the record of a container.
 };
 
 /// The stage as one lower-case word, for logs.

@@ -23,12 +23,6 @@ namespace internal {
 class SessionCore;
 } // namespace internal
 
-/// What happens to running containers when their session closes.
-enum class OnClose : std::uint8_t {
-    Kill,   ///< They are killed and waited for.
-    Detach, ///< They go on without supervision.
-};
-
 /// Which thread makes the processes of containers. It is the one whose end their parent-death signals tell, and the one
 /// from which they inherit what belongs to a thread: CPU affinity, nice value, credentials, namespaces and the like.
 enum class StartThread : std::uint8_t {
@@ -50,6 +44,12 @@ struct SessionOptions {
     OnClose on_close = OnClose::Kill;
     /// Default: none, messages are dropped. There are few: what could not be undone after an error.
     LogHandler log_handler = {};
+    /// An absolute path: keep a record of each container there, by which other programs find it, for example
+    /// default_state_directory(). It is made if it is missing, has to belong to this user, and nobody else may write
+    /// to it. Container names are unique within it. Opening a session cleans up what died with its host process there:
+    /// half-started containers are killed and undone, ended ones are removed unless they are saved; running ones go
+    /// on. Default: no records.
+    std::optional<std::string> state_directory = {};
     StartThread start_thread = StartThread::Caller;
 };
 
@@ -62,6 +62,7 @@ class CT_EXPORT Session {
 public:
     /// \throws Error with Stage::Session if /dev/null or memory is not to be had.
     Session() : Session(SessionOptions{}) {}
+    /// \throws Error with Stage::State also for a state directory that cannot be made or is not to be trusted.
     explicit Session(SessionOptions options);
     Session(Session&&) noexcept;
     Session& operator=(Session&&) noexcept;
@@ -69,12 +70,21 @@ public:
 
     /// A new, stopped container.
     /// \param name 1 to 64 of `A-Za-z0-9_.-`, not starting with `.` or `-`.
-    /// \throws Error with Errc::InvalidConfig for a bad name, Errc::NameInUse if a container of this session has it.
+    /// \throws Error with Errc::InvalidConfig for a bad name, Errc::NameInUse if a container of this session, or of its
+    ///         state directory, has it.
     [[nodiscard]] Container create(std::string name);
     /// A new, stopped container with a specification.
     [[nodiscard]] Container create(std::string name, Spec spec);
     /// The container of that name, if this session has one: one with a handle left, or a running one.
     [[nodiscard]] std::optional<Container> find(std::string_view name) const;
+    /// A container that this session or any other program has recorded in the state directory: a running one can be
+    /// entered, signalled and waited for, a stopped one can be started, which makes it this session's. One that this
+    /// session has not started is left alone when it closes. Waits while another process is just starting it.
+    /// The status of a process that is not our child is what the kernel still knows of it, and may be unknown.
+    /// \throws Error with Errc::NotFound; Errc::InvalidState if it is neither running nor saved; Errc::BadRecord.
+    [[nodiscard]] Container open(std::string name);
+    /// Those of this session and all others that are recorded in the state directory, by name.
+    [[nodiscard]] std::vector<ContainerInfo> containers() const;
     /// A running container whose first process is \p pid, which somebody else started. It can be entered, signalled
     /// and waited for; closing the session leaves it alone. Its exit status may be unknown.
     /// \throws Error with ESRCH if there is no such process, Errc::NameInUse.

@@ -23,10 +23,12 @@ namespace ct::internal {
 
 namespace {
 
-/// What an overlay notes for itself about its upper directory. Opacity is the one mark that a lower one needs.
+/// What an overlay notes about the lower files that those in its upper directory come from. Its other marks, such as
+/// opacity, have a meaning in a lower directory, too.
 bool is_private_attribute(std::string_view name, bool user_xattr) {
-    const std::string prefix = overlay_attribute({}, user_xattr);
-    return name.starts_with(prefix) && name != overlay_attribute("opaque", user_xattr);
+    constexpr std::array names{"origin", "impure", "nlink", "upper", "uuid"};
+    return std::any_of(names.begin(), names.end(),
+                       [&](const char* each) { return name == overlay_attribute(each, user_xattr); });
 }
 
 /// Copies the tree below one directory into another one.

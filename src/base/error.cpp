@@ -21,6 +21,8 @@ public:
         case Errc::NameInUse: return "name already in use";
         case Errc::ChildDied: return "the new process died during its set-up";
         case Errc::Unsupported: return "not supported on this host";
+        case Errc::NotFound: return "no such container";
+        case Errc::BadRecord: return "bad record";
         }
         return "unknown error";
     }
@@ -32,6 +34,8 @@ public:
         case Errc::NameInUse: return std::errc::file_exists;
         case Errc::ChildDied: return std::errc::no_child_process;
         case Errc::Unsupported: return std::errc::not_supported;
+        case Errc::NotFound: return std::errc::no_such_file_or_directory;
+        case Errc::BadRecord: return std::errc::bad_message;
         }
         return {value, *this};
     }
@@ -70,6 +74,7 @@ std::string_view to_string(Stage stage) noexcept {
     case Stage::Enter: return "enter";
     case Stage::Signal: return "signal";
     case Stage::Wait: return "wait";
+    case Stage::State: return "state";
     }
     return "unknown";
 }

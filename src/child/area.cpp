@@ -7,17 +7,14 @@
 
 #include <cerrno>
 
-#include "child/child_ops.hpp"
-#include "child/raw_syscall.hpp"
-#include "child/scoped_fd.hpp"
+#include "child/files.hpp"
 
 /// Private areas other than binds.
 namespace ct::internal::child {
 
 namespace {
 
-constexpr unsigned long DetachedUmount = 2; // MNT_DETACH; see files.cpp
-constexpr std::size_t TextMax = 256;        // fsconfig(2): with the NUL
+constexpr std::size_t TextMax = 256; // fsconfig(2): with the NUL
 constexpr std::size_t NumberMax = 12;
 
 long open_directory_at(long directory, const char* path) noexcept {
@@ -118,7 +115,7 @@ long make_upper(Context& context, const OverlayArgs& args, long target, Layers& 
     tmpfs.attributes = 0;
     tmpfs.recursive = false;
     tmpfs.target_is_file = false;
-    const ScopedFd tree(new_file_system(context, tmpfs));
+    const ScopedFd tree(new_file_system(context, tmpfs, 0));
     long error = tree.get() < 0 ? tree.get() : attach(tree.get(), target);
     if (error >= 0) error = raw_syscall(SYS_mkdirat, tree.get(), "work", 0700);
     if (error >= 0) error = layers.work = open_directory_at(tree.get(), "work");
@@ -236,7 +233,7 @@ long attach_file_system(Context& context, const MountArgs& args) noexcept {
     const AreaPlace place = {args.target, nullptr};
     const ScopedFd target(open_place(context, place));
     if (target.get() < 0) return target.get();
-    const long tree = new_file_system(context, args);
+    const long tree = new_file_system(context, args, args.attributes);
     return tree < 0 ? tree : settle(context, place, target.get(), tree);
 }
 

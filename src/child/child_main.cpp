@@ -43,23 +43,6 @@ long check_host(const Handshake& handshake) noexcept {
     return ended > 0 ? -ESRCH : ended;
 }
 
-/// Waits for `go`, or for death by DieWithParent. That signal is lost if it was asked for while the last threads of a
-/// killed host were ending, so the host is looked at now and then.
-long await_parent(Handshake& handshake, Await moment) noexcept {
-    const std::uint32_t before = __atomic_load_n(&handshake.go, __ATOMIC_ACQUIRE);
-    handshake.await = static_cast<std::uint32_t>(moment);
-    announce(handshake, Handshake::Awaiting);
-    while (__atomic_load_n(&handshake.go, __ATOMIC_ACQUIRE) == before) {
-        timespec limit;
-        limit.tv_sec = 0;
-        limit.tv_nsec = 100'000'000;
-        long error = raw_syscall(SYS_futex, &handshake.go, FUTEX_WAIT, before, &limit);
-        if (error == -ETIMEDOUT) error = check_host(handshake);
-        if (error < 0 && error != -EAGAIN && error != -EINTR) return error;
-    }
-    return 0;
-}
-
 /// The host's pidfd is kept as well, if that is cheap.
 long unshare_fds(Handshake& handshake, int limit) noexcept {
     constexpr int cheap = 256;
@@ -97,9 +80,16 @@ long perform(Context& context, const Step& step) noexcept {
     case Op::AttachTree: return attach_tree(context, args<TreeArgs>(step));
     case Op::OpenRoot: return open_root(context);
     case Op::OpenDirectory: return open_directory(context, args<PathArgs>(step));
+    case Op::RootPropagation: return root_propagation(context, args<PropagationArgs>(step));
     case Op::Mount: return mount_in_root(context, args<MountArgs>(step));
+    case Op::Unmount: return unmount_in_root(context, args<PathArgs>(step));
+    case Op::RunCommand: return run_command(context, args<CommandArgs>(step));
+    case Op::RunCallable: return run_callable(context, args<CallableArgs>(step));
     case Op::MakeNode: return make_node(context, args<NodeArgs>(step));
+    case Op::BindNode: return bind_node(context, args<BindNodeArgs>(step));
     case Op::MakeSymlink: return make_symlink(context, args<SymlinkArgs>(step));
+    case Op::ReadOnlyPath: return read_only_path(context, args<MaskArgs>(step));
+    case Op::MaskPath: return mask_path(context, args<MaskArgs>(step));
     case Op::ReadOnlyRoot: return read_only_root(context);
     case Op::PivotRoot: return pivot_root(context);
     case Op::ChangeRoot: return change_root(args<PathArgs>(step));
@@ -229,6 +219,23 @@ void adopt_handshake(Handshake& handshake) noexcept {
 long die_with_parent(const Handshake& handshake) noexcept {
     const long error = raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
     return error < 0 ? error : check_host(handshake);
+}
+
+/// Waits for `go`, or for death by DieWithParent. That signal is lost if it was asked for while the last threads of a
+/// killed host were ending, so the host is looked at now and then.
+long await_parent(Handshake& handshake, Await moment) noexcept {
+    const std::uint32_t before = __atomic_load_n(&handshake.go, __ATOMIC_ACQUIRE);
+    handshake.await = static_cast<std::uint32_t>(moment);
+    announce(handshake, Handshake::Awaiting);
+    while (__atomic_load_n(&handshake.go, __ATOMIC_ACQUIRE) == before) {
+        timespec limit;
+        limit.tv_sec = 0;
+        limit.tv_nsec = 100'000'000;
+        long error = raw_syscall(SYS_futex, &handshake.go, FUTEX_WAIT, before, &limit);
+        if (error == -ETIMEDOUT) error = check_host(handshake);
+        if (error < 0 && error != -EAGAIN && error != -EINTR) return error;
+    }
+    return 0;
 }
 
 void announce(Handshake& handshake, Handshake::Phase phase) noexcept {

@@ -17,6 +17,9 @@ long die_with_parent(const Handshake& handshake) noexcept;
 /// Tells the parent that a new phase has begun.
 void announce(Handshake& handshake, Handshake::Phase phase) noexcept;
 
+/// Waits until the parent has done what it owes the child at this \p moment.
+long await_parent(Handshake& handshake, Await moment) noexcept;
+
 /// Tells the parent that nothing more will come; for a helper that has failed.
 void give_up(Handshake& handshake) noexcept;
 

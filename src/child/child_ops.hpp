@@ -14,6 +14,8 @@ struct Context {
     int root_fd = -1;      ///< The container's root directory, in which targets are resolved.
     int directory_fd = -1; ///< Of the last Op::OpenDirectory.
     int home_fd = -1;      ///< The working directory; mounting leaves it for a moment.
+    int empty_fd = -1;     ///< The first masked directory: what others are copies of.
+    int null_fd = -1;      ///< The host's /dev/null, once a file is masked.
     long umask = 0;        ///< The host's.
     int ruleset_fd = -1;   ///< Of Landlock.
     /// Of Op::FindProgram: nothing but this program is to be executed; or why there is none, if `error` is set.
@@ -21,26 +23,32 @@ struct Context {
     long program_error = 0;
 };
 
-// files.cpp
+// root.cpp
 long slave_propagation(Context& context) noexcept;
 long attach_root(Context& context, const AttachRootArgs& args) noexcept;
 long open_root(Context& context) noexcept;
-long open_directory(Context& context, const PathArgs& args) noexcept;
-long mount_in_root(Context& context, const MountArgs& args) noexcept;
-long make_node(const Context& context, const NodeArgs& args) noexcept;
-long make_symlink(const Context& context, const SymlinkArgs& args) noexcept;
+long root_propagation(const Context& context, const PropagationArgs& args) noexcept;
 long read_only_root(Context& context) noexcept;
 long pivot_root(Context& context) noexcept;
 long change_root(const PathArgs& args) noexcept;
 
-// files.cpp, for other operations.
-/// Opens a mount's target inside the root, creating what is missing of it.
-long open_target(Context& context, const char* target, bool is_file) noexcept;
-/// Keeps what the file system said of a failed configuration: it knows more than errno.
-void keep_message(Context& context, long fs_fd) noexcept;
-/// A new file system, mounted nowhere yet.
-long new_file_system(Context& context, const MountArgs& args) noexcept;
-long attach(long tree, long target) noexcept;
+// mount.cpp
+long mount_in_root(Context& context, const MountArgs& args) noexcept;
+long unmount_in_root(Context& context, const PathArgs& args) noexcept;
+
+// masks.cpp
+long mask_path(Context& context, const MaskArgs& args) noexcept;
+long read_only_path(Context& context, const MaskArgs& args) noexcept;
+
+// hooks.cpp
+long run_command(Context& context, const CommandArgs& args) noexcept;
+long run_callable(Context& context, const CallableArgs& args) noexcept;
+
+// nodes.cpp
+long open_directory(Context& context, const PathArgs& args) noexcept;
+long make_node(Context& context, const NodeArgs& args) noexcept;
+long bind_node(Context& context, const BindNodeArgs& args) noexcept;
+long make_symlink(Context& context, const SymlinkArgs& args) noexcept;
 
 // area.cpp
 long attach_overlay(Context& context, const OverlayArgs& args) noexcept;

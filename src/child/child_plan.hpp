@@ -14,17 +14,17 @@ namespace ct::internal {
 
 /// What a step does; in brackets the type of its arguments.
 enum class Op : std::uint32_t {
-    DieWithParent,       ///< SIGKILL if the parent's thread ends during the set-up, and now if it has ended already.
-    EnterDirectory,      ///< fchdir to one of the host's descriptors. [FdArgs]
-    JoinNamespace,       ///< setns(2). [JoinArgs]
-    UnshareFds,          ///< Leave the host's descriptor table, keeping only the low part of it. [FdArgs]
-    UnshareTime,         ///< A new time namespace for what comes next, and for children.
-    EnterOwnTime,        ///< The time namespace that was unshared; its offsets are final then. [FdArgs] the host's /proc
-    ResetSignals,        ///< Default disposition for every signal.
-    AwaitParent,         ///< Until the parent has done its tasks for this moment, such as id maps. [AwaitArgs]
-    BecomeRoot,          ///< User and group 0 of the user namespace. [CredentialsArgs]
-    NotDumpable,         ///< Nobody inside the container may look into this copy of the host's memory.
-    NewSession,          ///< setsid(2)
+    DieWithParent,  ///< SIGKILL if the parent's thread ends during the set-up, and now if it has ended already.
+    EnterDirectory, ///< fchdir to one of the host's descriptors. [FdArgs]
+    JoinNamespace,  ///< setns(2). [JoinArgs]
+    UnshareFds,     ///< Leave the host's descriptor table, keeping only the low part of it. [FdArgs]
+    UnshareTime,    ///< A new time namespace for what comes next, and for children.
+    EnterOwnTime,   ///< The time namespace that was unshared; its offsets are final then. [FdArgs] the host's /proc
+    ResetSignals,   ///< Default disposition for every signal.
+    AwaitParent,    ///< Until the parent has done its tasks for this moment, such as id maps. [AwaitArgs]
+    BecomeRoot,     ///< User and group 0 of the user namespace. [CredentialsArgs]
+    NotDumpable,    ///< Nobody inside the container may look into this copy of the host's memory.
+    NewSession,     ///< setsid(2)
     ControllingTerminal, ///< TIOCSCTTY [FdArgs]
     SlavePropagation,    ///< Of all mounts: the host's come in, none go out.
     AttachRoot,          ///< Bind the root directory onto itself, or the private area onto it. [AttachRootArgs]
@@ -32,10 +32,17 @@ enum class Op : std::uint32_t {
     AttachFileSystem,    ///< The private area, a new file system over the root directory. [MountArgs]
     AttachTree,          ///< The private area, a mount that the parent has made. [TreeArgs]
     OpenRoot,            ///< The present root directory is what targets are resolved in.
+    RootPropagation,     ///< Of the attached root and all below, or after the pivot of "/". [PropagationArgs]
     Mount,               ///< [MountArgs]
+    Unmount,             ///< [PathArgs]
+    RunCommand,          ///< A hook. [CommandArgs]
+    RunCallable,         ///< A hook, in a copy of the host's memory. [CallableArgs]
     OpenDirectory,       ///< In the root, for the nodes and links that follow. [PathArgs]
     MakeNode,            ///< [NodeArgs]
+    BindNode,            ///< A node of the host, where none can be made. [BindNodeArgs]
     MakeSymlink,         ///< [SymlinkArgs]
+    ReadOnlyPath,        ///< [MaskArgs]
+    MaskPath,            ///< [MaskArgs]
     ReadOnlyRoot,        ///< The root's mount, once all is mounted in it.
     PivotRoot,           ///< pivot_root(2) into the attached root; the old one is gone.
     ChangeRoot,          ///< chroot(2) [PathArgs], to the current directory if there is no path.
@@ -76,9 +83,10 @@ enum class Op : std::uint32_t {
 
 /// When the child waits for the parent.
 enum class Await : std::uint32_t {
-    Birth,  ///< Before all else, still in the host's descriptor table.
-    SetUp,  ///< Namespaces, files and names are set up; the process itself is not.
-    Filter, ///< Not an Op::AwaitParent, but within Op::Seccomp: the filter is installed.
+    Birth,   ///< Before all else, still in the host's descriptor table.
+    SetUp,   ///< Namespaces, files and names are set up; the process itself is not.
+    Created, ///< Handshake::created is full; the parent takes note of it.
+    Filter,  ///< Not an Op::AwaitParent, but within Op::Seccomp: the filter is installed.
 };
 
 struct AwaitArgs {
@@ -122,10 +130,38 @@ struct MountArgs {
     const char* type; ///< Null for a bind.
     const MountOption* options;
     std::uint32_t option_count;
-    const char* data;         ///< The options as mount(2) takes them; null if they cannot be written so.
-    std::uint64_t attributes; ///< MOUNT_ATTR_*
+    const char* data;          ///< The options as mount(2) takes them; null if they cannot be written so.
+    std::uint64_t attributes;  ///< MOUNT_ATTR_* to set
+    std::uint64_t cleared;     ///< and those to clear before: nothing, or MOUNT_ATTR__ATIME.
+    std::uint64_t flags;       ///< Attributes as mount(2) takes them: MS_*.
+    std::uint64_t propagation; ///< MS_PRIVATE or the like; 0 leaves it as it is.
+    std::int32_t tree = -1;    ///< A bind that the parent has prepared.
     bool recursive;
     bool target_is_file;
+    bool takes_paths; ///< Options may be paths, relative to the working directory.
+    bool copy_up;
+};
+struct PropagationArgs {
+    std::uint64_t propagation; ///< MS_PRIVATE or the like.
+    bool pivoted;              ///< "/" alone is meant, not the attached root with all below.
+};
+struct CommandArgs {
+    const char* const* candidates; ///< Paths to try, null at the end.
+    const char* const* argv;
+    const char* const* envp;
+    const char* directory; ///< Or null: the present one.
+};
+struct CallableArgs {
+    int (*call)(const void* callable);
+    const void* callable;
+};
+/// A path inside the root that is masked or made read-only.
+struct MaskArgs {
+    const char* path;
+    const char* base;         ///< "/proc" or "/sys", which has to be of the file system `magic`; or null.
+    const char* below;        ///< `path` relative to `base`.
+    std::uint32_t magic;      ///< Of `base`, see statfs(2).
+    bool base_may_be_missing; ///< The specification mounts nothing there.
 };
 /// Where a private area goes.
 struct AreaPlace {
@@ -151,7 +187,17 @@ struct TreeArgs {
 struct NodeArgs {
     const char* name;
     std::uint32_t mode;
-    std::uint32_t major; ///< Of a device; both below 256.
+    std::uint32_t major;
+    std::uint32_t minor;
+    std::uint32_t uid;
+    std::uint32_t gid;
+    bool owned; ///< Set owner and mode.
+};
+struct BindNodeArgs {
+    const char* source; ///< The host's node.
+    const char* target;
+    std::uint32_t type; ///< S_IFCHR or S_IFBLK
+    std::uint32_t major;
     std::uint32_t minor;
 };
 struct SymlinkArgs {

@@ -10,14 +10,16 @@
 
 namespace ct::internal {
 
-/// A mount point that the child had to create, so that the parent can remove it if the start fails.
+/// A mount point or node that the child had to create, so that the parent can remove it if the start fails.
 struct CreatedEntry {
-    std::uint32_t step;   ///< Whose target it belongs to.
-    std::uint16_t length; ///< Of the leading part of the target's path that names it.
-    std::uint16_t is_directory;
+    std::uint32_t step;   ///< Whose path it belongs to.
+    std::uint16_t length; ///< Of the leading part of the step's path that names it, or WholePath.
+    std::uint16_t type;   ///< S_IFDIR and the like.
     std::uint64_t inode;
     std::uint32_t device_major;
     std::uint32_t device_minor;
+
+    static constexpr std::uint16_t WholePath = 0xffff;
 };
 
 /// What parent and child tell each other during a start: one word of memory that both see, and no descriptors.
@@ -53,7 +55,7 @@ struct Handshake {
     std::uint32_t step;      ///< Index of the step under way; tells where the child was when it died.
     std::int32_t error;      ///< errno of that step, 0 as long as all is well.
     std::uint32_t detail;    ///< Op::Exec: ExecDetail.
-    std::uint32_t candidate; ///< Op::Exec: index of the path that `error` is about.
+    std::uint32_t candidate; ///< Op::Exec: index of the path that `error` is about; hooks: status as of waitpid(2).
     std::uint32_t steps_of;  ///< Whose steps `step` counts, a StepsOf.
 
     std::int32_t reaper_child_pidfd; ///< In the reaper's descriptor table, until it executes its program; or -1.
@@ -72,7 +74,7 @@ struct Handshake {
     static constexpr std::uint32_t MaxCreated = 64;
     std::uint32_t created_count;
     CreatedEntry created[MaxCreated];
-    char message[256]; ///< What the file system said about a failed mount; may be empty.
+    char message[256]; ///< What the file system said about a failed mount, or the file not copied; may be empty.
 };
 static_assert(std::is_trivially_destructible_v<Handshake> && std::is_standard_layout_v<Handshake>);
 

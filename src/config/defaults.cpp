@@ -3,6 +3,7 @@
 #include "config/defaults.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "config/paths.hpp"
 #include "config/validate.hpp"
@@ -24,10 +25,12 @@ std::vector<Mount> default_mounts(const Spec& spec, bool host_has_mqueue) {
     const bool own_ipc = !foreign_user || makes_namespace(spec, Namespace::Ipc);
 
     std::vector<Mount> mounts;
-    mounts.push_back({.source = "proc",
+    const bool own_proc = spec.proc_mode == ProcMode::New;
+    mounts.push_back({.source = own_proc ? "proc" : "/proc",
                       .target = "/proc",
-                      .type = "proc",
+                      .type = own_proc ? "proc" : "",
                       .options = {},
+                      .recursive = !own_proc,
                       .no_suid = true,
                       .no_dev = true,
                       .no_exec = true});
@@ -99,3 +102,33 @@ MountOrder order_mounts(const Spec& spec, bool host_has_mqueue) {
 }
 
 } // namespace ct::internal
+
+namespace ct {
+
+void add_default_masks(Spec& spec) {
+    // What tells of or changes the whole machine, whichever namespaces there are.
+    constexpr std::array masked{
+        "/proc/acpi",
+        "/proc/asound",
+        "/proc/interrupts",
+        "/proc/kcore",
+        "/proc/keys",
+        "/proc/latency_stats",
+        "/proc/sched_debug",
+        "/proc/scsi",
+        "/proc/timer_list",
+        "/proc/timer_stats",
+        "/sys/devices/virtual/powercap",
+        "/sys/firmware",
+    };
+    constexpr std::array read_only{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
+    const auto add = [](std::vector<std::string>& paths, const auto& more) {
+        for (const char* const path : more) {
+            if (std::find(paths.begin(), paths.end(), path) == paths.end()) paths.emplace_back(path);
+        }
+    };
+    add(spec.masked_paths, masked);
+    add(spec.read_only_paths, read_only);
+}
+
+} // namespace ct

@@ -49,15 +49,17 @@ void check_options(std::string_view what, const std::vector<std::string>& option
 
 } // namespace
 
-void check_container_name(std::string_view name) {
+bool is_container_name(std::string_view name) {
     const auto allowed = [](char c) {
         return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
                c == '-';
     };
-    if (!name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), allowed) && name[0] != '.' &&
-        name[0] != '-') {
-        return;
-    }
+    return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), allowed) && name[0] != '.' &&
+           name[0] != '-';
+}
+
+void check_container_name(std::string_view name) {
+    if (is_container_name(name)) return;
     throw Error::invalid_config(concat("container '", name, "'"),
                                 {"a container's name is 1 to 64 of A-Z a-z 0-9 _ . -, not starting with . or -"});
 }
@@ -76,6 +78,36 @@ void check_id_range(std::string_view what, const IdRange& range) {
     }
 }
 
+namespace {
+
+void check_enumerators(const Mount& mount) {
+    if (mount.access_time > AccessTime::Never ||
+        mount.propagation.value_or(Propagation::Private) > Propagation::Unbindable) {
+        reject(concat("mount on '", mount.target, "' has an unknown propagation or access time"));
+    }
+}
+
+/// What is only for some kinds of mounts.
+void check_kind(const Mount& mount) {
+    const bool is_bind = mount.type.empty();
+    if (mount.copy_up && mount.type != "tmpfs") {
+        reject(concat("the mount on '", mount.target, "' cannot copy up: only a tmpfs can"));
+    }
+    if (mount.id_mapped && !is_bind) {
+        reject(concat("the ", mount.type, " on '", mount.target, "' cannot be id-mapped: only a bind can"));
+    }
+    if (!mount.id_mapped && !(mount.uid_map.empty() && mount.gid_map.empty())) {
+        reject(concat("the mount on '", mount.target, "' has id maps but is not id-mapped"));
+    }
+    if (mount.uid_map.empty() != mount.gid_map.empty()) {
+        reject(concat("the bind on '", mount.target, "' needs both id maps, or none"));
+    }
+    for (const IdRange& range : mount.uid_map) check_id_range("uid map of a bind", range);
+    for (const IdRange& range : mount.gid_map) check_id_range("gid map of a bind", range);
+}
+
+} // namespace
+
 void check_mount(const Mount& mount) {
     check_target("mount target", mount.target);
     if (normal_path(mount.target) == "/") reject("a mount on '/' would hide the root; set the root or a private area");
@@ -89,7 +121,44 @@ void check_mount(const Mount& mount) {
             reject(concat("mount on '", mount.target, "' has a NUL byte"));
         if (mount.recursive) reject(concat("the ", mount.type, " on '", mount.target, "' cannot be recursive"));
     }
+    check_kind(mount);
+    check_enumerators(mount);
     check_options(concat("mount on '", mount.target, "'"), mount.options);
+}
+
+void check_inner_path(std::string_view what, const std::string& path) {
+    check_target(what, path);
+    if (normal_path(path) == "/") reject(concat(what, " is the root itself"));
+}
+
+void check_device(const Device& device) {
+    check_inner_path("path of a device", device.path);
+    if ((device.mode & ~07777U) != 0) reject(concat("the mode of device '", device.path, "' has bits besides 07777"));
+    // What fits into the kernel's dev_t.
+    if (device.major >= 1U << 12U) reject(concat("device '", device.path, "' has a major number above 4095"));
+    if (device.minor >= 1U << 20U) reject(concat("device '", device.path, "' has a minor number above 1048575"));
+    if (device.type > DeviceType::Block) reject(concat("device '", device.path, "' is of an unknown type"));
+}
+
+void check_hooks(const Mount& mount, const MountHooks& hooks) {
+    const auto check_text = [&](const std::string& text) {
+        if (has_nul(text)) reject(concat("a hook of the mount on '", mount.target, "' has a NUL byte"));
+    };
+    const auto check = [&](const MountHook& hook) {
+        if (const auto* callable = std::get_if<std::function<int()>>(&hook)) {
+            if (!*callable) reject(concat("a hook of the mount on '", mount.target, "' is an empty function"));
+            return;
+        }
+        const auto& command = std::get<HookCommand>(hook);
+        if (command.argv.empty() || command.argv.front().empty()) {
+            reject(concat("a hook of the mount on '", mount.target, "' names no program"));
+        }
+        for (const std::string& argument : command.argv) check_text(argument);
+        for (const std::string& entry : command.environment.value_or(std::vector<std::string>{})) check_text(entry);
+        check_text(command.working_directory);
+    };
+    for (const MountHook& hook : hooks.before) check(hook);
+    for (const MountHook& hook : hooks.after) check(hook);
 }
 
 namespace {
@@ -132,6 +201,9 @@ void check_private_area(const PrivateArea& area) {
 
 void check_root(const Root& root) {
     check_path("root", root.path);
+    if (root.propagation.value_or(Propagation::Private) > Propagation::Unbindable) {
+        reject("the root has an unknown propagation");
+    }
 }
 
 void check_source(Namespace kind, const NamespaceSource& source) {
@@ -154,6 +226,9 @@ void check_spec(const Spec& spec) {
     if (spec.root) check_root(*spec.root);
     if (spec.private_area) check_private_area(*spec.private_area);
     for (const Mount& mount : spec.mounts) check_mount(mount);
+    for (const Device& device : spec.devices) check_device(device);
+    for (const std::string& path : spec.masked_paths) check_inner_path("masked path", path);
+    for (const std::string& path : spec.read_only_paths) check_inner_path("read-only path", path);
 }
 
 } // namespace ct::internal

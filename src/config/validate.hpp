@@ -8,17 +8,24 @@
 #include <string_view>
 #include <vector>
 
+#include <ct/hooks.hpp>
 #include <ct/process.hpp>
 #include <ct/spec.hpp>
 
 /// What can be said of a configuration without looking at the host. Pure functions.
 namespace ct::internal {
 
+[[nodiscard]] bool is_container_name(std::string_view name);
+
 /// Each throws ct::Error with Errc::InvalidConfig for a malformed value.
 void check_container_name(std::string_view name);
 void check_host_name(std::string_view what, std::string_view name);
 void check_id_range(std::string_view what, const IdRange& range);
 void check_mount(const Mount& mount);
+/// A place inside the root, but not the root.
+void check_inner_path(std::string_view what, const std::string& path);
+void check_device(const Device& device);
+void check_hooks(const Mount& mount, const MountHooks& hooks);
 void check_private_area(const PrivateArea& area);
 void check_root(const Root& root);
 void check_source(Namespace kind, const NamespaceSource& source);
@@ -35,6 +42,9 @@ enum class Role { First, Entering };
 
 /// The same for a container that is held without a process.
 [[nodiscard]] std::vector<std::string> held_violations(const Spec& spec);
+
+/// The part of it that is about mounts.
+[[nodiscard]] std::vector<std::string> mount_violations(const Spec& spec);
 
 /// The part of it that is about the attributes of ct/attributes.hpp.
 void attribute_violations(std::vector<std::string>& found, const Spec& spec, const ProcessSpec& process, Runs runs);

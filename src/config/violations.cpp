@@ -73,6 +73,19 @@ void check_namespaces(Violations& found, const Spec& spec) {
     find_sysctl_violations(found, spec);
 }
 
+void check_mounts(Violations& found, const Spec& spec) {
+    std::set<std::string> targets;
+    for (const Mount& mount : spec.mounts) {
+        if (!targets.insert(normal_path(mount.target)).second)
+            found.push_back(concat("two mounts on '", mount.target, "'"));
+        if (mount.id_mapped && mount.uid_map.empty() && !has_namespace(spec, Namespace::User)) {
+            found.push_back(concat("the id-mapped bind on '", mount.target, "' needs id maps, or a user namespace"));
+        }
+        check_overlap(found, concat("uid map of the bind on '", mount.target, "'"), mount.uid_map);
+        check_overlap(found, concat("gid map of the bind on '", mount.target, "'"), mount.gid_map);
+    }
+}
+
 void check_files(Violations& found, const Spec& spec) {
     const bool new_mount = makes_namespace(spec, Namespace::Mount);
     const bool joined_mount = has_namespace(spec, Namespace::Mount) && !new_mount;
@@ -87,15 +100,24 @@ void check_files(Violations& found, const Spec& spec) {
         covers_root(*spec.private_area)) {
         found.push_back("a private area over the host's own root needs a new mount namespace");
     }
+    if (spec.root && spec.root->propagation && !new_mount)
+        found.push_back("a root's propagation needs a new mount namespace");
+    if (!spec.devices.empty() && !new_mount) found.push_back("devices need a new mount namespace");
+    if ((!spec.masked_paths.empty() || !spec.read_only_paths.empty()) && !new_mount) {
+        found.push_back("masked and read-only paths need a new mount namespace");
+    }
+    if (spec.proc_mode != ProcMode::New && !spec.default_mounts) found.push_back("a proc mode needs default mounts");
     if (!spec.mounts.empty() && !new_mount) found.push_back("mounts need a new mount namespace");
     if (spec.default_mounts && !new_mount) found.push_back("the default mounts need a new mount namespace");
     if (spec.default_devices && !spec.default_mounts && !new_mount) {
         found.push_back("the default devices need a new mount namespace");
     }
-    std::set<std::string> targets;
-    for (const Mount& mount : spec.mounts) {
-        if (!targets.insert(normal_path(mount.target)).second)
-            found.push_back(concat("two mounts on '", mount.target, "'"));
+    check_mounts(found, spec);
+    std::set<std::string> devices;
+    for (const Device& device : spec.devices) {
+        if (!devices.insert(normal_path(device.path)).second) {
+            found.push_back(concat("two devices at '", device.path, "'"));
+        }
     }
 }
 
@@ -279,6 +301,12 @@ std::vector<std::string> held_violations(const Spec& spec) {
         found.push_back("a container without a process cannot have a new pid namespace, which ends with its first "
                         "process; leave it out, or join one");
     }
+    return found;
+}
+
+std::vector<std::string> mount_violations(const Spec& spec) {
+    Violations found;
+    check_mounts(found, spec);
     return found;
 }
 

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <string>
+#include <vector>
 
 #include "base/sys.hpp"
 #include "launch/failure.hpp"
@@ -14,15 +15,6 @@
 namespace ct::internal {
 
 namespace {
-
-std::string_view target_of(const Step& step) {
-    switch (step.op) {
-    case Op::Mount: return static_cast<const MountArgs*>(step.args)->target;
-    case Op::AttachOverlay: return static_cast<const OverlayArgs*>(step.args)->place.target;
-    case Op::AttachTree: return static_cast<const TreeArgs*>(step.args)->place.target;
-    default: return static_cast<const PathArgs*>(step.args)->path;
-    }
-}
 
 /// Whether the root directory is an overlay, and what was made in it is looked for in its upper directory: that has the
 /// inode numbers of the overlay, but not its device.
@@ -33,6 +25,23 @@ bool is_overlay(const Plan& plan) {
     return std::any_of(plan.steps.steps().begin(), plan.steps.steps().end(), covers);
 }
 
+/// For as long as it lives no other container begins to use the directory.
+class Alone {
+public:
+    explicit Alone(const FilesRoot& root) : root_(root), locked_(::flock(root.lock, LOCK_EX | LOCK_NB) == 0) {}
+    Alone(const Alone&) = delete;
+    Alone& operator=(const Alone&) = delete;
+    ~Alone() {
+        if (locked_) ::flock(root_.lock, LOCK_SH | LOCK_NB);
+    }
+
+    explicit operator bool() const { return locked_; }
+
+private:
+    const FilesRoot& root_;
+    bool locked_;
+};
+
 void remove_entry(int root, std::string_view path, const CreatedEntry& entry, bool any_device) {
     const std::size_t slash = path.rfind('/');
     if (slash == std::string_view::npos) return;
@@ -40,24 +49,41 @@ void remove_entry(int root, std::string_view path, const CreatedEntry& entry, bo
     const std::string name(path.substr(slash + 1));
     struct stat status {};
     if (!parent || ::fstatat(parent.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) return;
-    const bool ours =
-        status.st_ino == entry.inode &&
-        (any_device || status.st_dev == ::makedev(entry.device_major, entry.device_minor)) &&
-        (entry.is_directory != 0 ? S_ISDIR(status.st_mode) : S_ISREG(status.st_mode) && status.st_size == 0);
+    const bool ours = status.st_ino == entry.inode &&
+                      (any_device || status.st_dev == ::makedev(entry.device_major, entry.device_minor)) &&
+                      (status.st_mode & S_IFMT) == entry.type && (entry.type != S_IFREG || status.st_size == 0);
     // A directory in which something was put meanwhile stays: rmdir refuses.
-    if (ours) ::unlinkat(parent.get(), name.c_str(), entry.is_directory != 0 ? AT_REMOVEDIR : 0);
+    if (ours) ::unlinkat(parent.get(), name.c_str(), entry.type == S_IFDIR ? AT_REMOVEDIR : 0);
+}
+
+std::string_view path_of(const Plan& plan, const CreatedEntry& entry) {
+    const std::string_view path = plan.steps.info(entry.step).path;
+    return entry.length == CreatedEntry::WholePath ? path : path.substr(0, entry.length);
+}
+
+/// \p path as seen from \p target; empty if it is not below.
+std::string_view path_below(std::string_view path, std::string_view target) {
+    if (target == "/") return path;
+    if (!path.starts_with(target) || path.size() <= target.size() || path[target.size()] != '/') return {};
+    return path.substr(target.size());
 }
 
 } // namespace
 
-void remove_created(const Plan& plan, const Handshake& handshake, int root_lock) noexcept {
-    if (handshake.created_count == 0 || root_lock < 0 || ::flock(root_lock, LOCK_EX | LOCK_NB) < 0) return;
-    const bool any_device = is_overlay(plan);
-    for (std::uint32_t i = std::min(handshake.created_count, Handshake::MaxCreated); i-- > 0;) {
-        const CreatedEntry& entry = handshake.created[i];
-        const auto& step = plan.steps.steps().at(entry.step);
-        const std::string_view target = target_of(step).substr(0, entry.length);
-        remove_entry(root_lock, target, entry, any_device);
+void remove_created(const Plan& plan, std::span<const CreatedEntry> created, int root_lock,
+                    std::span<const FilesRoot> bound) {
+    if (created.empty()) return;
+    std::vector<FilesRoot> roots(bound.begin(), bound.end());
+    if (root_lock >= 0) roots.push_back({"/", root_lock, root_lock});
+    for (const FilesRoot& root : roots) {
+        const Alone alone(root);
+        if (!alone) continue;
+        const bool any_device = root.target == "/" && is_overlay(plan);
+        // Whether it was created in this directory or in one that was mounted over it, its identity tells.
+        for (std::size_t i = created.size(); i-- > 0;) {
+            const std::string_view path = path_below(path_of(plan, created[i]), root.target);
+            if (!path.empty()) remove_entry(root.directory, path, created[i], any_device);
+        }
     }
 }
 

@@ -2,7 +2,10 @@
 // SPDX-FileCopyrightText: The libct authors
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
+#include <cstdint>
 #include <optional>
 
 #include <ct/process.hpp>
@@ -14,13 +17,24 @@ namespace ct::internal {
 /// \returns whether it has ended
 [[nodiscard]] bool wait_until_ended(int pidfd, std::optional<std::chrono::nanoseconds> limit);
 
-/// Reaps a process that has ended. If the host's own waitpid(-1) was faster, or SIGCHLD is ignored, the kernel may
-/// still know how it ended; else the status is unknown.
+/// Reaps a process that has ended. If the host's own waitpid(-1) was faster, SIGCHLD is ignored, or it is no child of
+/// this process, the kernel may still know how it ended; else the status is unknown.
 [[nodiscard]] ExitStatus reap(int pidfd);
 /// The same, but leaves it to be reaped by its owner.
 [[nodiscard]] ExitStatus look_at(int pidfd);
 
+/// What waitpid(2) gives, in words.
+[[nodiscard]] ExitStatus from_wait_status(int status);
+
 /// The status that a reaper which has ended wrote into \p pipe; empty if it did not, or \p pipe is -1.
 [[nodiscard]] std::optional<ExitStatus> told_status(int pipe);
+
+/// Of /proc/PID/stat.
+struct ProcessStat {
+    char state = '?';
+    std::uint64_t start_time = 0;
+    int wait_status = 0; ///< Of a zombie; 0 also if this process may not know.
+};
+[[nodiscard]] std::optional<ProcessStat> read_process_stat(pid_t pid);
 
 } // namespace ct::internal

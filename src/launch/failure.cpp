@@ -89,36 +89,8 @@ bool has_step_before(const Plan& plan, const Handshake& handshake, Op op) {
 std::string hint(const Plan& plan, const Handshake& handshake) {
     const int error = handshake.error;
     switch (op_of(plan, handshake)) {
-    case Op::AttachFileSystem:
-    case Op::Mount: {
-        const auto& args = *static_cast<const MountArgs*>(plan.steps.steps().at(handshake.step).args);
-        const std::string type = args.type != nullptr ? args.type : "";
-        if (handshake.message[0] != '\0') return concat("the file system says: ", handshake.message);
-        if (error == ENOSPC) return "there are too many mounts, see /proc/sys/fs/mount-max";
-        if (error == ELOOP) return "a symbolic link in the way leads nowhere or in circles";
-        if (error == ENOTDIR)
-            return args.target_is_file ? "" : "something in the way, or the target itself, is not a directory";
-        if (error == ENODEV) return concat("this kernel has no file system '", type, "'");
-        if (error == EACCES) return "the mount point or the source cannot be reached, or not be created, as this user";
-        if (error == ENOSYS) return "flags of binds need Linux 5.12";
-        if (error == EROFS) return "the mount point is missing and cannot be created on a read-only file system";
-        if (error == EISDIR) return "a file can only be bound on a file";
-        if (error == EINVAL && type.empty() && !args.recursive) {
-            return "within a user namespace what is mounted below the source must be taken along: make the bind "
-                   "recursive";
-        }
-        if (error == EPERM && type == "proc") {
-            return "within a user namespace a fresh /proc needs a new pid namespace, and a host /proc that nothing "
-                   "covers";
-        }
-        return {};
-    }
     case Op::AttachOverlay:
         return overlay_hint(*static_cast<const OverlayArgs*>(plan.steps.steps().at(handshake.step).args), handshake);
-    case Op::MakeNode:
-        if (error == EEXIST) return "the image has another file of that name";
-        if (error == EPERM) return "making device nodes needs CAP_MKNOD and no user namespace";
-        return {};
     case Op::Seccomp:
         if (error == EACCES) return "needs no_new_privileges, or CAP_SYS_ADMIN";
         if (error == EBUSY) return "the host process is itself under a filter that notifies, and there can be only one";
@@ -167,7 +139,7 @@ std::string hint(const Plan& plan, const Handshake& handshake) {
     case Op::SetCapabilities:
     case Op::RaiseAmbient:
         return error == EPERM ? "the host process has to have these capabilities and CAP_SETPCAP" : "";
-    default: return {};
+    default: return mount_hint(plan, handshake);
     }
 }
 
@@ -194,7 +166,7 @@ Error step_error(const Plan& plan, const Handshake& handshake) {
     if (clause.empty() && has_step_before(plan, handshake, Op::Seccomp)) {
         clause = "the seccomp filter of the process applies already, and may be the reason";
     }
-    if (handshake.error == ENOSYS && op_of(plan, handshake) == Op::Call) {
+    if (handshake.error == ENOSYS && (op_of(plan, handshake) == Op::Call || info.stage == Stage::Mounts)) {
         return {Errc::Unsupported, info.stage, action, path, clause};
     }
     return sys::error(handshake.error, info.stage, action, path, clause);

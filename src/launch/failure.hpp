@@ -3,12 +3,14 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include <ct/error.hpp>
 #include <ct/process.hpp>
 
 #include "child/handshake.hpp"
+#include "launch/launch.hpp"
 #include "plan/plan.hpp"
 
 namespace ct::internal {
@@ -22,9 +24,13 @@ namespace ct::internal {
 /// The sentence for a child that died without having failed.
 [[nodiscard]] Error death_error(const Plan& plan, const Handshake& handshake, const ExitStatus& status);
 
-/// Removes the mount points that a failed child has created in the directory \p root_lock, if they are still what it
-/// created, are empty and no other container holds a lock on that directory: removing a mount point would detach what
-/// others have mounted there.
-void remove_created(const Plan& plan, const Handshake& handshake, int root_lock) noexcept;
+/// One more clause for a failed step that mounts, makes nodes or runs hooks; or empty.
+[[nodiscard]] std::string mount_hint(const Plan& plan, const Handshake& handshake);
+
+/// Removes the mount points and nodes that a failed child has created in the directory \p root_lock or one of those
+/// \p bound below it, if they are still what it created, are empty and no other container holds a lock on that
+/// directory: removing a mount point would detach what others have mounted there.
+void remove_created(const Plan& plan, std::span<const CreatedEntry> created, int root_lock,
+                    std::span<const FilesRoot> bound);
 
 } // namespace ct::internal

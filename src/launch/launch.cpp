@@ -7,11 +7,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <memory>
+#include <new>
 #include <optional>
+#include <vector>
 
 #include "base/signals_blocked.hpp"
 #include "base/sys.hpp"
@@ -67,7 +70,7 @@ public:
     }
 
     Launched run() {
-        const std::optional<MemoryGuard> guard = plan_.hides_memory && plan_.shares_memory && !request_.callable
+        const std::optional<MemoryGuard> guard = plan_.hides_memory && plan_.shares_memory && !plan_.copies_host
                                                      ? std::optional<MemoryGuard>(std::in_place)
                                                      : std::nullopt;
         try {
@@ -90,7 +93,7 @@ private:
     void make_process() {
         sys::fault_point(Stage::Launch, "make a process");
         const SignalsBlocked blocked;
-        if (request_.callable) {
+        if (plan_.copies_host) {
             fork_host();
         } else if (plan_.joins.empty() && !plan_.needs_vfork) {
             clone_child();
@@ -180,6 +183,7 @@ private:
     /// What the parent owes the child.
     void serve(Await moment) {
         find_child();
+        if (moment == Await::Created) take_created();
         const WaitingChild child{launched_.pid, launched_.pidfd.get(), handshake_};
         for (const Plan::ParentTask& task : plan_.parent_tasks) {
             if (task.moment == moment) task.run(child);
@@ -190,6 +194,13 @@ private:
         __atomic_store_n(&handshake_.phase, ready ? Handshake::Ready : Handshake::Working, __ATOMIC_RELEASE);
         __atomic_fetch_add(&handshake_.go, 1U, __ATOMIC_RELEASE);
         futex(&handshake_.go, FUTEX_WAKE, 1);
+    }
+
+    /// What the child has created up to now.
+    void take_created() {
+        const std::uint32_t count = std::min(handshake_.created_count, Handshake::MaxCreated);
+        created_.insert(created_.end(), handshake_.created, handshake_.created + count);
+        __atomic_store_n(&handshake_.created_count, 0U, __ATOMIC_RELEASE);
     }
 
     /// Waits for a child that installs a filter, and cannot wake anybody then. \returns false if it failed or died
@@ -209,7 +220,7 @@ private:
         const auto pid = __atomic_load_n(&handshake_.child_pid, __ATOMIC_ACQUIRE);
         if (launched_.pidfd || pid <= 0) return;
         launched_.pid = pid;
-        if (request_.callable) {
+        if (plan_.copies_host) {
             launched_.pidfd = kept_pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
         } else {
             launched_.pidfd = kept_pidfd(handshake_.child_pidfd);
@@ -264,7 +275,12 @@ private:
             ::kill(launched_.pid, SIGKILL);
             ::waitpid(launched_.pid, nullptr, __WALL);
         }
-        remove_created(plan_, handshake_, request_.root_lock);
+        try {
+            take_created();
+            remove_created(plan_, created_, request_.root_lock, request_.bound);
+        } catch (const std::bad_alloc&) {
+            return; // what was created stays
+        }
     }
 
     const LaunchRequest& request_;
@@ -276,12 +292,13 @@ private:
     child::HelperPlan helper_plan_{};
     UniqueFd helper_;
     Launched launched_{};
+    std::vector<CreatedEntry> created_;
 };
 
 } // namespace
 
 Launched launch(const LaunchRequest& request, AreaPool& areas) {
-    const bool shared_by_threads = request.plan.shares_memory && !request.callable;
+    const bool shared_by_threads = request.plan.shares_memory && !request.plan.copies_host;
     Launch launch(request,
                   shared_by_threads ? areas.take() : std::make_unique<LaunchArea>(LaunchArea::Sharing::Processes));
     Launched launched = launch.run();

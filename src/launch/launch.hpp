@@ -5,6 +5,8 @@
 #include <sys/types.h>
 
 #include <functional>
+#include <span>
+#include <string>
 
 #include "base/unique_fd.hpp"
 #include "launch/area.hpp"
@@ -21,6 +23,13 @@ struct Launched {
     bool adopted = false; ///< Somebody else's: its status is left to its owner.
 };
 
+/// A directory of the host that is seen at \p target inside.
+struct FilesRoot {
+    std::string target; ///< Normal path.
+    int directory;
+    int lock; ///< A directory that is locked (LOCK_SH) against removal of mount points that other containers use.
+};
+
 struct LaunchRequest {
     const Plan& plan;
     /// The directory in which mount points are created, locked (LOCK_SH) against removal of those that others use; or
@@ -30,6 +39,8 @@ struct LaunchRequest {
     const std::function<int()>& callable;
     /// Makes the process, if not null, in place of the calling thread.
     StartThread* thread = nullptr;
+    /// Further directories in which mount points are created, seen below the root.
+    std::span<const FilesRoot> bound = {};
 };
 
 /// Makes the process and sees it through its set-up. When it returns, the program was executed or the callable runs; or

@@ -76,6 +76,10 @@ int Streams::lend(UniqueFd fd) {
     return layout_.lent.back();
 }
 
+void Streams::lend_tree(const std::string& target, UniqueFd tree) {
+    layout_.trees[target] = lend(std::move(tree));
+}
+
 void Streams::add_reaper(int image) {
     sys::Pipe status = sys::pipe(Stage::Stdio);
     for (int target = 0; target < 3; ++target) layout_.reaper.push_back({target, low_fds_.null()});

@@ -41,6 +41,8 @@ public:
     int lend(UniqueFd fd);
     /// What the process joins; borrowed.
     void set_joins(std::vector<NamespaceJoin> joins) { layout_.joins = std::move(joins); }
+    /// Lends what the mount on \p target attaches.
+    void lend_tree(const std::string& target, UniqueFd tree);
     /// Lends the mount of an image.
     void lend_area(UniqueFd tree) { layout_.area = lend(std::move(tree)); }
     /// Lends the host's /proc. \throws Error if it is none

@@ -22,7 +22,8 @@ public:
     void operator()(const BindDir& dir) {
         if (!covers_) {
             plan_mounts(plan_,
-                        {{.source = dir.source, .target = dir.target, .options = {}, .read_only = dir.read_only}});
+                        {{.source = dir.source, .target = dir.target, .options = {}, .read_only = dir.read_only}},
+                        {{}, {}});
             return;
         }
         // Unlike a root, alone.
@@ -50,7 +51,8 @@ public:
         std::vector<std::string> options{concat("mode=", mode.data())};
         if (tmpfs.size != 0) options.push_back(concat("size=", tmpfs.size));
         if (!covers_) {
-            plan_mounts(plan_, {{.source = "tmpfs", .target = tmpfs.target, .type = "tmpfs", .options = options}});
+            plan_mounts(plan_, {{.source = "tmpfs", .target = tmpfs.target, .type = "tmpfs", .options = options}},
+                        {{}, {}});
             return;
         }
         std::vector<MountOption> pairs{{"mode", plan_.text(mode.data())}};

@@ -26,24 +26,25 @@ void plan_memory(Plan& plan, const ProcessSpec& process, const HostFacts& host, 
 }
 
 /// Who joins namespaces with a copy of the host's memory is seen by the processes there at once.
-void hide_copy(Plan& plan, bool callable) {
-    if (callable || !plan.shares_memory) plan.joins.add(Op::NotDumpable, {Stage::Launch, "hide the host's memory"});
+void hide_copy(Plan& plan) {
+    if (plan.copies_host || !plan.shares_memory)
+        plan.joins.add(Op::NotDumpable, {Stage::Launch, "hide the host's memory"});
 }
 
 void plan_await(Plan& plan, Await moment) {
     plan.steps.add(Op::AwaitParent, AwaitArgs{moment}, {Stage::Launch, "wait for the parent"});
 }
 
-void plan_beginning(Plan& plan, const Spec& spec, const FdLayout& fds, bool callable, bool joins) {
+void plan_beginning(Plan& plan, const Spec& spec, const FdLayout& fds, bool joins) {
     plan.steps.add(Op::DieWithParent, {Stage::Launch, "set the parent-death signal"});
-    // Before the host's descriptors are gone, one of which tells whether the host lives. A callable also waits until
+    // Before the host's descriptors are gone, one of which tells whether the host lives. A copy of it also waits until
     // the parent has a pidfd of it: the host may reap it at any time.
-    if (plan.has_tasks(Await::Birth) || callable) plan_await(plan, Await::Birth);
+    if (plan.has_tasks(Await::Birth) || plan.copies_host) plan_await(plan, Await::Birth);
     plan.steps.add(Op::UnshareFds, FdArgs{low_fd_limit(fds)}, {Stage::Launch, "leave the host's descriptor table"});
     plan.steps.add(Op::ResetSignals, {Stage::Launch, "reset signals"});
     plan_time_offsets(plan, spec, fds);
     // A copy that joined namespaces is hidden already; a callable elsewhere is alone.
-    if (!plan.shares_memory && plan.hides_memory && !joins && !callable) {
+    if (!plan.shares_memory && plan.hides_memory && !joins && !plan.copies_host) {
         plan.steps.add(Op::NotDumpable, {Stage::Launch, "hide the host's memory"});
     }
 }
@@ -72,6 +73,28 @@ void plan_terminal(Plan& plan, const ProcessSpec& process, const FdLayout& fds) 
     }
 }
 
+void plan_entering(Plan& plan, const EnterTarget& target) {
+    plan_joins(plan, target.held);
+    if (!target.held.empty()) return;
+    plan.joins.add(Op::JoinNamespace, JoinArgs{target.pidfd, target.namespaces},
+                   {Stage::Enter, "join the namespaces of its first process"});
+}
+
+/// For a plan that only changes mounts of a running container.
+void plan_visit(Plan& plan, const Spec& spec, const EnterTarget& target, const FdLayout& fds, const HostFacts& host) {
+    plan_memory(plan, {}, host, target.namespaces, true);
+    hide_copy(plan);
+    plan_entering(plan, target);
+    plan_beginning(plan, {}, fds, true);
+    plan_user_namespace_root(plan, spec, host);
+    plan.steps.add(Op::ClearUmask, {Stage::Launch, "clear the umask"});
+    plan.steps.add(Op::OpenRoot, {Stage::Root, "open the root", "/"});
+}
+
+void plan_finish(Plan& plan) {
+    plan.steps.add(Op::Finish, {Stage::Launch, "finish"});
+}
+
 void plan_end(Plan& plan, const Spec& spec, const ProcessSpec& process, const FdLayout& fds, const HostFacts& host,
               bool callable, bool foreign_files) {
     const bool user_namespace = has_namespace(spec, Namespace::User);
@@ -95,22 +118,23 @@ void plan_end(Plan& plan, const Spec& spec, const ProcessSpec& process, const Fd
 
 /// All that concerns the container and not its first process.
 void plan_set_up(Plan& plan, const Spec& spec, const ProcessSpec& process, const FdLayout& fds, const HostFacts& host,
-                 bool callable) {
+                 bool callable, const HookTable& hooks) {
     plan.steps.reserve(64);
     const bool joins = joins_namespaces(spec);
+    plan.copies_host = callable || has_callables(hooks);
     plan_memory(plan, process, host, namespace_flags(spec), joins);
     // newuidmap(1) wants the child's files in /proc to be the caller's.
     if (plan.hides_memory && uses_map_helpers(spec, host)) plan.shares_memory = false;
-    plan_oom_score(plan, process, fds, callable);
-    if (joins) hide_copy(plan, callable);
+    plan_oom_score(plan, process, fds, plan.copies_host);
+    if (joins) hide_copy(plan);
     plan_joins(plan, fds.joins);
     plan_new_namespaces(plan, spec);
     plan_id_maps(plan, spec, host);
     plan_area_tasks(plan, spec, fds); // once the ids are mapped
-    plan_beginning(plan, spec, fds, callable, joins);
+    plan_beginning(plan, spec, fds, joins);
     plan_user_namespace_root(plan, spec, host);
     plan.steps.add(Op::ClearUmask, {Stage::Launch, "clear the umask"});
-    plan_root(plan, spec, fds);
+    plan_root(plan, spec, fds, hooks);
     plan.steps.add(Op::RestoreUmask, {Stage::Launch, "restore the umask"});
     plan_hostname(plan, spec);
     plan_sysctls(plan, spec, fds);
@@ -119,37 +143,59 @@ void plan_set_up(Plan& plan, const Spec& spec, const ProcessSpec& process, const
 } // namespace
 
 void compile_start(Plan& plan, const Spec& spec, const ProcessSpec& process, const FdLayout& fds, const HostFacts& host,
-                   bool callable) {
-    plan_set_up(plan, spec, process, fds, host, callable);
+                   bool callable, const HookTable& hooks) {
+    plan_set_up(plan, spec, process, fds, host, callable, hooks);
     plan_end(plan, spec, process, fds, host, callable, spec.root || joins_namespaces(spec));
 }
 
-void compile_hold(Plan& plan, const Spec& spec, const FdLayout& fds, const HostFacts& host) {
-    plan_set_up(plan, spec, {}, fds, host, false);
+void compile_hold(Plan& plan, const Spec& spec, const FdLayout& fds, const HostFacts& host, const HookTable& hooks) {
+    plan_set_up(plan, spec, {}, fds, host, false, hooks);
     plan_await(plan, Await::SetUp);
-    plan.steps.add(Op::Finish, {Stage::Launch, "finish"});
+    plan_finish(plan);
 }
 
 void compile_enter(Plan& plan, const Spec& spec, const EnterTarget& target, const ProcessSpec& process,
                    const FdLayout& fds, const HostFacts& host, bool callable) {
     const bool joins = target.root_fd >= 0 || target.namespaces != 0;
+    plan.copies_host = callable;
     plan_memory(plan, process, host, target.namespaces, joins);
-    plan_oom_score(plan, process, fds, callable);
-    if (joins) hide_copy(plan, callable);
+    plan_oom_score(plan, process, fds, plan.copies_host);
+    if (joins) hide_copy(plan);
     if (target.root_fd >= 0) {
         plan.joins.add(Op::EnterDirectory, FdArgs{target.root_fd}, {Stage::Enter, "change to the container's root"});
     }
-    plan_joins(plan, target.held);
-    if (target.held.empty() && target.namespaces != 0) {
-        plan.joins.add(Op::JoinNamespace, JoinArgs{target.pidfd, target.namespaces},
-                       {Stage::Enter, "join the namespaces of its first process"});
-    }
-    plan_beginning(plan, {}, fds, callable, joins);
+    if (target.namespaces != 0) plan_entering(plan, target);
+    plan_beginning(plan, {}, fds, joins);
     plan_user_namespace_root(plan, spec, host);
     if (target.root_fd >= 0) {
         plan.steps.add(Op::ChangeRoot, PathArgs{nullptr}, {Stage::Root, "chroot to the container's root"});
     }
     plan_end(plan, spec, process, fds, host, callable, target.root_fd >= 0 || (target.namespaces & CLONE_NEWNS) != 0);
+}
+
+void compile_mount(Plan& plan, const Spec& spec, const EnterTarget& target, const Mount& mount, const FdLayout& fds,
+                   const HostFacts& host) {
+    plan_visit(plan, spec, target, fds, host);
+    plan_mounts(plan, {mount}, {fds.trees, {}});
+    plan_finish(plan);
+}
+
+void compile_unmount(Plan& plan, const Spec& spec, const EnterTarget& target, const std::string& mount_point,
+                     const HostFacts& host) {
+    plan_visit(plan, spec, target, {}, host);
+    const char* const path = plan.text(mount_point);
+    plan.steps.add(Op::Unmount, PathArgs{path}, {Stage::Mounts, "unmount", path});
+    plan_finish(plan);
+}
+
+void compile_user_namespace(Plan& plan, const Spec& maps, const HostFacts& host, std::function<void(pid_t child)> use) {
+    plan_memory(plan, {}, host, CLONE_NEWUSER, false);
+    plan.new_namespaces = CLONE_NEWUSER;
+    plan_id_maps(plan, maps, host);
+    plan.parent_tasks.push_back({Await::Birth, [use = std::move(use)](const WaitingChild& child) { use(child.pid); }});
+    plan.steps.add(Op::DieWithParent, {Stage::Launch, "set the parent-death signal"});
+    plan_await(plan, Await::Birth);
+    plan_finish(plan);
 }
 
 } // namespace ct::internal

@@ -4,8 +4,13 @@
 
 #include <sys/types.h>
 
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
 #include <vector>
 
+#include <ct/hooks.hpp>
 #include <ct/process.hpp>
 #include <ct/spec.hpp>
 
@@ -42,14 +47,24 @@ struct NamespaceJoin {
 /// The descriptors of a new process; made by the parent before the plan, see launch/streams.hpp.
 struct FdLayout {
     std::vector<FdSource> map = {};
-    std::vector<int> lent = {};        ///< Sources that only the set-up uses; closed with the rest before exec.
-    int area = -1;                     ///< Source of the mount of an ImageArea, or -1; one of `lent`.
-    int proc = -1;                     ///< Source of the host's /proc for Op::WriteProc, or -1; one of `lent`.
-    std::vector<FdSource> reaper = {}; ///< The map of the reaper if there is to be one.
+    std::vector<int> lent = {};            ///< Sources that only the set-up uses; closed with the rest before exec.
+    int area = -1;                         ///< Source of the mount of an ImageArea, or -1; one of `lent`.
+    int proc = -1;                         ///< Source of the host's /proc for Op::WriteProc, or -1; one of `lent`.
+    std::vector<FdSource> reaper = {};     ///< The map of the reaper if there is to be one.
     std::vector<NamespaceJoin> joins = {}; ///< In the order in which they are to be joined.
-    int terminal = -1;                 ///< Source of the controlling terminal, or -1.
-    std::string terminal_path = {};    ///< Of the terminal on the host.
-    std::vector<int> made = {};        ///< Sources of the pipes or the terminal that were made for the process.
+    int terminal = -1;                     ///< Source of the controlling terminal, or -1.
+    std::string terminal_path = {};        ///< Of the terminal on the host.
+    std::vector<int> made = {};            ///< Sources of the pipes or the terminal that were made for the process.
+    std::map<std::string, int> trees = {}; ///< See MountSetup.
+};
+
+/// By the target of the mount.
+using HookTable = std::map<std::string, MountHooks>;
+
+/// What belongs to mounts besides the specification. References to what outlives the call.
+struct MountSetup {
+    const std::map<std::string, int>& trees; ///< Binds that the parent has prepared: descriptors of FdLayout::lent.
+    const HookTable& hooks;
 };
 
 /// A running container that is entered.
@@ -64,25 +79,38 @@ struct EnterTarget {
 
 /// A start by exec or, with \p callable, without a program at the end.
 void compile_start(Plan& plan, const Spec& spec, const ProcessSpec& process, const FdLayout& fds, const HostFacts& host,
-                   bool callable);
+                   bool callable, const HookTable& hooks = {});
 
 /// A start without a process: the child ends when all is set up.
-void compile_hold(Plan& plan, const Spec& spec, const FdLayout& fds, const HostFacts& host);
+void compile_hold(Plan& plan, const Spec& spec, const FdLayout& fds, const HostFacts& host,
+                  const HookTable& hooks = {});
 
 /// One more process for a running container.
 void compile_enter(Plan& plan, const Spec& spec, const EnterTarget& target, const ProcessSpec& process,
                    const FdLayout& fds, const HostFacts& host, bool callable);
+
+/// A mount for a running container, and the end of one.
+void compile_mount(Plan& plan, const Spec& spec, const EnterTarget& target, const Mount& mount, const FdLayout& fds,
+                   const HostFacts& host);
+void compile_unmount(Plan& plan, const Spec& spec, const EnterTarget& target, const std::string& mount_point,
+                     const HostFacts& host);
+
+/// A process in a new user namespace with the maps of \p maps, which is there for \p use, and ends.
+void compile_user_namespace(Plan& plan, const Spec& maps, const HostFacts& host, std::function<void(pid_t child)> use);
 
 // The themes.
 void plan_joins(Plan& plan, const std::vector<NamespaceJoin>& joins);
 void plan_new_namespaces(Plan& plan, const Spec& spec);
 void plan_time_offsets(Plan& plan, const Spec& spec, const FdLayout& fds);
 void plan_id_maps(Plan& plan, const Spec& spec, const HostFacts& host);
-void plan_root(Plan& plan, const Spec& spec, const FdLayout& fds);
+void plan_root(Plan& plan, const Spec& spec, const FdLayout& fds, const HookTable& hooks);
 /// What the parent does for the private area while the child waits.
 void plan_area_tasks(Plan& plan, const Spec& spec, const FdLayout& fds);
 void plan_area(Plan& plan, const Spec& spec, const FdLayout& fds);
-void plan_mounts(Plan& plan, const std::vector<Mount>& mounts);
+void plan_mounts(Plan& plan, const std::vector<Mount>& mounts, const MountSetup& setup);
+void plan_hooks(Plan& plan, const std::vector<MountHook>& hooks, std::string_view moment, const std::string& target);
+[[nodiscard]] bool has_callables(const HookTable& hooks);
+void plan_masks(Plan& plan, const Spec& spec);
 void plan_devices(Plan& plan, const Spec& spec, const FdLayout& fds);
 void plan_hostname(Plan& plan, const Spec& spec);
 void plan_sysctls(Plan& plan, const Spec& spec, const FdLayout& fds);
@@ -131,6 +159,17 @@ void plan_reaper(Plan& plan, const ProcessSpec& process, const FdLayout& fds, co
 void plan_callable(Plan& plan, const ProcessSpec& process);
 /// \param foreign_files  whether the program comes from an image, which may be hostile
 void plan_exec(Plan& plan, const ProcessSpec& process, bool foreign_files);
+
+/// MS_PRIVATE and the like.
+[[nodiscard]] std::uint64_t propagation_flag(Propagation propagation);
+/// What changes the attributes of a mount; the rest of the arguments is empty.
+[[nodiscard]] MountArgs mount_flags(const Mount& mount);
+
+/// The environment of a new process: text of \p process, of the host, or of the plan.
+[[nodiscard]] std::vector<std::string_view> plan_environment(Plan& plan, const ProcessSpec& process);
+/// The paths where a program may be.
+[[nodiscard]] std::vector<std::string> exec_candidates(const std::string& program,
+                                                       const std::vector<std::string_view>& environment);
 
 /// One above the highest source: what the child needs of the host's descriptor table.
 [[nodiscard]] int low_fd_limit(const FdLayout& fds);

@@ -53,6 +53,14 @@ std::vector<std::string> candidates(const std::string& program, const std::vecto
 
 } // namespace
 
+std::vector<std::string_view> plan_environment(Plan& plan, const ProcessSpec& process) {
+    return environment(plan, process);
+}
+
+std::vector<std::string> exec_candidates(const std::string& program, const std::vector<std::string_view>& entries) {
+    return candidates(program, entries);
+}
+
 namespace {
 
 void plan_confinement(Plan& plan, const ProcessSpec& process, bool callable) {

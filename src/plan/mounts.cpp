@@ -17,9 +17,44 @@ namespace ct::internal {
 
 namespace {
 
-std::uint64_t attributes(const Mount& mount) {
-    return (mount.read_only ? MOUNT_ATTR_RDONLY : 0ULL) | (mount.no_suid ? MOUNT_ATTR_NOSUID : 0ULL) |
-           (mount.no_dev ? MOUNT_ATTR_NODEV : 0ULL) | (mount.no_exec ? MOUNT_ATTR_NOEXEC : 0ULL);
+/// Whatever is in <sys/mount.h>, which cannot be included together with <linux/mount.h>.
+constexpr std::uint64_t NoSymlinksFlag = 256;   // MS_NOSYMFOLLOW
+constexpr std::uint64_t NeverFlag = 1024;       // MS_NOATIME
+constexpr std::uint64_t NoDirectoryFlag = 2048; // MS_NODIRATIME
+constexpr std::uint64_t RelativeFlag = 1 << 21; // MS_RELATIME
+constexpr std::uint64_t StrictFlag = 1 << 24;   // MS_STRICTATIME
+
+void set_access_time(const Mount& mount, MountArgs& args) {
+    if (mount.access_time == AccessTime::Default) return;
+    args.cleared = MOUNT_ATTR__ATIME;
+    switch (mount.access_time) {
+    case AccessTime::Strict:
+        args.attributes |= MOUNT_ATTR_STRICTATIME;
+        args.flags |= StrictFlag;
+        break;
+    case AccessTime::Never:
+        args.attributes |= MOUNT_ATTR_NOATIME;
+        args.flags |= NeverFlag;
+        break;
+    default: args.flags |= RelativeFlag; // the attribute is 0
+    }
+}
+
+/// \p mount is in both forms: as attributes, and as flags of mount(2).
+void set_flags(const Mount& mount, MountArgs& args) {
+    const auto set = [&](bool wanted, std::uint64_t attribute, std::uint64_t flag) {
+        if (!wanted) return;
+        args.attributes |= attribute;
+        args.flags |= flag;
+    };
+    set(mount.read_only, MOUNT_ATTR_RDONLY, MOUNT_ATTR_RDONLY); // the same up to MS_NOEXEC
+    set(mount.no_suid, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NOSUID);
+    set(mount.no_dev, MOUNT_ATTR_NODEV, MOUNT_ATTR_NODEV);
+    set(mount.no_exec, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOEXEC);
+    set(mount.no_symlinks, MOUNT_ATTR_NOSYMFOLLOW, NoSymlinksFlag);
+    set(mount.no_directory_access_time, MOUNT_ATTR_NODIRATIME, NoDirectoryFlag);
+    set_access_time(mount, args);
+    if (mount.propagation) args.propagation = propagation_flag(*mount.propagation);
 }
 
 /// Whether the bind's source is a directory; this is also where a missing source is found before anything is touched.
@@ -58,25 +93,47 @@ void plan_file_system(Plan& plan, const Mount& mount, MountArgs args) {
     args.source = mount.source.empty() ? args.type : plan.text(mount.source); // mount(8) would show "none"
     args.options = plan.array(options);
     args.option_count = static_cast<std::uint32_t>(options.size());
-    // Only for file systems that take no paths: these are relative to the working directory, which mount(2) is given.
+    // Paths would be relative to the working directory, which mount(2) is given as its target.
     constexpr std::array pathless{"proc", "sysfs", "tmpfs", "devpts", "mqueue"};
     const bool takes_paths = std::find(pathless.begin(), pathless.end(), mount.type) == pathless.end();
-    if (!has_comma && !takes_paths) args.data = plan.text(join(mount.options, ","));
+    args.takes_paths = takes_paths;
+    args.copy_up = mount.copy_up;
+    if (!has_comma) args.data = plan.text(join(mount.options, ","));
     plan.steps.add(Op::Mount, args, {Stage::Mounts, plan.text("mount ", mount.type, " on"), args.target});
 }
 
 } // namespace
 
-void plan_mounts(Plan& plan, const std::vector<Mount>& mounts) {
+std::uint64_t propagation_flag(Propagation propagation) {
+    switch (propagation) {
+    case Propagation::Private: return 1 << 18;    // MS_PRIVATE
+    case Propagation::Slave: return 1 << 19;      // MS_SLAVE
+    case Propagation::Shared: return 1 << 20;     // MS_SHARED
+    case Propagation::Unbindable: return 1 << 17; // MS_UNBINDABLE
+    }
+    return 0;
+}
+
+MountArgs mount_flags(const Mount& mount) {
+    MountArgs args{};
+    set_flags(mount, args);
+    return args;
+}
+
+void plan_mounts(Plan& plan, const std::vector<Mount>& mounts, const MountSetup& setup) {
     for (const Mount& mount : mounts) {
-        MountArgs args{};
+        const auto hooks = setup.hooks.find(mount.target);
+        if (hooks != setup.hooks.end()) plan_hooks(plan, hooks->second.before, "before", mount.target);
+        MountArgs args = mount_flags(mount);
         args.target = plan.text(mount.target);
-        args.attributes = attributes(mount);
+        const auto tree = setup.trees.find(mount.target);
+        if (tree != setup.trees.end()) args.tree = tree->second;
         if (mount.type.empty()) {
             plan_bind(plan, mount, args);
         } else {
             plan_file_system(plan, mount, args);
         }
+        if (hooks != setup.hooks.end()) plan_hooks(plan, hooks->second.after, "after", mount.target);
     }
 }
 

@@ -119,6 +119,8 @@ public:
     UniqueFd listener;                        ///< Of that filter, once the child has installed it.
     /// Whether the child can run in the host's memory until it executes its program.
     bool shares_memory = true;
+    /// Whether the child is a fork of the host, with memory of its own in which the host's code can run.
+    bool copies_host = false;
     /// Whether other processes could look into the child while it still has the host's memory, so that it has to be
     /// protected from them, see Documentation/design/shared-memory.md.
     bool hides_memory = false;

@@ -10,7 +10,23 @@ namespace ct::internal {
 
 namespace {
 
-void plan_root_in_mount_namespace(Plan& plan, const Spec& spec, const FdLayout& fds) {
+/// \returns MS_PRIVATE or the like; 0 as long as nothing is to be changed at that moment
+std::uint64_t root_propagation(const Spec& spec, bool pivoted) {
+    if (!spec.root || !spec.root->propagation) return 0;
+    // pivot_root(2) refuses a shared root.
+    const bool late = *spec.root->propagation == Propagation::Shared;
+    return late == pivoted ? propagation_flag(*spec.root->propagation) : 0;
+}
+
+void plan_root_propagation(Plan& plan, const Spec& spec, const char* root, bool pivoted) {
+    const std::uint64_t propagation = root_propagation(spec, pivoted);
+    if (propagation == 0) return;
+    plan.steps.add(Op::RootPropagation, PropagationArgs{propagation, pivoted},
+                   {Stage::Root, "set the propagation of", root});
+}
+
+void plan_root_in_mount_namespace(Plan& plan, const Spec& spec, const FdLayout& fds, const HookTable& hooks) {
+    const MountSetup setup{fds.trees, hooks};
     const char* const root = spec.root ? plan.text(spec.root->path) : "/";
     plan.steps.add(Op::SlavePropagation, {Stage::Mounts, "make all mounts slaves of the host's"});
     if (!spec.root) {
@@ -20,11 +36,13 @@ void plan_root_in_mount_namespace(Plan& plan, const Spec& spec, const FdLayout& 
         plan.steps.add(Op::AttachRoot, AttachRootArgs{root, root, true}, {Stage::Root, "bind the root", root});
     }
     if (spec.private_area) plan_area(plan, spec, fds);
+    plan_root_propagation(plan, spec, root, false);
     const bool host_has_mqueue = has_namespace(spec, Namespace::User) && ::access("/dev/mqueue", F_OK) == 0;
     const MountOrder order = order_mounts(spec, host_has_mqueue);
-    plan_mounts(plan, order.before_devices);
+    plan_mounts(plan, order.before_devices, setup);
     plan_devices(plan, spec, fds);
-    plan_mounts(plan, order.after_devices);
+    plan_mounts(plan, order.after_devices, setup);
+    plan_masks(plan, spec);
     if (!spec.root) return;
     const auto* const bind = spec.private_area ? std::get_if<BindDir>(&*spec.private_area) : nullptr;
     const bool area_read_only = bind != nullptr && bind->read_only && covers_root(*bind);
@@ -32,13 +50,14 @@ void plan_root_in_mount_namespace(Plan& plan, const Spec& spec, const FdLayout& 
         plan.steps.add(Op::ReadOnlyRoot, {Stage::Root, "make read-only the root", root});
     }
     plan.steps.add(Op::PivotRoot, {Stage::Root, "pivot_root to", root});
+    plan_root_propagation(plan, spec, root, true);
 }
 
 } // namespace
 
-void plan_root(Plan& plan, const Spec& spec, const FdLayout& fds) {
+void plan_root(Plan& plan, const Spec& spec, const FdLayout& fds, const HookTable& hooks) {
     if (makes_namespace(spec, Namespace::Mount)) {
-        plan_root_in_mount_namespace(plan, spec, fds);
+        plan_root_in_mount_namespace(plan, spec, fds, hooks);
     } else if (spec.root) {
         const char* const root = plan.text(spec.root->path);
         plan.steps.add(Op::ChangeRoot, PathArgs{root}, {Stage::Root, "chroot to", root});

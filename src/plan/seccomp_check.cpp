@@ -96,6 +96,12 @@ void try_step(Trial& trial, const Step& step, const StepInfo& info, bool lethal)
         break;
     case Op::SetCapabilities: trial.must_not_stop(SYS_capset, process); break;
     case Op::RaiseAmbient: trial.must_not_stop(SYS_prctl, process, {PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE}); break;
+    case Op::Call: {
+        const auto& call = *static_cast<const CallArgs*>(step.args);
+        const auto& values = call.arguments;
+        trial.must_not_stop(call.number, process, {values[0], values[1], values[2], values[3], values[4]});
+        break;
+    }
     case Op::WorkingDirectory: trial.must_not_stop(SYS_chdir, process); break;
     case Op::SetUmask: trial.must_not_stop(SYS_umask, process); break;
     case Op::ParentDeathSignal:

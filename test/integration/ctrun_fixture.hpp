@@ -105,6 +105,14 @@ inline std::string program_path() {
     return path != nullptr ? path : CTRUN;
 }
 
+/// What follows the first "key": in \p json, up to the end of the value; enough for numbers and text.
+inline std::string json_value(const std::string& json, const std::string& key) {
+    const std::size_t at = json.find('"' + key + "\": ");
+    if (at == std::string::npos) return {};
+    const std::size_t begin = at + key.size() + 4;
+    return json.substr(begin, json.find_first_of(",\n}", begin) - begin);
+}
+
 class CtrunTest : public ContainerTest {
 protected:
     void SetUp() override {
@@ -127,8 +135,8 @@ protected:
     }
 
     void TearDown() override {
-        if (!runtime_.empty() && std::filesystem::exists(runtime_ / "ctrun")) {
-            EXPECT_TRUE(std::filesystem::is_empty(runtime_ / "ctrun")) << tree(runtime_);
+        if (!runtime_.empty() && std::filesystem::exists(runtime_ / "libct")) {
+            EXPECT_TRUE(std::filesystem::is_empty(runtime_ / "libct")) << tree(runtime_);
         }
         ContainerTest::TearDown();
         ::prctl(PR_SET_CHILD_SUBREAPER, 0);

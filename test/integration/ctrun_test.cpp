@@ -36,13 +36,18 @@ TEST_F(CtrunTest, EndsWith125AndASentenceIfItFailsItself) {
         {{"run", "--new", "mounts", "--", "true"}, "'mounts' is not a kind of namespace"},
         {{"run", "--rlimit", "nofiles=3", "--", "true"}, "'nofiles' is not a resource limit"},
         {{"run", "--bind", "/a:/b:rw", "--", "true"}, "'rw' is not a flag"},
+        {{"run", "--overlay", "low=/a", "--", "true"}, "'low=/a' is not one of lower=DIR"},
+        {{"run", "--overlay", "size=1x", "--", "true"}, "'1x' is not a number"},
+        {{"run", "--overlay", "upper=/a", "--root", "/", "--", "true"}, "an upper and a work directory, or neither"},
+        {{"run", "--tmpfs-root", "64m", "--", "true"}, "'64m' is not KEY=VALUE"},
+        {{"run", "--image", "/a:/b:ro:c", "--", "true"}, "'/a:/b:ro:c' is not FILE[:TARGET[:FLAG,...]]"},
         {{"run", "--fd", "3=777", "--", "true"}, "'777' is not an open descriptor"},
         {{"run", "--umask", "8", "--", "true"}, "'8' is not an octal number"},
         {{"run", "--user", "x", "--", "true"}, "'x' is not a number"},
         {{"run", "--root", "/no/such/root", "--", "true"}, "/no/such/root"},
         {{"run", "--hostname", "x", "--", "true"}, "host"},
         {{"run", "--name", "../x", "--", "true"}, "../x"},
-        {{"exec", "nobody", "--", "true"}, "no container 'nobody' is running"},
+        {{"exec", "nobody", "--", "true"}, "container 'nobody': open: no such container"},
         {{"frobnicate"}, "frobnicate"},
         {{}, "no subcommand"},
     };
@@ -101,6 +106,38 @@ TEST_F(CtrunTest, HasAPrivateArea) {
     EXPECT_TRUE(contains(said.err, "Read-only file system")) << said;
 }
 
+TEST_F(CtrunTest, TakesChangesIntoAnOverlay) {
+    const std::string top = dir().string();
+    EXPECT_EQ(ctrun(shell({"--overlay", "size=1m"}, "echo new >/file; cat /file; df -k / | grep -o ' 1024 '")).out,
+              "new\n 1024 \n");
+    EXPECT_FALSE(fs::exists(dir() / "root/file"));
+    make_file("one/file", "one");
+    make_file("two/file", "two");
+    make_file("two/other", "other");
+    make_dir("upper");
+    make_dir("work");
+    const Said said = ctrun(shell({"--overlay", "lower=" + top + "/one,lower=" + top + "/two,upper=" + top +
+                                                    "/upper,work=" + top + "/work,target=/data"},
+                                  "cat /data/file /data/other; echo new >/data/file"));
+    EXPECT_EQ(said.out, "oneother") << said;
+    EXPECT_EQ(content(dir() / "upper/file"), "new\n");
+    EXPECT_EQ(content(dir() / "one/file"), "one");
+}
+
+TEST_F(CtrunTest, PutsATmpfsOrAnImageOverTheRoot) {
+    const std::string root = (dir() / "root").string();
+    const Said said = ctrun(shell({"--tmpfs-root", "size=64k,mode=700", "--bind", root + "/bin:/bin"},
+                                  "stat -c %a /; df -k / | grep -o ' 64 '; echo >/file"));
+    EXPECT_EQ(said.out, "700\n 64 \n") << said;
+    EXPECT_FALSE(fs::exists(dir() / "root/file"));
+    const std::string image = (dir() / "image.ext4").string();
+    ASSERT_EQ(std::system(("mkfs.ext4 -q -d " + root + " " + image + " 16M >/dev/null").c_str()), 0);
+    EXPECT_EQ(ctrun(shell({"--image", image + ":/:type=ext4,commit=7"}, "echo new >/file")).status, 0);
+    EXPECT_EQ(ctrun(shell({"--image", image}, "cat /file")).out, "new\n");
+    EXPECT_TRUE(contains(ctrun(shell({"--image", image + ":/data:ro"}, "rm /data/file")).err, "Read-only file system"));
+    EXPECT_FALSE(fs::exists(dir() / "root/file"));
+}
+
 TEST_F(CtrunTest, SetsTheAttributesOfTheProcess) {
     const Words options{"--clear-env",    "--env",  "A=1=2",          "--env",         "PATH", "--workdir",
                         "/tmp",           "--user", "12:34,56",       "--umask",       "027",  "--rlimit",
@@ -152,12 +189,11 @@ TEST_F(CtrunTest, JoinsANamespace) {
     Ctrun donor = start(shell({"--name", "donor", "--hostname", "donor"}, "echo ready; cat"));
     std::string text;
     ASSERT_TRUE(read_until(donor.out.get(), text, "ready\n"));
-    std::string list = ctrun({"list"}).out;
-    ASSERT_TRUE(list.starts_with("donor\t")) << list;
-    const std::string pid = list.substr(6, list.size() - 7);
+    const std::string pid = json_value(ctrun({"list", "--json"}).out, "pid");
+    ASSERT_FALSE(pid.empty());
     EXPECT_EQ(ctrun({"run", "--join", "uts=/proc/" + pid + "/ns/uts", "--", "hostname"}).out, "donor\n");
     EXPECT_EQ(finish(donor).status, 0);
-    EXPECT_EQ(ctrun({"list"}).out, "");
+    EXPECT_EQ(ctrun({"list", "--json"}).out, "[]\n");
 }
 
 TEST_F(CtrunTest, ExecRunsACommandInTheContainer) {
@@ -180,7 +216,7 @@ TEST_F(CtrunTest, RefusesANameInUse) {
     ASSERT_TRUE(read_until(box.out.get(), text, "ready\n"));
     const Said said = ctrun(shell({"--name", "box"}, "true"));
     EXPECT_EQ(said.status, 125);
-    EXPECT_TRUE(contains(said.err, "'box' is running already")) << said;
+    EXPECT_TRUE(contains(said.err, "'box': create: record: name already in use; it is running")) << said;
     EXPECT_EQ(finish(box).status, 0);
     EXPECT_EQ(ctrun(shell({"--name", "box"}, "exit 4")).status, 4);
 }
@@ -192,7 +228,7 @@ TEST_F(CtrunTest, TakesThePlaceOfAKilledOne) {
     box.signal(SIGKILL);
     EXPECT_EQ(finish(box).status, -SIGKILL); // reads to the end of file, and so until the container is gone
     while (::waitpid(-1, nullptr, 0) > 0) continue;
-    EXPECT_TRUE(fs::exists(runtime() / "ctrun/box"));
+    EXPECT_TRUE(fs::exists(runtime() / "libct/box"));
     EXPECT_EQ(ctrun({"exec", "box", "--", "true"}).status, 125);
     EXPECT_EQ(ctrun(shell({"--name", "box"}, "exit 4")).status, 4);
 }

@@ -2,11 +2,12 @@
 // SPDX-FileCopyrightText: The libct authors
 #include <csignal>
 #include <cstdlib>
+#include <fstream>
 #include <random>
 #include <thread>
 
 #include <fcntl.h>
-#include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -264,6 +265,30 @@ TEST_F(Image, NeedsRoot) {
             std::errc::permission_denied,
             {"for the image '" + file + "' open '/dev/loop-control'", "mounting an image needs CAP_SYS_ADMIN"}));
     }));
+}
+
+TEST_F(Image, StaysLockedForAContainerThatOutlivesItsHost) {
+    const ImageArea area{.path = make("ext4"), .target = "/area"};
+    ::prctl(PR_SET_CHILD_SUBREAPER, 1); // the container becomes a child of the test
+    const pid_t host = ::fork();
+    ASSERT_GE(host, 0);
+    if (host == 0) {
+        Session own;
+        Container container = own.create("box").set_root(image().string()).set_private(area);
+        container.add_namespaces({Namespace::Mount, Namespace::Pid});
+        (void)start_ready(container, program({"pause"}));
+        ::kill(::getpid(), SIGKILL);
+    }
+    ASSERT_EQ(::waitpid(host, nullptr, 0), host);
+    EXPECT_TRUE(start_fails(area, {EBUSY, std::system_category()}, {"another container uses it"}));
+    std::ifstream children{"/proc/thread-self/children"};
+    for (pid_t pid = -1; children >> pid;) ::kill(pid, SIGKILL);
+    while (::waitpid(-1, nullptr, __WALL) > 0) {
+    }
+    ::prctl(PR_SET_CHILD_SUBREAPER, 0);
+    ASSERT_TRUE(loops_end());
+    Container container = isolated().set_private(area);
+    EXPECT_TRUE(exited(run(container, program({"exit", "0"})).status, 0));
 }
 
 TEST_F(Image, GoesWithAHostThatIsKilled) {

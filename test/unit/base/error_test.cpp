@@ -99,11 +99,13 @@ TEST(Errc, ComparesEqualToTheNearestErrc) {
     EXPECT_EQ(make_error_code(Errc::NameInUse), std::errc::file_exists);
     EXPECT_EQ(make_error_code(Errc::ChildDied), std::errc::no_child_process);
     EXPECT_EQ(make_error_code(Errc::Unsupported), std::errc::not_supported);
+    EXPECT_EQ(make_error_code(Errc::NotFound), std::errc::no_such_file_or_directory);
+    EXPECT_EQ(make_error_code(Errc::BadRecord), std::errc::bad_message);
 }
 
 TEST(Errc, IsNeverSuccessAndNotAnErrno) {
-    for (const Errc code :
-         {Errc::InvalidConfig, Errc::InvalidState, Errc::NameInUse, Errc::ChildDied, Errc::Unsupported}) {
+    for (const Errc code : {Errc::InvalidConfig, Errc::InvalidState, Errc::NameInUse, Errc::ChildDied,
+                            Errc::Unsupported, Errc::NotFound, Errc::BadRecord}) {
         const std::error_code made = code;
         EXPECT_TRUE(made);
         EXPECT_STREQ(made.category().name(), "libct");
@@ -114,7 +116,7 @@ TEST(Errc, IsNeverSuccessAndNotAnErrno) {
 
 TEST(Stage, HasAWordOfItsOwn) {
     std::set<std::string_view> words;
-    for (int value = 0; value <= static_cast<int>(Stage::Wait); ++value) {
+    for (int value = 0; value <= static_cast<int>(Stage::State); ++value) {
         const std::string_view word = to_string(static_cast<Stage>(value));
         EXPECT_NE(word, "unknown") << value;
         EXPECT_TRUE(words.insert(word).second) << word;

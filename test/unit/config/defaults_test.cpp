@@ -177,5 +177,14 @@ TEST(DefaultDevices, AreTheKernelsNumbers) {
     EXPECT_EQ(DefaultDevices.size(), 6U);
 }
 
+TEST_F(DefaultMounts, ProcCanBeTheHosts) {
+    EXPECT_EQ(on("/proc").type, "proc");
+    spec.proc_mode = ProcMode::BindHost;
+    const Mount proc = on("/proc");
+    EXPECT_EQ(proc.type, "");
+    EXPECT_EQ(proc.source, "/proc");
+    EXPECT_TRUE(proc.recursive && proc.no_suid && proc.no_dev && proc.no_exec);
+}
+
 } // namespace
 } // namespace ct::internal

@@ -207,5 +207,46 @@ TEST(SpecShape, ChecksEveryField) {
     EXPECT_EQ(spec([](Spec& s) { s.mounts = {{.source = "/a", .target = "/b"}, {}}; }), "mount target is empty");
 }
 
+TEST(MountShape, KnowsWhatIsForWhichKind) {
+    const auto check = [](const Mount& mount) { return violation([&] { check_mount(mount); }); };
+    EXPECT_EQ(check({.target = "/a", .type = "tmpfs", .copy_up = true}), "");
+    EXPECT_EQ(check({.target = "/a", .type = "ramfs", .copy_up = true}),
+              "the mount on '/a' cannot copy up: only a tmpfs can");
+    EXPECT_EQ(check({.target = "/a", .type = "tmpfs", .id_mapped = true}),
+              "the tmpfs on '/a' cannot be id-mapped: only a bind can");
+    EXPECT_EQ(check({.source = "/", .target = "/a", .uid_map = {{0, 1, 1}}, .gid_map = {{0, 1, 1}}}),
+              "the mount on '/a' has id maps but is not id-mapped");
+    EXPECT_EQ(check({.source = "/", .target = "/a", .id_mapped = true, .uid_map = {{0, 1, 1}}}),
+              "the bind on '/a' needs both id maps, or none");
+    EXPECT_EQ(check({.source = "/", .target = "/a", .id_mapped = true, .uid_map = {{0, 1, 0}}, .gid_map = {{0, 1, 1}}}),
+              "uid map of a bind has an extent with no ids");
+    EXPECT_EQ(check({.source = "/", .target = "/a", .access_time = static_cast<AccessTime>(9)}),
+              "mount on '/a' has an unknown propagation or access time");
+    EXPECT_EQ(check({.source = "/", .target = "/a", .propagation = static_cast<Propagation>(9)}),
+              "mount on '/a' has an unknown propagation or access time");
+}
+
+TEST(RootShape, PropagationIsKnown) {
+    EXPECT_EQ(violation([] { check_root({.path = "/", .propagation = static_cast<Propagation>(9)}); }),
+              "the root has an unknown propagation");
+}
+
+TEST(DeviceShape, FitsIntoTheKernelsNumbers) {
+    const auto check = [](const Device& device) { return violation([&] { check_device(device); }); };
+    EXPECT_EQ(check({.path = "/dev/x", .major = 4095, .minor = 1048575, .mode = 07777}), "");
+    EXPECT_EQ(check({.path = "/dev/x", .major = 4096}), "device '/dev/x' has a major number above 4095");
+    EXPECT_EQ(check({.path = "/dev/x", .minor = 1048576}), "device '/dev/x' has a minor number above 1048575");
+    EXPECT_EQ(check({.path = "/dev/x", .mode = 010000}), "the mode of device '/dev/x' has bits besides 07777");
+    EXPECT_EQ(check({.path = "/."}), "path of a device is the root itself");
+    EXPECT_EQ(check({.path = "x"}), "path of a device 'x' is not absolute");
+}
+
+TEST(WholeSpecShape, LooksAtDevicesAndMasks) {
+    const auto check = [](const Spec& spec) { return violation([&] { check_spec(spec); }); };
+    EXPECT_EQ(check({.devices = {{.path = "x"}}}), "path of a device 'x' is not absolute");
+    EXPECT_EQ(check({.masked_paths = {"/"}}), "masked path is the root itself");
+    EXPECT_EQ(check({.read_only_paths = {Nul}}), "read-only path has a NUL byte");
+}
+
 } // namespace
 } // namespace ct::internal

@@ -364,5 +364,39 @@ TEST_F(NamespaceViolations, MakingIsNotJoining) {
     EXPECT_TRUE(!makes_namespace(spec, Namespace::Uts) && !has_namespace(spec, Namespace::Uts));
 }
 
+TEST_F(FileViolations, NewThingsNeedAMountNamespaceToo) {
+    spec.root = Root{.path = "/srv", .propagation = Propagation::Private};
+    spec.devices = {{.path = "/dev/x"}};
+    spec.masked_paths = {"/a"};
+    EXPECT_THAT(found(),
+                ElementsAre("a root's propagation needs a new mount namespace", "devices need a new mount namespace",
+                            "masked and read-only paths need a new mount namespace"));
+}
+
+TEST_F(FileViolations, ProcModeIsOfTheDefaultMounts) {
+    make(Namespace::Mount);
+    spec.proc_mode = ProcMode::BindHost;
+    EXPECT_THAT(found(), ElementsAre("a proc mode needs default mounts"));
+    spec.default_mounts = true;
+    EXPECT_THAT(found(), IsEmpty());
+}
+
+TEST_F(FileViolations, DevicesHaveTheirPlacesForThemselves) {
+    make(Namespace::Mount);
+    spec.devices = {{.path = "/dev/x"}, {.path = "/dev//x"}};
+    EXPECT_THAT(found(), ElementsAre("two devices at '/dev//x'"));
+}
+
+TEST_F(FileViolations, MappedBindNeedsMapsThatDoNotOverlap) {
+    make(Namespace::Mount);
+    spec.mounts = {{.source = "/", .target = "/a", .id_mapped = true}};
+    EXPECT_THAT(found(), ElementsAre("the id-mapped bind on '/a' needs id maps, or a user namespace"));
+    make_user_namespace();
+    EXPECT_THAT(found(), IsEmpty());
+    spec.mounts[0].uid_map = spec.mounts[0].gid_map = {{0, 5, 2}, {1, 9, 1}};
+    EXPECT_THAT(found(), ElementsAre("extents of the uid map of the bind on '/a' overlap at inside id 1",
+                                     "extents of the gid map of the bind on '/a' overlap at inside id 1"));
+}
+
 } // namespace
 } // namespace ct::internal

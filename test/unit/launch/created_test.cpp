@@ -24,7 +24,7 @@ struct RemoveCreated : ::testing::Test {
     fs::path root;
     UniqueFd lock;
     Plan plan;
-    Handshake handshake{};
+    std::vector<CreatedEntry> created;
 
     void SetUp() override {
         std::string name = fs::temp_directory_path() / "libct-unit-XXXXXX";
@@ -50,14 +50,14 @@ struct RemoveCreated : ::testing::Test {
     void record(std::uint32_t step, std::string_view path) {
         struct stat status {};
         ASSERT_EQ(::lstat(in_root(path).c_str(), &status), 0);
-        handshake.created[handshake.created_count++] = {.step = step,
-                                                        .length = static_cast<std::uint16_t>(path.size()),
-                                                        .is_directory = S_ISDIR(status.st_mode),
-                                                        .inode = status.st_ino,
-                                                        .device_major = ::major(status.st_dev),
-                                                        .device_minor = ::minor(status.st_dev)};
+        created.push_back({.step = step,
+                           .length = static_cast<std::uint16_t>(path.size()),
+                           .type = static_cast<std::uint16_t>(status.st_mode & S_IFMT),
+                           .inode = status.st_ino,
+                           .device_major = ::major(status.st_dev),
+                           .device_minor = ::minor(status.st_dev)});
     }
-    void remove() { remove_created(plan, handshake, lock.get()); }
+    void remove() { remove_created(plan, created, lock.get(), {}); }
 };
 
 TEST_F(RemoveCreated, TakesAwayAllLevelsAndFiles) {
@@ -132,7 +132,7 @@ TEST_F(RemoveCreated, KeepsAllAsLongAsAnotherContainerUsesTheRoot) {
 TEST_F(RemoveCreated, DoesNothingWithoutALock) {
     make_dir("/a");
     record(add_mount("/a"), "/a");
-    remove_created(plan, handshake, -1);
+    remove_created(plan, created, -1, {});
     EXPECT_TRUE(exists("/a"));
 }
 
@@ -144,7 +144,7 @@ TEST_F(RemoveCreated, IsNotLedOutOfTheRoot) {
     record(add_mount("/inside/a"), "/inside/a");
     struct stat status {};
     ASSERT_EQ(::lstat(in_root("/outside/a").c_str(), &status), 0);
-    handshake.created[0].inode = status.st_ino;
+    created[0].inode = status.st_ino;
     // The image's link now leads to the very directory that was recorded, but out of the root.
     fs::rename(in_root("/inside"), in_root("/moved"));
     fs::create_directory_symlink(in_root("/outside"), in_root("/inside"));
@@ -152,13 +152,32 @@ TEST_F(RemoveCreated, IsNotLedOutOfTheRoot) {
     EXPECT_TRUE(exists("/outside/a"));
 }
 
-TEST_F(RemoveCreated, SurvivesACountThatIsTooHigh) {
-    handshake.created_count = Handshake::MaxCreated + 5;
-    const std::uint32_t step = add_mount("/a");
-    for (CreatedEntry& entry : handshake.created) entry = {step, 2, 1, 0, 0, 0};
-    make_dir("/a");
+TEST_F(RemoveCreated, TakesAwayNodesAndLinks) {
+    fs::create_symlink("/nowhere", in_root("/link"));
+    ASSERT_EQ(::mkfifo(in_root("/fifo").c_str(), 0600), 0);
+    for (const char* path : {"/link", "/fifo"}) {
+        record(add_mount(path), path);
+        created.back().length = CreatedEntry::WholePath;
+    }
     remove();
-    EXPECT_TRUE(exists("/a"));
+    EXPECT_TRUE(fs::is_empty(root));
+}
+
+TEST_F(RemoveCreated, LooksInDirectoriesThatWereBoundBelow) {
+    make_dir("/root");
+    make_dir("/bound");
+    make_dir("/bound/a");
+    const std::uint32_t step = add_mount("/mnt/a");
+    record(step, "/bound/a");
+    created.back().length = CreatedEntry::WholePath;
+    const UniqueFd inside(::open(in_root("/root").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const UniqueFd bound(::open(in_root("/bound").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const FilesRoot elsewhere{"/mn", bound.get(), bound.get()};
+    remove_created(plan, created, inside.get(), {&elsewhere, 1});
+    EXPECT_TRUE(exists("/bound/a"));
+    const FilesRoot there{"/mnt", bound.get(), bound.get()};
+    remove_created(plan, created, inside.get(), {&there, 1});
+    EXPECT_FALSE(exists("/bound/a"));
 }
 
 } // namespace

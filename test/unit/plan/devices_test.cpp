@@ -94,5 +94,37 @@ TEST_F(DevicesPlan, TerminalIsTheConsole) {
     EXPECT_TRUE(console.target_is_file);
 }
 
+TEST_F(DevicesPlan, OwnOnesAreMadeInTheirDirectory) {
+    spec.devices = {{.path = "//dev//fuse/", .major = 10, .minor = 229, .mode = 0640, .uid = 3, .gid = 4},
+                    {.path = "/disk", .type = DeviceType::Block, .major = 8}};
+    const auto made = plan();
+    const auto nodes = all_args<NodeArgs>(made->steps, Op::MakeNode);
+    const auto directories = all_args<PathArgs>(made->steps, Op::OpenDirectory);
+    ASSERT_EQ(nodes.size(), 2U);
+    ASSERT_EQ(directories.size(), 2U);
+    EXPECT_STREQ(directories[0].path, "/dev");
+    EXPECT_STREQ(nodes[0].name, "fuse");
+    EXPECT_EQ(nodes[0].mode, unsigned{S_IFCHR | 0640});
+    EXPECT_EQ(nodes[0].uid, 3U);
+    EXPECT_EQ(nodes[0].gid, 4U);
+    EXPECT_TRUE(nodes[0].owned);
+    EXPECT_STREQ(directories[1].path, "/");
+    EXPECT_STREQ(nodes[1].name, "disk");
+    EXPECT_EQ(nodes[1].mode, unsigned{S_IFBLK | 0666});
+}
+
+TEST_F(DevicesPlan, OwnOnesAreBoundInAUserNamespace) {
+    spec.namespaces[Namespace::User] = NewNamespace{};
+    spec.devices = {{.path = "/dev/zero", .major = 1, .minor = 5}};
+    const auto made = plan();
+    const auto bind = args<BindNodeArgs>(made->steps, Op::BindNode);
+    EXPECT_STREQ(bind.source, "/dev/zero");
+    EXPECT_STREQ(bind.target, "/dev/zero");
+    EXPECT_EQ(bind.type, unsigned{S_IFCHR});
+    EXPECT_EQ(sentence(made->steps, Op::BindNode), "bind the device '/dev/zero' on '/dev/zero'");
+    spec.devices = {{.path = "/dev/zero", .major = 4000, .minor = 5}};
+    EXPECT_THROW((void)plan(), Error);
+}
+
 } // namespace
 } // namespace ct::internal

@@ -14,6 +14,10 @@ namespace {
 
 using ::testing::ElementsAre;
 
+void plan_mounts(Plan& plan, const std::vector<Mount>& mounts) {
+    internal::plan_mounts(plan, mounts, {{}, {}});
+}
+
 /// The arguments of the one mount; \p plan owns what they point to.
 MountArgs planned(Plan& plan, const Mount& mount) {
     plan_mounts(plan, {mount});
@@ -64,6 +68,59 @@ TEST(MountsPlan, EveryFlagIsAnAttribute) {
         attributes(
             {.target = "/a", .type = "tmpfs", .read_only = true, .no_suid = true, .no_dev = true, .no_exec = true}),
         std::uint64_t{MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC});
+}
+
+TEST(MountsPlan, FlagsAreThereForMountToo) {
+    Plan plan;
+    const MountArgs args = planned(plan, {.source = "/",
+                                          .target = "/a",
+                                          .read_only = true,
+                                          .no_symlinks = true,
+                                          .access_time = AccessTime::Never,
+                                          .no_directory_access_time = true,
+                                          .propagation = Propagation::Private});
+    EXPECT_EQ(args.attributes,
+              std::uint64_t{MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSYMFOLLOW | MOUNT_ATTR_NOATIME | MOUNT_ATTR_NODIRATIME});
+    EXPECT_EQ(args.cleared, std::uint64_t{MOUNT_ATTR__ATIME});
+    EXPECT_EQ(args.flags, 1U | 256U | 1024U | 2048U);
+    EXPECT_EQ(args.propagation, 1U << 18U);
+}
+
+TEST(MountsPlan, AccessTimesAreSetOnlyIfAskedFor) {
+    const auto cleared = [](AccessTime time) {
+        Plan plan;
+        return planned(plan, {.source = "/", .target = "/a", .access_time = time}).cleared;
+    };
+    EXPECT_EQ(cleared(AccessTime::Default), 0U);
+    for (const AccessTime time : {AccessTime::Relative, AccessTime::Strict, AccessTime::Never}) {
+        EXPECT_EQ(cleared(time), std::uint64_t{MOUNT_ATTR__ATIME});
+    }
+}
+
+TEST(MountsPlan, PreparedTreeIsTaken) {
+    Plan plan;
+    const std::map<std::string, int> trees{{"/b", 7}};
+    internal::plan_mounts(plan, {{.source = "/", .target = "/a"}, {.source = "/", .target = "/b"}}, {trees, {}});
+    const auto args = all_args<MountArgs>(plan.steps, Op::Mount);
+    EXPECT_EQ(args.at(0).tree, -1);
+    EXPECT_EQ(args.at(1).tree, 7);
+}
+
+TEST(MountsPlan, HooksStandAroundTheirMount) {
+    Plan plan;
+    const HookTable hooks{{"/b", {.before = {HookCommand{.argv = {"/bin/one", "x"}}}, .after = {[] { return 3; }}}}};
+    internal::plan_mounts(plan, {{.target = "/a", .type = "tmpfs"}, {.target = "/b", .type = "tmpfs"}}, {{}, hooks});
+    EXPECT_THAT(listed(plan.steps), ElementsAre(Op::Mount, Op::RunCommand, Op::Mount, Op::RunCallable));
+    EXPECT_EQ(sentence(plan.steps, Op::RunCommand), "run '/bin/one' before the mount on '/b'");
+    EXPECT_EQ(sentence(plan.steps, Op::RunCallable), "run a callable after the mount on '/b'");
+    const auto command = args<CommandArgs>(plan.steps, Op::RunCommand);
+    EXPECT_STREQ(command.candidates[0], "/bin/one");
+    EXPECT_STREQ(command.argv[1], "x");
+    EXPECT_EQ(command.directory, nullptr);
+    const auto callable = args<CallableArgs>(plan.steps, Op::RunCallable);
+    EXPECT_EQ(callable.call(callable.callable), 3);
+    EXPECT_TRUE(has_callables(hooks));
+    EXPECT_FALSE(has_callables({{"/b", {.before = {HookCommand{.argv = {"x"}}}}}}));
 }
 
 TEST(MountsPlan, OptionsAreFlagsAndValues) {

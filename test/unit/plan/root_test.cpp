@@ -19,7 +19,7 @@ struct RootPlan : ::testing::Test {
 
     [[nodiscard]] std::unique_ptr<Plan> plan() const {
         auto plan = std::make_unique<Plan>();
-        plan_root(*plan, spec, {});
+        plan_root(*plan, spec, {}, {});
         return plan;
     }
     void make(Namespace kind) { spec.namespaces[kind] = NewNamespace{}; }
@@ -118,6 +118,21 @@ TEST_F(RootPlan, DevicesComeBetweenDefaultAndOwnMounts) {
                 ElementsAre("", "/srv/root", "/proc", "/sys", "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue", "/dev",
                             "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/fd",
                             "/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/ptmx", "/dev/zero", "/run", "/srv/root"));
+}
+
+TEST_F(RootPlan, PropagationIsSetAtOnceOrInTheEnd) {
+    spec.namespaces[Namespace::Mount] = NewNamespace{};
+    spec.root = Root{.path = "/srv/root"};
+    EXPECT_EQ(count(plan()->steps, Op::RootPropagation), 0U);
+    spec.root->propagation = Propagation::Private;
+    const auto early = plan();
+    EXPECT_TRUE(ordered(early->steps, Op::AttachRoot, Op::RootPropagation));
+    EXPECT_TRUE(ordered(early->steps, Op::RootPropagation, Op::PivotRoot));
+    EXPECT_FALSE(args<PropagationArgs>(early->steps, Op::RootPropagation).pivoted);
+    spec.root->propagation = Propagation::Shared;
+    const auto late = plan();
+    EXPECT_TRUE(ordered(late->steps, Op::PivotRoot, Op::RootPropagation));
+    EXPECT_TRUE(args<PropagationArgs>(late->steps, Op::RootPropagation).pivoted);
 }
 
 } // namespace

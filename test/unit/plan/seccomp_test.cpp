@@ -135,6 +135,22 @@ TEST_F(SeccompPlan, EarlyFilterMustLetTheRestOfTheSetUpPass) {
     }
 }
 
+TEST_F(SeccompPlan, EarlyFilterMustLetSingleCallsPass) {
+    start.process.no_new_privileges = false;
+    start.process.user = User{1000, 1000};
+    start.process.session_keyring.emplace();
+    deny("keyctl", SeccompAction::fail(1));
+    EXPECT_EQ(refusal(), "");
+    deny("keyctl", SeccompAction::kill_process());
+    EXPECT_EQ(refusal(), ""); // the first rule counts
+    start.process.seccomp.emplace();
+    deny("keyctl", SeccompAction::kill_process());
+    EXPECT_THAT(refusal(), HasSubstr("keyctl"));
+    start.process.seccomp.emplace();
+    start.process.seccomp->rules = {{{"keyctl"}, SeccompAction::kill_process(), {{.argument = 0, .value = 99}}}};
+    EXPECT_EQ(refusal(), "");
+}
+
 TEST_F(SeccompPlan, EarlyFilterMustLetTheProgramBeLookedAt) {
     start.spec.root = Root{.path = "/srv"};
     start.process.no_new_privileges = false;

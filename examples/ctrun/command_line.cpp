@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include <algorithm>
+#include <iterator>
+#include <stdexcept>
+
+#include "adder.hpp"
+#include "options.hpp"
+#include "values.hpp"
+
+namespace ctrun {
+
+namespace {
+
+constexpr const char* RunExamples = R"(Examples:
+  A shell in a container of its own, on the present terminal:
+    ctrun run -t --root /srv/debian --new all --hostname box --default-mounts --default-devices -- /bin/sh
+
+  As an ordinary user, with the host's files read-only and nothing else of the host in sight:
+    ctrun run --new user,all --map-root --root / --read-only --default-mounts -- /bin/sh -c id
+
+  A service with data of its own, without privileges, which goes on when ctrun has ended:
+    ctrun run -d --name web --root /srv/web --new all --default-mounts --bind /srv/data:/data:ro,noexec \
+        --user 33:33 --cap net_bind_service --no-new-privs --rlimit nofile=1024 --log /var/log/web.log -- httpd -f
+
+Options may be repeated where that makes sense; of single values the last one counts.
+The exit status is the command's, 128+N if signal N killed it, 124 after --timeout, 125 if ctrun failed,
+126 if the command cannot be executed, and 127 if it was not found. See ctrun(1).)";
+
+constexpr const char* CreateExamples = R"(Example:
+    ctrun create web --root /srv/web --new all --default-mounts -- httpd -f
+    ctrun start web
+
+The container is kept until 'ctrun rm'. See ctrun(1).)";
+
+constexpr const char* ExecExamples = R"(Examples:
+    ctrun exec web -- ps
+    ctrun exec -t web -- /bin/sh
+
+The exit status is the same as that of ctrun run. See ctrun(1).)";
+
+/// CLI11 knows nothing of the command after "--".
+class Formatter final : public CLI::Formatter {
+public:
+    std::string make_usage(const CLI::App* app, std::string) const override {
+        if (app->get_parent() == nullptr) return "Usage: ctrun SUBCOMMAND ...\n";
+        std::string usage = "Usage: ctrun " + app->get_name() + " [OPTION]...";
+        for (const CLI::Option* option : app->get_options())
+            if (option->get_positional())
+                usage += ' ' + option->get_name(true) + (option->get_items_expected_max() > 1 ? "..." : "");
+        for (const char* name : {"run", "create", "exec"})
+            if (app->get_name() == name) usage += " -- COMMAND [ARGUMENT]...";
+        return usage + "\n";
+    }
+};
+
+/// The subcommands and what was said of them.
+class Parser {
+public:
+    Parser() {
+        app_.require_subcommand(0, 1);
+        auto formatter = std::make_shared<Formatter>();
+        formatter->column_width(36);
+        app_.formatter(formatter);
+        app_.footer("Each subcommand explains itself with --help.");
+        add_starting();
+        add_mounting();
+        add_looking();
+        add_ending();
+    }
+
+    Command parse(int argc, const char* const* argv);
+
+private:
+    template <typename Result>
+    CLI::App& subcommand(const char* name, const char* help, Result& result, const char* footer = "") {
+        CLI::App* const app = app_.add_subcommand(name, help);
+        app->footer(footer);
+        app->final_callback([this, &result] { command_ = &result; });
+        return *app;
+    }
+    static void add_name(CLI::App& app, std::string& name) {
+        app.add_option("NAME", name, "The container's name")->required();
+    }
+    static void add_log(Adder& add, DetachedOptions& detached) {
+        add.option("--log", "FILE", "Append what a detached container writes to FILE",
+                   [&](const std::string& text) { detached.log = text; });
+    }
+    static void add_timeout(Adder& add, std::optional<std::chrono::milliseconds>& timeout) {
+        add.option("--timeout", "SECONDS", "Then send SIGTERM, and 5 seconds later SIGKILL",
+                   [&](const std::string& text) { timeout = std::chrono::seconds(parse_number(text, 1'000'000'000)); });
+    }
+    void add_starting();
+    void add_mounting();
+    void add_looking();
+    void add_ending();
+    Command take(const std::vector<std::string>& argv);
+
+    CLI::App app_{"Runs commands in containers.", "ctrun"};
+    RunCommand run_;
+    CreateCommand create_;
+    StartCommand start_;
+    ExecCommand exec_;
+    MountCommand mount_;
+    UnmountCommand unmount_;
+    ListCommand list_;
+    InspectCommand inspect_;
+    PsCommand ps_;
+    DiffCommand diff_;
+    CommitCommand commit_;
+    KillCommand kill_;
+    StopCommand stop_;
+    RemoveCommand remove_;
+    CheckCommand check_;
+    std::variant<std::monostate, RunCommand*, CreateCommand*, StartCommand*, ExecCommand*, MountCommand*,
+                 UnmountCommand*, ListCommand*, InspectCommand*, PsCommand*, DiffCommand*, CommitCommand*, KillCommand*,
+                 StopCommand*, RemoveCommand*, CheckCommand*>
+        command_;
+};
+
+void Parser::add_starting() {
+    Adder run(subcommand("run", "Run a command in a new container", run_, RunExamples));
+    run.group("Container");
+    run.option("--name", "NAME", "Name for the other subcommands; by default one is made up",
+               [&](const std::string& text) { run_.name = text; });
+    run.flag("-d,--detach", "Do not wait: print the name, and let the container go on",
+             [&] { run_.detached.detached = true; });
+    add_log(run, run_.detached);
+    add_timeout(run, run_.process.timeout);
+    add_container_options(run, run_.spec);
+    add_process_options(run, run_.process);
+
+    CLI::App& create_app = subcommand("create", "Save a container without starting it", create_, CreateExamples);
+    add_name(create_app, create_.name);
+    Adder create(create_app);
+    add_container_options(create, create_.spec);
+    add_process_options(create, create_.process);
+
+    CLI::App& start_app = subcommand("start", "Start a saved container, detached", start_);
+    add_name(start_app, start_.name);
+    Adder start(start_app);
+    start.group("Options");
+    start.flag("-a,--attach", "Stay with it, with these standard streams, as 'ctrun run' does",
+               [&] { start_.detached.detached = false; });
+    add_log(start, start_.detached);
+    add_timeout(start, start_.timeout);
+
+    CLI::App& exec_app = subcommand("exec", "Run a command in a running container", exec_, ExecExamples);
+    add_name(exec_app, exec_.name);
+    Adder exec(exec_app);
+    add_timeout(exec, exec_.process.timeout);
+    add_process_options(exec, exec_.process);
+}
+
+void Parser::add_mounting() {
+    CLI::App& mount_app = subcommand("mount", "Mount in a running container", mount_,
+                                     "The mount is described as for --mount of ctrun run. See ctrun(1).");
+    add_name(mount_app, mount_.name);
+    const auto parse = [&](const std::string& text) {
+        try {
+            mount_.mount = parse_mount(text);
+        } catch (const std::invalid_argument& error) {
+            throw CLI::ValidationError("MOUNT", error.what());
+        }
+    };
+    mount_app.add_option_function<std::string>("MOUNT", parse, "type=TYPE,source=SOURCE,target=TARGET[,OPTION]...")
+        ->required();
+
+    CLI::App& unmount_app = subcommand("umount", "Unmount in a running container", unmount_,
+                                       "Files that are open there stay open. See ctrun(1).");
+    add_name(unmount_app, unmount_.name);
+    unmount_app.add_option("TARGET", unmount_.target, "What is mounted there is unmounted")->required();
+}
+
+void Parser::add_looking() {
+    const char* const json = "Print JSON, for programs";
+    subcommand("check", "Say what this host offers to containers, and how to get what is missing", check_)
+        .add_flag("--json", check_.json, json);
+    subcommand("list", "List the containers", list_).add_flag("--json", list_.json, json);
+    CLI::App& inspect = subcommand("inspect", "Show all that is known of a container", inspect_);
+    add_name(inspect, inspect_.name);
+    inspect.add_flag("--json", inspect_.json, json);
+    CLI::App& ps = subcommand("ps", "List the processes of a container", ps_);
+    add_name(ps, ps_.name);
+    ps.add_flag("--json", ps_.json, json);
+    CLI::App& diff = subcommand("diff", "List what a container has changed in its overlay", diff_);
+    add_name(diff, diff_.name);
+    diff.add_flag("--json", diff_.json, json);
+    CLI::App& commit = subcommand("commit", "Copy what a container has changed in its overlay", commit_);
+    add_name(commit, commit_.name);
+    commit.add_option("DIRECTORY", commit_.directory, "Where to; missing or empty")->required();
+}
+
+void Parser::add_ending() {
+    CLI::App& kill_app = subcommand("kill", "Send a signal to the first process of a container", kill_);
+    add_name(kill_app, kill_.name);
+    Adder(kill_app).option("-s,--signal", "SIGNAL", "By default KILL",
+                           [&](const std::string& text) { kill_.signal = parse_signal(text); });
+
+    CLI::App& stop_app = subcommand("stop", "Ask a container to end, then kill it", stop_);
+    add_name(stop_app, stop_.name);
+    Adder stop(stop_app);
+    stop.option("--grace", "SECONDS", "Time between the two; by default 10", [&](const std::string& text) {
+        stop_.grace = std::chrono::seconds(parse_number(text, 1'000'000'000));
+    });
+    stop.option("-s,--signal", "SIGNAL", "To ask with; by default TERM",
+                [&](const std::string& text) { stop_.signal = parse_signal(text); });
+
+    CLI::App& remove_app = subcommand("rm", "Remove saved containers", remove_);
+    remove_app.add_option("NAME", remove_.names, "The containers' names")->required();
+    remove_app.add_flag("-f,--force", remove_.force, "Kill them first if they are running");
+}
+
+Command Parser::parse(int argc, const char* const* argv) {
+    // What follows "--" is not CLI11's business: it would take "[x]" for a list.
+    const char* const* const end = argv + argc;
+    const char* const* const mark = std::find(argv, end, std::string_view("--"));
+    std::vector<std::string> words(std::make_reverse_iterator(mark), std::make_reverse_iterator(argv + 1));
+    try {
+        app_.parse(words);
+    } catch (const CLI::CallForHelp&) {
+        return HelpCommand{CLI::detail::find_and_replace(app_.help(), "\n\n\n", "\n\n")};
+    } catch (const CLI::ParseError& error) {
+        const bool takes_command =
+            app_.got_subcommand("run") || app_.got_subcommand("create") || app_.got_subcommand("exec");
+        const char* const reminder = mark == end && takes_command ? "; the command goes after '--'" : "";
+        throw std::runtime_error(error.what() + std::string(reminder) + " (see ctrun --help)");
+    }
+    return take({std::min(mark + 1, end), end});
+}
+
+/// \param argv  what followed "--"
+Command Parser::take(const std::vector<std::string>& argv) {
+    return std::visit(
+        [&](auto chosen) -> Command {
+            if constexpr (std::is_same_v<decltype(chosen), std::monostate>) {
+                throw std::runtime_error("no subcommand was given (see ctrun --help)");
+            } else {
+                if constexpr (requires { chosen->process; }) {
+                    if (argv.empty()) throw std::runtime_error("there is no command after '--' (see ctrun --help)");
+                    chosen->process.spec.argv = argv;
+                } else if (!argv.empty()) {
+                    throw std::runtime_error("this subcommand takes no command after '--' (see ctrun --help)");
+                }
+                return std::move(*chosen);
+            }
+        },
+        command_);
+}
+
+} // namespace
+
+Command parse_command_line(int argc, const char* const* argv) {
+    return Parser().parse(argc, argv);
+}
+
+} // namespace ctrun

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+
+// run, create, start, exec: what starts a process.
+#include <iostream>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "../terminal.hpp"
+#include "commands.hpp"
+
+namespace ctrun {
+
+namespace {
+
+void print_warning(ct::LogLevel level, std::string_view text) {
+    if (level == ct::LogLevel::Warning) std::cerr << "ctrun: warning: " << text << '\n';
+}
+
+/// Nobody misses the record of a container whose name is a made-up one.
+ct::Session open_session_for(bool needs_records) {
+    try {
+        return open_session();
+    } catch (const ct::Error& error) {
+        if (needs_records) throw;
+        std::cerr << "ctrun: warning: other ctruns will not find this container: " << error.what() << '\n';
+        return ct::Session({.log_handler = print_warning});
+    }
+}
+
+ct::ProcessSpec process_spec(const ProcessOptions& options) {
+    ct::ProcessSpec spec = options.spec;
+    if (options.terminal) spec.terminal = terminal_size();
+    return spec;
+}
+
+/// Where a detached container writes to.
+class Output {
+public:
+    explicit Output(const std::string& path)
+        : fd_(path.empty() ? -1 : ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)) {
+        if (fd_ < 0 && !path.empty()) throw std::system_error(errno, std::system_category(), "open '" + path + "'");
+    }
+    Output(const Output&) = delete;
+    Output& operator=(const Output&) = delete;
+    ~Output() {
+        if (fd_ >= 0) ::close(fd_);
+    }
+
+    /// Gives \p spec standard streams that do not need ctrun, in place of ctrun's own.
+    void connect(ct::ProcessSpec& spec) const {
+        if (spec.terminal) throw std::runtime_error("a detached container cannot have a terminal that is this one");
+        if (spec.stdio.in == ct::Stdio::Inherit) spec.stdio.in = ct::Stdio::Null;
+        for (const auto& [number, stream] : {std::pair{1, &spec.stdio.out}, std::pair{2, &spec.stdio.err}}) {
+            if (*stream != ct::Stdio::Inherit) continue;
+            if (fd_ < 0) *stream = ct::Stdio::Null;
+            if (fd_ >= 0) spec.fds.push_back({.target = number, .source = fd_});
+        }
+    }
+
+private:
+    int fd_;
+};
+
+int supervise_until_end(const ct::Process& process, const Signals& signals, const ct::ProcessSpec& spec,
+                        std::optional<std::chrono::milliseconds> timeout) {
+    const bool own_session = spec.terminal || spec.new_session;
+    const Outcome outcome = supervise(process, signals, {.shares_terminal = !own_session, .timeout = timeout});
+    return outcome == Outcome::TimedOut ? TimedOut : process.wait().shell_code();
+}
+
+void start_detached(ct::Container& container, ct::ProcessSpec spec, const DetachedOptions& options) {
+    const Output output(options.log);
+    output.connect(spec);
+    container.start(std::move(spec));
+    container.detach();
+}
+
+int start_attached(ct::Container& container, const ct::ProcessSpec& spec, const Signals& signals,
+                   std::optional<std::chrono::milliseconds> timeout) {
+    const ct::Process init = container.start(spec);
+    const int status = supervise_until_end(init, signals, spec, timeout);
+    container.wait();
+    return status;
+}
+
+} // namespace
+
+ct::Session open_session() {
+    return ct::Session({.log_handler = print_warning, .state_directory = ct::default_state_directory()});
+}
+
+int execute(const RunCommand& command) {
+    const Signals signals; // before anything is started, so that none is lost
+    ct::Session session = open_session_for(!command.name.empty() || command.detached.detached);
+    const std::string name = command.name.empty() ? "ctrun-" + std::to_string(::getpid()) : command.name;
+    ct::Container container = session.create(name, command.spec);
+    if (!command.detached.detached)
+        return start_attached(container, process_spec(command.process), signals, command.process.timeout);
+    start_detached(container, process_spec(command.process), command.detached);
+    std::cout << name << '\n';
+    return 0;
+}
+
+int execute(const CreateCommand& command) {
+    ct::Session session = open_session();
+    session.create(command.name, command.spec).set_process(process_spec(command.process)).save();
+    return 0;
+}
+
+int execute(const StartCommand& command) {
+    const Signals signals;
+    ct::Session session = open_session();
+    ct::Container container = session.open(command.name);
+    std::optional<ct::ProcessSpec> process = container.process();
+    if (!process) throw std::runtime_error("container '" + command.name + "' was saved without a command");
+    if (command.detached.detached) {
+        start_detached(container, *process, command.detached);
+        return 0;
+    }
+    if (process->terminal) process->terminal = terminal_size();
+    return start_attached(container, *process, signals, command.timeout);
+}
+
+int execute(const ExecCommand& command) {
+    const Signals signals;
+    ct::Session session = open_session();
+    ct::Container container = session.open(command.name);
+    const ct::ProcessSpec spec = process_spec(command.process);
+    return supervise_until_end(container.enter(spec), signals, spec, command.process.timeout);
+}
+
+} // namespace ctrun

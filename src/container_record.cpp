@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include "base/concat.hpp"
+#include "base/subject.hpp"
+#include "container_core.hpp"
+#include "state/cleanup.hpp"
+#include "state/spec_json.hpp"
+
+/// The part of a container that concerns its record and its life beyond this session.
+namespace ct::internal {
+
+namespace {
+
+using TimePoint = std::chrono::system_clock::time_point;
+
+std::optional<TimePoint> time_point(std::optional<std::chrono::seconds> since_epoch) {
+    if (!since_epoch) return std::nullopt;
+    return TimePoint(*since_epoch);
+}
+
+State state_of(Standing standing, Phase phase) {
+    switch (standing) {
+    case Standing::Reserved:
+    case Standing::Saved:
+    case Standing::Ended:
+    case Standing::Abandoned: return State::Stopped;
+    case Standing::Starting:
+    case Standing::HalfStarted: return State::Starting;
+    case Standing::Running: return State::Running;
+    case Standing::Elsewhere: break;
+    }
+    return phase == Phase::Idle ? State::Stopped : phase == Phase::Starting ? State::Starting : State::Running;
+}
+
+ContainerInfo recorded(const Record& record) {
+    ContainerInfo info;
+    info.name = record.name;
+    info.saved = record.saved;
+    info.on_close = record.on_close;
+    info.command = record.command;
+    info.created = time_point(record.created);
+    info.started = time_point(record.started);
+    info.last_exit = record.last_exit;
+    return info;
+}
+
+} // namespace
+
+ContainerInfo describe(const Record& record, const Viewpoint& viewpoint) {
+    const Assessment found = assess(record, viewpoint);
+    const bool here = found.standing != Standing::Elsewhere;
+    ContainerInfo info = recorded(record);
+    info.state = state_of(found.standing, record.phase);
+    info.pid = found.init && here ? record.init.pid : -1;
+    info.owner = found.owner && here ? record.owner.pid : -1;
+    return info;
+}
+
+ContainerInfo ContainerCore::info() {
+    const State now = state();
+    ContainerInfo info = registration_ ? recorded(registration_->last_known()) : ContainerInfo{};
+    const std::lock_guard lock(mutex_);
+    info.name = name_;
+    info.state = now;
+    const bool alive = init_ && now != State::Stopped && now != State::Starting;
+    info.pid = alive ? init_->pid() : -1;
+    info.own = !adopted_;
+    if (last_exit_) info.last_exit = last_exit_;
+    if (!registration_) {
+        info.owner = adopted_ ? -1 : ::getpid();
+        return info;
+    }
+    const Record record = registration_->last_known();
+    info.owner = owner_alive(record, session_->store->viewpoint()) ? record.owner.pid : -1;
+    return info;
+}
+
+void ContainerCore::reserve() {
+    if (!registration_) return;
+    with_subject(concat(subject(), ": create"), [&] { registration_->reserve(spec_, session_->on_close()); });
+}
+
+void ContainerCore::follow(StoredRecord stored) {
+    const Assessment found = assess(stored.record, session_->store->viewpoint());
+    const Record record = stored.record;
+    registration_->follow(std::move(stored));
+    {
+        const std::lock_guard lock(mutex_);
+        if (state_ != State::Stopped) return;
+        spec_ = record.spec;
+        process_ = record.process;
+        last_exit_ = record.last_exit;
+        init_.reset();
+    }
+    if (found.standing != Standing::Running) return;
+    UniqueFd pidfd = open_if_alive(record.init);
+    if (!pidfd) return;
+    try {
+        attach(record.init.pid, std::move(pidfd), *record.spec, concat(subject(), ": open process ", record.init.pid));
+    } catch (const Error& error) {
+        if (error.code() != std::errc::no_such_process) throw; // it has just ended
+    }
+}
+
+void ContainerCore::read_news() {
+    {
+        const std::lock_guard lock(mutex_);
+        if (state_ != State::Stopped || removed_) return;
+    }
+    auto news = registration_->news();
+    if (std::holds_alternative<Registration::Removed>(news)) {
+        const std::lock_guard lock(mutex_);
+        removed_ = state_ == State::Stopped;
+    } else if (auto* const stored = std::get_if<StoredRecord>(&news)) {
+        follow(std::move(*stored));
+    }
+}
+
+void ContainerCore::set_process(ProcessSpec process) {
+    (void)state();
+    auto replacement = std::make_shared<const ProcessSpec>(std::move(process));
+    const std::lock_guard lock(mutex_);
+    if (state_ != State::Stopped) throw wrong_state("change the process", "stopped", state_);
+    process_ = std::move(replacement);
+}
+
+std::shared_ptr<const ProcessSpec> ContainerCore::process() {
+    (void)state();
+    const std::lock_guard lock(mutex_);
+    return process_;
+}
+
+void ContainerCore::save() {
+    if (!registration_) {
+        throw Error(Errc::InvalidState, Stage::State, concat(subject(), ": save"), {},
+                    "its session has no state directory");
+    }
+    const State now = state();
+    std::shared_ptr<const Spec> spec;
+    std::shared_ptr<const ProcessSpec> process;
+    {
+        const std::lock_guard lock(mutex_);
+        if (removed_) throw Error(Errc::InvalidState, Stage::State, concat(subject(), ": save"), {}, "it was removed");
+        if (now == State::Starting || now == State::Stopping) throw wrong_state("save", "stopped or running", now);
+        spec = spec_;
+        process = process_;
+    }
+    with_subject(subject(), [&] {
+        check_savable(*spec, process.get());
+        registration_->save(spec, process);
+    });
+}
+
+void ContainerCore::remove(Remove how) {
+    if (state() == State::Running && how == Remove::Force) {
+        (void)stop(std::chrono::nanoseconds(0), SIGKILL);
+    }
+    const State now = state();
+    {
+        const std::lock_guard lock(mutex_);
+        if (now != State::Stopped || state_ != State::Stopped) throw wrong_state("remove", "stopped", now);
+        if (removed_) return;
+    }
+    if (registration_) with_subject(subject(), [&] { registration_->remove(); });
+    {
+        const std::lock_guard lock(mutex_);
+        removed_ = true;
+    }
+    session_->drop(*this);
+}
+
+void ContainerCore::detach() {
+    if (!running_init("detach")) {
+        throw Error(Errc::InvalidState, Stage::State, concat(subject(), ": detach"), {},
+                    "it is held by this process; pin() keeps its namespaces without it");
+    }
+    if (registration_) with_subject(subject(), [&] { registration_->detach(); });
+    std::shared_ptr<ProcessCore> init;
+    {
+        const std::lock_guard lock(mutex_);
+        adopted_ = true;
+        adopter_ = false;
+        host_side_.detach();
+        init = init_;
+    }
+    // As a child of ours it has to be reaped all the same.
+    session_->leftovers.add(init);
+    // It may be the last reference.
+    const auto self = shared_from_this();
+    session_->forget(*this);
+}
+
+void ContainerCore::check_running_record(const std::shared_ptr<ProcessCore>& init) {
+    try {
+        registration_->running();
+    } catch (...) {
+        (void)init->signal(SIGKILL);
+        (void)init->wait(std::nullopt);
+        throw;
+    }
+}
+
+void ContainerCore::fail_record() noexcept {
+    if (registration_) session_->log_errors([&] { registration_->failed(); });
+}
+
+} // namespace ct::internal

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include "state/cleanup.hpp"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <linux/stat.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include <cerrno>
+#include <csignal>
+
+#include <boost/filesystem/operations.hpp>
+
+#include "base/concat.hpp"
+#include "base/sys.hpp"
+#include "config/defaults.hpp"
+#include "config/validate.hpp"
+#include "launch/exit_status.hpp"
+
+#ifndef STATX_MNT_ID_UNIQUE
+#define STATX_MNT_ID_UNIQUE 0x00004000U
+#endif
+
+namespace ct::internal {
+
+namespace {
+
+/// Time for a killed process to end.
+constexpr std::chrono::seconds KillPatience{10};
+
+bool exists_in(int root, const std::string& path) noexcept {
+    open_how how{};
+    how.flags = O_PATH | O_CLOEXEC;
+    how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+    return UniqueFd(static_cast<int>(::syscall(SYS_openat2, root, path.c_str(), &how, sizeof how))).get() >= 0;
+}
+
+void remove_if_empty(int root, const std::string& path) noexcept {
+    const std::size_t slash = path.rfind('/');
+    const UniqueFd parent = sys::open_directory_in(root, slash == 0 ? "/" : path.substr(0, slash));
+    const std::string name = path.substr(slash + 1);
+    struct stat status {};
+    if (!parent || ::fstatat(parent.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) return;
+    if (S_ISDIR(status.st_mode)) {
+        ::unlinkat(parent.get(), name.c_str(), AT_REMOVEDIR);
+    } else if (S_ISREG(status.st_mode) && status.st_size == 0) {
+        ::unlinkat(parent.get(), name.c_str(), 0);
+    }
+}
+
+void remove_mount_points(const Record& record) {
+    if (record.mount_points.empty()) return;
+    const UniqueFd root(::open(record.files_root.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    // Whoever uses the directory has it locked, and may need them.
+    if (!root || ::flock(root.get(), LOCK_EX | LOCK_NB) < 0) return;
+    for (auto path = record.mount_points.rbegin(); path != record.mount_points.rend(); ++path) {
+        remove_if_empty(root.get(), *path);
+    }
+}
+
+void unmount_area(const Record& record) {
+    if (!record.area_mount) return;
+    const std::string& target = record.area_mount->target;
+    const UniqueFd top(::open(target.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    if (top && mount_id(top.get()) == record.area_mount->id) ::umount2(target.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
+}
+
+} // namespace
+
+std::uint64_t mount_id(int fd) noexcept {
+    struct statx status {};
+    if (::syscall(SYS_statx, fd, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, STATX_MNT_ID_UNIQUE, &status) < 0) return 0;
+    if ((status.stx_mask & STATX_MNT_ID_UNIQUE) != 0) return status.stx_mnt_id;
+    if (::syscall(SYS_statx, fd, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, STATX_MNT_ID, &status) < 0) return 0;
+    return status.stx_mnt_id;
+}
+
+std::string path_of_fd(int fd) {
+    boost::system::error_code error;
+    return boost::filesystem::read_symlink(concat("/proc/self/fd/", fd), error).string();
+}
+
+bool owner_alive(const Record& record, const Viewpoint& viewpoint) {
+    return record.viewpoint == viewpoint && open_if_alive(record.owner).get() >= 0;
+}
+
+Assessment assess(const Record& record, const Viewpoint& viewpoint) {
+    // After a reboot nothing is alive. With other namespaces, pids and start times have another meaning.
+    if (record.viewpoint.boot == viewpoint.boot && record.viewpoint != viewpoint) return {Standing::Elsewhere, {}, {}};
+    const bool same_boot = record.viewpoint.boot == viewpoint.boot;
+    Assessment found{Standing::Running, same_boot ? open_if_alive(record.owner) : UniqueFd(),
+                     same_boot ? open_if_alive(record.init) : UniqueFd()};
+    switch (record.phase) {
+    case Phase::Idle:
+        found.standing = record.saved ? Standing::Saved : found.owner ? Standing::Reserved : Standing::Abandoned;
+        break;
+    case Phase::Starting: found.standing = found.owner ? Standing::Starting : Standing::HalfStarted; break;
+    case Phase::Running: found.standing = found.init ? Standing::Running : Standing::Ended; break;
+    }
+    return found;
+}
+
+std::optional<StoredRecord> finish(LockedEntry& entry, Record record, const Viewpoint& viewpoint,
+                                   std::optional<ExitStatus> status) {
+    unmount_area(record);
+    remove_mount_points(record);
+    if (!record.saved && !owner_alive(record, viewpoint)) {
+        entry.remove();
+        return std::nullopt;
+    }
+    if (status) record.last_exit = status;
+    record.phase = Phase::Idle;
+    record.adopted = false;
+    record.init = {};
+    record.area_mount.reset();
+    record.files_root.clear();
+    record.mount_points.clear();
+    const RecordToken token = entry.write(record);
+    return StoredRecord{std::move(record), token};
+}
+
+namespace {
+
+/// \returns what has to end before the record can be settled
+UniqueFd settle_locked(const Store& store, LockedEntry& entry) {
+    const auto stored = entry.read();
+    if (!stored) {
+        entry.remove();
+        return {};
+    }
+    Assessment found = assess(stored->record, store.viewpoint());
+    if (!is_unsettled(found.standing)) return {};
+    if (found.standing == Standing::HalfStarted && found.init) {
+        ::syscall(SYS_pidfd_send_signal, found.init.get(), SIGKILL, nullptr, 0);
+        return std::move(found.init);
+    }
+    const bool ran = found.standing == Standing::Ended;
+    (void)finish(entry, stored->record, store.viewpoint(), ran ? std::optional(ExitStatus{}) : std::nullopt);
+    return {};
+}
+
+bool is_settled(const Store& store, const std::string& name) {
+    const auto stored = store.read(name);
+    return stored && !is_unsettled(assess(stored->record, store.viewpoint()).standing);
+}
+
+} // namespace
+
+bool is_unsettled(Standing standing) noexcept {
+    return standing == Standing::HalfStarted || standing == Standing::Ended || standing == Standing::Abandoned;
+}
+
+void settle(const Store& store, const std::string& name) {
+    for (;;) {
+        UniqueFd dying;
+        {
+            auto entry = store.lock_present(name);
+            if (!entry) return;
+            dying = settle_locked(store, *entry);
+        }
+        if (!dying) return;
+        if (!wait_until_ended(dying.get(), KillPatience)) {
+            throw Error(std::make_error_code(std::errc::timed_out), Stage::State,
+                        concat("container '", name, "': kill what was half started"));
+        }
+    }
+}
+
+void sweep(const Store& store, const std::function<void(const std::string&)>& warn) {
+    for (const std::string& name : store.names()) {
+        try {
+            if (!is_settled(store, name)) settle(store, name);
+        } catch (const std::exception& error) {
+            warn(error.what());
+        }
+    }
+}
+
+std::vector<std::string> missing_mount_points(int root, const Spec& spec) {
+    if (root < 0 || !makes_namespace(spec, Namespace::Mount)) return {};
+    std::vector<std::string> missing;
+    const auto add = [&](const std::string& target) {
+        if (exists_in(root, target)) return;
+        for (std::size_t end = target.find('/', 1);; end = target.find('/', end + 1)) {
+            std::string part = target.substr(0, end);
+            if (!exists_in(root, part)) missing.push_back(std::move(part));
+            if (end == std::string::npos) return;
+        }
+    };
+    if (spec.private_area && !covers_root(*spec.private_area)) {
+        std::visit([&](const auto& area) { add(area.target); }, *spec.private_area);
+    }
+    const MountOrder order = order_mounts(spec, true);
+    for (const Mount& mount : order.before_devices) add(mount.target);
+    for (const Mount& mount : order.after_devices) add(mount.target);
+    return missing;
+}
+
+} // namespace ct::internal

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include "state/record.hpp"
+
+#include <ct/error.hpp>
+
+#include "state/json.hpp"
+
+namespace ct::internal {
+
+template <>
+struct Words<Phase> {
+    static constexpr std::array<std::string_view, 3> list{"idle", "starting", "running"};
+};
+template <>
+struct Words<OnClose> {
+    static constexpr std::array<std::string_view, 2> list{"kill", "detach"};
+};
+template <>
+struct Words<ExitStatus::Kind> {
+    static constexpr std::array<std::string_view, 3> list{"exited", "signaled", "unknown"};
+};
+template <>
+struct Fields<ExitStatus> {
+    static constexpr std::tuple list{
+        field("kind", &ExitStatus::kind),
+        field("value", &ExitStatus::value),
+        field("core_dumped", &ExitStatus::core_dumped),
+    };
+};
+template <>
+struct Fields<ProcessId> {
+    static constexpr std::tuple list{
+        field("pid", &ProcessId::pid),
+        field("start_time", &ProcessId::start_time),
+    };
+};
+template <>
+struct Fields<HostMount> {
+    static constexpr std::tuple list{
+        field("target", &HostMount::target),
+        field("id", &HostMount::id),
+    };
+};
+template <>
+struct Fields<Viewpoint> {
+    static constexpr std::tuple list{
+        field("boot", &Viewpoint::boot),
+        field("pid_namespace", &Viewpoint::pid_namespace),
+        field("time_namespace", &Viewpoint::time_namespace),
+    };
+};
+template <typename T>
+struct JsonOf<std::shared_ptr<const T>> {
+    static Json write(const std::shared_ptr<const T>& value) { return value ? to_json_value(*value) : Json(); }
+    static std::shared_ptr<const T> read(const Json& json) {
+        if (json.is_null()) return {};
+        return std::make_shared<const T>(from_json_value<T>(json));
+    }
+};
+template <>
+struct Fields<Record> {
+    static constexpr std::tuple list{
+        field("name", &Record::name),
+        field("phase", &Record::phase),
+        field("saved", &Record::saved),
+        field("adopted", &Record::adopted),
+        field("on_close", &Record::on_close),
+        field("viewpoint", &Record::viewpoint),
+        field("owner", &Record::owner),
+        field("init", &Record::init),
+        field("created", &Record::created),
+        field("started", &Record::started),
+        field("last_exit", &Record::last_exit),
+        field("command", &Record::command),
+        field("area_mount", &Record::area_mount),
+        field("files_root", &Record::files_root),
+        field("mount_points", &Record::mount_points),
+        field("spec", &Record::spec),
+        field("process", &Record::process),
+    };
+};
+
+std::string write_record(const Record& record) {
+    Json json = to_json_value(record);
+    json["version"] = Record::Version;
+    return json.dump();
+}
+
+Record read_record(std::string_view text) {
+    try {
+        Json json = parse_json(text);
+        const auto version = json.is_object() ? json.find("version") : json.end();
+        if (version == json.end()) throw JsonError(": is not a record");
+        if (*version != Record::Version)
+            throw JsonError(concat(": is of version ", version->dump(), ", which this libct does not know"));
+        json.erase(version);
+        Record record = from_json_value<Record>(json);
+        if (!record.spec) throw JsonError("spec: is missing");
+        return record;
+    } catch (const JsonError& error) {
+        throw Error(Errc::BadRecord, Stage::State, "read the record", {}, error.clause());
+    }
+}
+
+} // namespace ct::internal

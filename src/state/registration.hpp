@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "state/store.hpp"
+
+namespace ct::internal {
+
+/// A container's record as this process sees it. Calls exclude each other; none blocks for longer than others need
+/// to write a record.
+///
+/// Nobody else writes a record while its owner is alive, except that anyone may finish a run that is over, and that
+/// a saved container belongs to whoever starts it next. So each change starts with a look whether the version in the
+/// directory is the one written or read last.
+class Registration {
+public:
+    Registration(const Store& store, std::string name) : store_(store), name_(std::move(name)) {}
+
+    /// Makes the name this process's. \throws Error with Errc::NameInUse
+    void reserve(std::shared_ptr<const Spec> spec, OnClose on_close);
+    /// Takes over what was read of a container that somebody else has made.
+    void follow(StoredRecord stored);
+
+    struct Unchanged {};
+    struct Removed {};
+    /// What others have made of the record since the last look.
+    [[nodiscard]] std::variant<Unchanged, Removed, StoredRecord> news();
+
+    /// \name A start, in this order
+    /// \throws Error if somebody else has taken the container
+    /// @{
+    void claim(std::shared_ptr<const Spec> spec, std::vector<std::string> command, OnClose on_close);
+    void announce(const HostMount& mount);
+    void born(pid_t init, int files_root);
+    void running();
+    /// @}
+    void failed();
+    /// \p init is a process that somebody else has started.
+    void adopted(pid_t init, std::shared_ptr<const Spec> spec);
+    /// The first process \p init has ended, whoever has started it.
+    void ended(const ExitStatus& status);
+
+    void save(std::shared_ptr<const Spec> spec, std::shared_ptr<const ProcessSpec> process);
+    /// \throws Error with Errc::InvalidState if it is running
+    void remove();
+    /// It has no owner any more. \throws Error with Errc::InvalidState if another process is the owner
+    void detach();
+    /// No handle is left: gives a name back that nothing else needs.
+    void release();
+
+    /// As of the last look.
+    [[nodiscard]] Record last_known() const;
+
+private:
+    /// Whether the record is the version that this process knows.
+    [[nodiscard]] bool is_current(const LockedEntry& entry) const { return token_ && entry.is_current(*token_); }
+    /// Locks it. \throws Error if somebody else has changed it
+    [[nodiscard]] LockedEntry lock_own();
+    void write(LockedEntry& entry) { token_ = entry.write(record_); }
+    /// Locks it for a start.
+    [[nodiscard]] LockedEntry lock_to_claim();
+    void keep(std::optional<StoredRecord> stored);
+
+    const Store& store_;
+    const std::string name_;
+    mutable std::mutex mutex_;
+    Record record_;
+    std::optional<RecordToken> token_;
+};
+
+} // namespace ct::internal

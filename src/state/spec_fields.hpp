@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#pragma once
+
+#include <array>
+#include <string_view>
+#include <tuple>
+
+#include <ct/process.hpp>
+#include <ct/spec.hpp>
+
+/// The fields of every structure of a specification, and their names in JSON: a new field takes one line here. What a
+/// line is about is only its type's business, see json.hpp.
+namespace ct::internal {
+
+template <typename Struct, typename Value>
+struct Field {
+    const char* name;
+    Value Struct::*member;
+};
+
+/// A field that means something only to the process that has set it: it is not written, and a specification that has
+/// it set cannot be saved.
+template <typename Struct, typename Value>
+struct OwnField {
+    const char* name;
+    Value Struct::*member;
+};
+
+template <typename Struct, typename Value>
+constexpr Field<Struct, Value> field(const char* name, Value Struct::*member) {
+    return {name, member};
+}
+template <typename Struct, typename Value>
+constexpr OwnField<Struct, Value> own_field(const char* name, Value Struct::*member) {
+    return {name, member};
+}
+
+/// `list` is a tuple of all fields; `name` is what the structure is called as an alternative of a variant.
+template <typename Struct>
+struct Fields;
+
+/// The words for an enumeration's values, in their order.
+template <typename Enum>
+struct Words;
+
+template <>
+struct Words<SetGroups> {
+    static constexpr std::array<std::string_view, 3> list{"auto", "allow", "deny"};
+};
+template <>
+struct Words<Stdio> {
+    static constexpr std::array<std::string_view, 4> list{"inherit", "null", "pipe", "output"};
+};
+template <>
+struct Words<Init> {
+    static constexpr std::array<std::string_view, 2> list{"none", "reaper"};
+};
+template <>
+struct Words<SchedulingPolicy> {
+    static constexpr std::array<std::string_view, 6> list{"other", "batch", "idle", "fifo", "rr", "deadline"};
+};
+template <>
+struct Words<IoClass> {
+    static constexpr std::array<std::string_view, 3> list{"rt", "be", "idle"};
+};
+template <>
+struct Words<MemoryPolicyMode> {
+    static constexpr std::array<std::string_view, 7> list{
+        "default", "preferred", "bind", "interleave", "local", "preferred_many", "weighted_interleave"};
+};
+template <>
+struct Words<SeccompAction::Kind> {
+    static constexpr std::array<std::string_view, 7> list{"allow", "errno", "kill_process", "kill_thread",
+                                                          "trap",  "log",   "notify"};
+};
+template <>
+struct Words<SeccompCondition::Comparison> {
+    static constexpr std::array<std::string_view, 7> list{"equal",   "not_equal",        "less",        "less_or_equal",
+                                                          "greater", "greater_or_equal", "masked_equal"};
+};
+template <>
+struct Words<SeccompArchitecture> {
+    static constexpr std::array<std::string_view, 5> list{"x86_64", "x86", "x32", "aarch64", "arm"};
+};
+template <>
+struct Words<Namespace> {
+    static constexpr std::array<std::string_view, 8> list{"mnt", "pid", "net", "uts", "ipc", "user", "cgroup", "time"};
+};
+
+template <>
+struct Fields<NewNamespace> {
+    static constexpr const char* name = "new";
+    static constexpr std::tuple<> list{};
+};
+template <>
+struct Fields<NamespacePath> {
+    static constexpr const char* name = "path";
+    static constexpr std::tuple list{field("path", &NamespacePath::path)};
+};
+template <>
+struct Fields<NamespaceFd> {
+    static constexpr const char* name = "descriptor";
+    static constexpr std::tuple list{own_field("fd", &NamespaceFd::fd)};
+};
+template <>
+struct Fields<NamespaceOf> {
+    static constexpr const char* name = "container";
+    static constexpr std::tuple list{field("container", &NamespaceOf::container)};
+};
+template <>
+struct Fields<TimeOffsets> {
+    static constexpr std::tuple list{
+        field("monotonic", &TimeOffsets::monotonic),
+        field("boottime", &TimeOffsets::boottime),
+    };
+};
+template <>
+struct Fields<IdRange> {
+    static constexpr std::tuple list{
+        field("inside", &IdRange::inside),
+        field("outside", &IdRange::outside),
+        field("count", &IdRange::count),
+    };
+};
+template <>
+struct Fields<Root> {
+    static constexpr std::tuple list{
+        field("path", &Root::path),
+        field("read_only", &Root::read_only),
+    };
+};
+template <>
+struct Fields<BindDir> {
+    static constexpr const char* name = "bind";
+    static constexpr std::tuple list{
+        field("source", &BindDir::source),
+        field("target", &BindDir::target),
+        field("read_only", &BindDir::read_only),
+    };
+};
+template <>
+struct Fields<OverlayArea> {
+    static constexpr const char* name = "overlay";
+    static constexpr std::tuple list{
+        field("lower", &OverlayArea::lower), field("upper", &OverlayArea::upper),   field("work", &OverlayArea::work),
+        field("size", &OverlayArea::size),   field("target", &OverlayArea::target),
+    };
+};
+template <>
+struct Fields<TmpfsArea> {
+    static constexpr const char* name = "tmpfs";
+    static constexpr std::tuple list{
+        field("size", &TmpfsArea::size),
+        field("mode", &TmpfsArea::mode),
+        field("target", &TmpfsArea::target),
+    };
+};
+template <>
+struct Fields<ImageArea> {
+    static constexpr const char* name = "image";
+    static constexpr std::tuple list{
+        field("path", &ImageArea::path),       field("type", &ImageArea::type),
+        field("target", &ImageArea::target),   field("read_only", &ImageArea::read_only),
+        field("options", &ImageArea::options),
+    };
+};
+template <>
+struct Fields<Mount> {
+    static constexpr std::tuple list{
+        field("source", &Mount::source),   field("target", &Mount::target),       field("type", &Mount::type),
+        field("options", &Mount::options), field("recursive", &Mount::recursive), field("read_only", &Mount::read_only),
+        field("no_suid", &Mount::no_suid), field("no_dev", &Mount::no_dev),       field("no_exec", &Mount::no_exec),
+    };
+};
+template <>
+struct Fields<Spec> {
+    static constexpr std::tuple list{
+        field("namespaces", &Spec::namespaces),
+        field("uid_map", &Spec::uid_map),
+        field("gid_map", &Spec::gid_map),
+        field("setgroups", &Spec::setgroups),
+        field("hostname", &Spec::hostname),
+        field("domainname", &Spec::domainname),
+        field("time_offsets", &Spec::time_offsets),
+        field("sysctls", &Spec::sysctls),
+        field("root", &Spec::root),
+        field("private_area", &Spec::private_area),
+        field("mounts", &Spec::mounts),
+        field("default_mounts", &Spec::default_mounts),
+        field("default_devices", &Spec::default_devices),
+    };
+};
+
+template <>
+struct Fields<StandardStreams> {
+    static constexpr std::tuple list{
+        field("in", &StandardStreams::in),
+        field("out", &StandardStreams::out),
+        field("err", &StandardStreams::err),
+    };
+};
+template <>
+struct Fields<TerminalSize> {
+    static constexpr std::tuple list{
+        field("rows", &TerminalSize::rows),
+        field("columns", &TerminalSize::columns),
+    };
+};
+template <>
+struct Fields<User> {
+    static constexpr std::tuple list{
+        field("uid", &User::uid),
+        field("gid", &User::gid),
+        field("groups", &User::groups),
+    };
+};
+template <>
+struct Fields<ResourceLimit> {
+    static constexpr std::tuple list{
+        field("resource", &ResourceLimit::resource),
+        field("soft", &ResourceLimit::soft),
+        field("hard", &ResourceLimit::hard),
+    };
+};
+template <>
+struct Fields<FdMapping> {
+    static constexpr std::tuple list{
+        field("target", &FdMapping::target),
+        own_field("source", &FdMapping::source),
+    };
+};
+template <>
+struct Fields<CapabilitySets> {
+    static constexpr std::tuple list{
+        field("bounding", &CapabilitySets::bounding),   field("permitted", &CapabilitySets::permitted),
+        field("effective", &CapabilitySets::effective), field("inheritable", &CapabilitySets::inheritable),
+        field("ambient", &CapabilitySets::ambient),
+    };
+};
+template <>
+struct Fields<SecurityLabels> {
+    static constexpr std::tuple list{
+        field("apparmor", &SecurityLabels::apparmor),
+        field("selinux", &SecurityLabels::selinux),
+    };
+};
+template <>
+struct Fields<Scheduler> {
+    static constexpr std::tuple list{
+        field("policy", &Scheduler::policy),   field("priority", &Scheduler::priority),
+        field("runtime", &Scheduler::runtime), field("deadline", &Scheduler::deadline),
+        field("period", &Scheduler::period),   field("reset_on_fork", &Scheduler::reset_on_fork),
+    };
+};
+template <>
+struct Fields<IoPriority> {
+    static constexpr std::tuple list{
+        field("io_class", &IoPriority::io_class),
+        field("level", &IoPriority::level),
+    };
+};
+template <>
+struct Fields<Scheduling> {
+    static constexpr std::tuple list{
+        field("nice", &Scheduling::nice),
+        field("scheduler", &Scheduling::scheduler),
+        field("io_priority", &Scheduling::io_priority),
+        field("cpus", &Scheduling::cpus),
+        field("timer_slack", &Scheduling::timer_slack),
+    };
+};
+template <>
+struct Fields<MemoryPolicy> {
+    static constexpr std::tuple list{
+        field("mode", &MemoryPolicy::mode),
+        field("nodes", &MemoryPolicy::nodes),
+        field("static_nodes", &MemoryPolicy::static_nodes),
+        field("relative_nodes", &MemoryPolicy::relative_nodes),
+        field("numa_balancing", &MemoryPolicy::numa_balancing),
+    };
+};
+template <>
+struct Fields<SessionKeyring> {
+    static constexpr std::tuple list{
+        field("name", &SessionKeyring::name),
+    };
+};
+template <>
+struct Fields<SeccompAction> {
+    static constexpr std::tuple list{
+        field("kind", &SeccompAction::kind),
+        field("error_number", &SeccompAction::error_number),
+    };
+};
+template <>
+struct Fields<SeccompCondition> {
+    static constexpr std::tuple list{
+        field("argument", &SeccompCondition::argument),
+        field("comparison", &SeccompCondition::comparison),
+        field("value", &SeccompCondition::value),
+        field("mask", &SeccompCondition::mask),
+    };
+};
+template <>
+struct Fields<SeccompRule> {
+    static constexpr std::tuple list{
+        field("system_calls", &SeccompRule::system_calls),
+        field("action", &SeccompRule::action),
+        field("conditions", &SeccompRule::conditions),
+    };
+};
+template <>
+struct Fields<Seccomp> {
+    static constexpr std::tuple list{
+        field("default_action", &Seccomp::default_action),
+        field("rules", &Seccomp::rules),
+        field("architectures", &Seccomp::architectures),
+        field("foreign_action", &Seccomp::foreign_action),
+        field("log", &Seccomp::log),
+    };
+};
+template <>
+struct Fields<LandlockPath> {
+    static constexpr std::tuple list{
+        field("path", &LandlockPath::path),
+        field("read", &LandlockPath::read),
+        field("write", &LandlockPath::write),
+        field("execute", &LandlockPath::execute),
+    };
+};
+template <>
+struct Fields<Landlock> {
+    static constexpr std::tuple list{
+        field("paths", &Landlock::paths),
+        field("bind_ports", &Landlock::bind_ports),
+        field("connect_ports", &Landlock::connect_ports),
+        field("scope_abstract_sockets", &Landlock::scope_abstract_sockets),
+        field("scope_signals", &Landlock::scope_signals),
+    };
+};
+template <>
+struct Fields<ProcessSpec> {
+    static constexpr std::tuple list{
+        field("argv", &ProcessSpec::argv),
+        field("executable", &ProcessSpec::executable),
+        field("init", &ProcessSpec::init),
+        field("environment", &ProcessSpec::environment),
+        field("add_environment", &ProcessSpec::add_environment),
+        field("working_directory", &ProcessSpec::working_directory),
+        field("user", &ProcessSpec::user),
+        field("user_name", &ProcessSpec::user_name),
+        field("umask", &ProcessSpec::umask),
+        field("capabilities", &ProcessSpec::capabilities),
+        field("capability_sets", &ProcessSpec::capability_sets),
+        field("secure_bits", &ProcessSpec::secure_bits),
+        field("no_new_privileges", &ProcessSpec::no_new_privileges),
+        field("labels", &ProcessSpec::labels),
+        field("seccomp", &ProcessSpec::seccomp),
+        field("landlock", &ProcessSpec::landlock),
+        field("scheduling", &ProcessSpec::scheduling),
+        field("memory_policy", &ProcessSpec::memory_policy),
+        field("oom_score_adj", &ProcessSpec::oom_score_adj),
+        field("personality", &ProcessSpec::personality),
+        field("session_keyring", &ProcessSpec::session_keyring),
+        field("limits", &ProcessSpec::limits),
+        field("new_session", &ProcessSpec::new_session),
+        field("parent_death_signal", &ProcessSpec::parent_death_signal),
+        field("stdio", &ProcessSpec::stdio),
+        field("terminal", &ProcessSpec::terminal),
+        field("fds", &ProcessSpec::fds),
+    };
+};
+
+} // namespace ct::internal
