@@ -20,7 +20,6 @@ void ContainerCore::hold() {
         held = with_subject(subject(), [&] { return launch_held(); });
     } catch (...) {
         take_down_host_side();
-        fail_record();
         become_stopped();
         throw;
     }
@@ -33,7 +32,7 @@ std::shared_ptr<const Joins> ContainerCore::launch_held() {
     const ProcessSpec nobody{.stdio = {Stdio::Null, Stdio::Null, Stdio::Null}};
     check_borrowed_fds(spec, nobody);
     const Joins joins = open_joins(spec);
-    Prepared prepared = prepare(spec, {});
+    Prepared prepared = prepare(spec, nullptr);
     Streams streams(nobody, session_->low_fds);
     streams.set_joins(joins.list());
     if (needs_proc(spec)) streams.lend_proc();
@@ -122,9 +121,6 @@ void ContainerCore::finish_held(const std::shared_ptr<const Joins>& held) {
         held_.reset();
     }
     take_down_host_side();
-    // For the record it never got beyond its start: what a successor has to do after the death of this process is the
-    // same.
-    fail_record();
     const auto self = shared_from_this(); // the session's may be the last reference
     session_->forget(*this);
     become_stopped();

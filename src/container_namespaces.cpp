@@ -15,6 +15,20 @@
 /// What one can do with the namespaces of a running container.
 namespace ct::internal {
 
+namespace {
+
+/// One of this session, or one that another process has recorded.
+std::shared_ptr<ContainerCore> find_other(SessionCore& session, const std::string& name) {
+    try {
+        return session.open(name);
+    } catch (const Error& error) {
+        if (error.code() != Errc::NotFound) throw;
+        return nullptr;
+    }
+}
+
+} // namespace
+
 Joins ContainerCore::open_joins(const Spec& spec) {
     {
         const std::lock_guard lock(mutex_);
@@ -27,10 +41,10 @@ Joins ContainerCore::open_joins(const Spec& spec) {
 UniqueFd ContainerCore::namespace_of_container(Namespace kind, const std::string& other) {
     const std::string action = concat("join the ", to_string(kind), " namespace of container");
     if (other == name_) throw Error(Errc::InvalidConfig, Stage::Namespaces, action, other, "that is this one");
-    const std::shared_ptr<ContainerCore> container = session_->find(other);
+    const std::shared_ptr<ContainerCore> container = find_other(*session_, other);
     if (!container || container->state() != State::Running) {
         throw Error(Errc::InvalidState, Stage::Namespaces, action, other,
-                    container ? "it is not running" : "this session has none of that name");
+                    container ? "it is not running" : "there is none of that name");
     }
     if (!has_namespace(container->spec(), kind)) {
         throw Error(Errc::InvalidConfig, Stage::Namespaces, action, other, "it shares that namespace with the host");
@@ -103,7 +117,7 @@ std::vector<pid_t> ContainerCore::processes() {
         const std::lock_guard lock(mutex_);
         entered = entered_;
         // Of an adopted container nobody knows which namespaces were made for it.
-        own_pids = makes_namespace(*spec_, Namespace::Pid) || (adopted_ && has_namespace(*spec_, Namespace::Pid));
+        own_pids = makes_namespace(*spec_, Namespace::Pid) || (adopter_ && has_namespace(*spec_, Namespace::Pid));
     }
     return with_subject(subject(), [&] {
         if (own_pids) return processes_in(namespace_fd(Namespace::Pid).get());

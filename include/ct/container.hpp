@@ -193,7 +193,8 @@ public:
     /// There is no first process: init(), wait(), try_wait() and signal() throw Error with Errc::InvalidState. kill()
     /// kills the processes that have entered, without waiting for them; stop() signals, waits for and at last kills
     /// them. What these have started themselves goes on, and keeps the namespaces in which it is.
-    /// Needs State::Stopped, and no new pid namespace: that one ends with its first process.
+    /// Needs State::Stopped, and no new pid namespace: that one ends with its first process. In a state directory it is
+    /// not running: other processes find it only by its pins.
     /// \throws Error as start() does.
     void hold();
 

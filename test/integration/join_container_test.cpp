@@ -88,7 +88,7 @@ TEST_F(JoinContainer, SaysWhyItCannot) {
     guest.set_spec({.namespaces = {{Namespace::Net, NamespaceOf{"guest"}}}});
     EXPECT_TRUE(fails(start(guest, nothing), Errc::InvalidConfig, {"container 'guest'", "that is this one"}));
     guest.set_spec({.namespaces = {{Namespace::Net, NamespaceOf{"nobody"}}}});
-    EXPECT_TRUE(fails(start(guest, nothing), Errc::InvalidState, {"'nobody'", "this session has none of that name"}));
+    EXPECT_TRUE(fails(start(guest, nothing), Errc::InvalidState, {"'nobody'", "there is none of that name"}));
     Session other;
     EXPECT_TRUE(fails([&] { guest.join_namespace(Namespace::Net, other.create("far")); }, Errc::InvalidConfig,
                       {"container 'guest'", "container 'far' belongs to another session"}));
