@@ -24,8 +24,9 @@ using MountHook = std::variant<HookCommand, std::function<int()>>;
 /// What runs before and after one mount of a start, in the order given.
 ///
 /// Hooks run in the container's namespaces, as root of its user namespace if there is one, but before the root is
-/// changed: they see the host's files, and the container's at the path of its root directory on the host. What they
-/// mount is not seen outside. They have the host's standard streams.
+/// changed: they see the host's files, and the container's at the path of its root directory on the host (unless an
+/// overlay, tmpfs or image takes the root's place: that has no path yet). What they mount is not seen outside. They
+/// have the host's standard streams.
 ///
 /// A command is a process of its own. A callable runs in the set-up process itself, in a copy of the host that has only
 /// the calling thread, as with Container::start() of a callable: such a start costs more in a host with much memory.

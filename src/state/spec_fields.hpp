@@ -84,6 +84,22 @@ struct Words<SeccompArchitecture> {
     static constexpr std::array<std::string_view, 5> list{"x86_64", "x86", "x32", "aarch64", "arm"};
 };
 template <>
+struct Words<Propagation> {
+    static constexpr std::array<std::string_view, 4> list{"private", "slave", "shared", "unbindable"};
+};
+template <>
+struct Words<AccessTime> {
+    static constexpr std::array<std::string_view, 4> list{"default", "relative", "strict", "never"};
+};
+template <>
+struct Words<DeviceType> {
+    static constexpr std::array<std::string_view, 2> list{"character", "block"};
+};
+template <>
+struct Words<ProcMode> {
+    static constexpr std::array<std::string_view, 2> list{"new", "bind_host"};
+};
+template <>
 struct Words<Namespace> {
     static constexpr std::array<std::string_view, 8> list{"mnt", "pid", "net", "uts", "ipc", "user", "cgroup", "time"};
 };
@@ -128,6 +144,7 @@ struct Fields<Root> {
     static constexpr std::tuple list{
         field("path", &Root::path),
         field("read_only", &Root::read_only),
+        field("propagation", &Root::propagation),
     };
 };
 template <>
@@ -168,9 +185,31 @@ struct Fields<ImageArea> {
 template <>
 struct Fields<Mount> {
     static constexpr std::tuple list{
-        field("source", &Mount::source),   field("target", &Mount::target),       field("type", &Mount::type),
-        field("options", &Mount::options), field("recursive", &Mount::recursive), field("read_only", &Mount::read_only),
-        field("no_suid", &Mount::no_suid), field("no_dev", &Mount::no_dev),       field("no_exec", &Mount::no_exec),
+        field("source", &Mount::source),
+        field("target", &Mount::target),
+        field("type", &Mount::type),
+        field("options", &Mount::options),
+        field("recursive", &Mount::recursive),
+        field("read_only", &Mount::read_only),
+        field("no_suid", &Mount::no_suid),
+        field("no_dev", &Mount::no_dev),
+        field("no_exec", &Mount::no_exec),
+        field("no_symlinks", &Mount::no_symlinks),
+        field("access_time", &Mount::access_time),
+        field("no_directory_access_time", &Mount::no_directory_access_time),
+        field("propagation", &Mount::propagation),
+        field("copy_up", &Mount::copy_up),
+        field("id_mapped", &Mount::id_mapped),
+        field("uid_map", &Mount::uid_map),
+        field("gid_map", &Mount::gid_map),
+    };
+};
+template <>
+struct Fields<Device> {
+    static constexpr std::tuple list{
+        field("path", &Device::path),   field("type", &Device::type), field("major", &Device::major),
+        field("minor", &Device::minor), field("mode", &Device::mode), field("uid", &Device::uid),
+        field("gid", &Device::gid),
     };
 };
 template <>
@@ -189,6 +228,10 @@ struct Fields<Spec> {
         field("mounts", &Spec::mounts),
         field("default_mounts", &Spec::default_mounts),
         field("default_devices", &Spec::default_devices),
+        field("proc_mode", &Spec::proc_mode),
+        field("devices", &Spec::devices),
+        field("masked_paths", &Spec::masked_paths),
+        field("read_only_paths", &Spec::read_only_paths),
     };
 };
 

@@ -108,8 +108,8 @@ TEST_F(CtrunTest, HasAPrivateArea) {
 
 TEST_F(CtrunTest, TakesChangesIntoAnOverlay) {
     const std::string top = dir().string();
-    EXPECT_EQ(ctrun(shell({"--overlay", "size=1m"}, "echo new >/file; cat /file; df -k / | grep -o ' 1024 '")).out,
-              "new\n 1024 \n");
+    EXPECT_EQ(ctrun(shell({"--overlay", "size=1m"}, "echo new >/file; cat /file; df -k / | grep -c ' 1024 '")).out,
+              "new\n1\n");
     EXPECT_FALSE(fs::exists(dir() / "root/file"));
     make_file("one/file", "one");
     make_file("two/file", "two");
@@ -127,8 +127,8 @@ TEST_F(CtrunTest, TakesChangesIntoAnOverlay) {
 TEST_F(CtrunTest, PutsATmpfsOrAnImageOverTheRoot) {
     const std::string root = (dir() / "root").string();
     const Said said = ctrun(shell({"--tmpfs-root", "size=64k,mode=700", "--bind", root + "/bin:/bin"},
-                                  "stat -c %a /; df -k / | grep -o ' 64 '; echo >/file"));
-    EXPECT_EQ(said.out, "700\n 64 \n") << said;
+                                  "stat -c %a /; df -k / | grep -c ' 64 '; echo >/file"));
+    EXPECT_EQ(said.out, "700\n1\n") << said;
     EXPECT_FALSE(fs::exists(dir() / "root/file"));
     const std::string image = (dir() / "image.ext4").string();
     ASSERT_EQ(std::system(("mkfs.ext4 -q -d " + root + " " + image + " 16M >/dev/null").c_str()), 0);

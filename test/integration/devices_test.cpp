@@ -186,7 +186,7 @@ TEST_F(Leftovers, MountPointsInTheSourceOfABindGo) {
     const Mount area{.source = "tmpfs", .target = "/area/a", .type = "tmpfs", .options = {}};
     expect_nothing_left(isolated("bind").add_mount(bind).add_mount(inner).add_device(zero("/data/nought")));
     expect_nothing_left(
-        isolated("area").set_private({.source = (dir() / "private").string(), .target = "/area"}).add_mount(area));
+        isolated("area").set_private(BindDir{.source = (dir() / "private").string(), .target = "/area"}).add_mount(area));
     Mount dev = bind;
     dev.target = "/dev";
     expect_nothing_left(isolated("dev").add_mount(dev).add_default_mounts());

@@ -117,7 +117,7 @@ TEST_F(KilledOwner, LeavesMountsThatTheNextSessionUndoes) {
     for (int i = 0; i < 60; ++i) {
         kill_host(std::chrono::microseconds(random() % 4000), [&](Session& session) {
             Container box = session.create("box").set_root(image().string());
-            box.set_private({.source = (dir() / "area").string(), .target = "/data"});
+            box.set_private(BindDir{.source = (dir() / "area").string(), .target = "/data"});
             for (;;) box.start(program({"exit", "0"})).wait();
         });
         // Its program may take a moment to end.

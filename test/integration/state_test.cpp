@@ -226,7 +226,7 @@ TEST_F(StateTest, TheHostsMountsOfADetachedContainerAreUndoneAtItsEnd) {
     EXPECT_TRUE(passes_in_child([&] {
         Session session = open_session();
         Container box = session.create("box").set_root(image().string());
-        box.set_private({.source = (dir() / "area").string(), .target = "/data"});
+        box.set_private(BindDir{.source = (dir() / "area").string(), .target = "/data"});
         box.start(pause());
         box.detach();
     }));

@@ -77,7 +77,7 @@ TEST_F(RemoveCreated, FindsInAnUpperDirectoryWhatWasMadeInTheOverlay) {
     const std::uint32_t dir = add_mount("/a");
     make_dir("/a");
     record(dir, "/a");
-    handshake.created[0].device_minor += 1; // the overlay's own
+    created[0].device_minor += 1; // the overlay's own
     remove();
     EXPECT_TRUE(exists("/a"));
     OverlayArgs args{};
