@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include "base/concat.hpp"
+#include "config/subordinate_ids.hpp"
+#include "config/sysctls.hpp"
 #include "config/validate.hpp"
 #include "container_core.hpp"
 
@@ -79,6 +81,15 @@ Container& Container::join_namespace(Namespace kind, int fd) {
     return *this;
 }
 
+Container& Container::join_namespace(Namespace kind, const Container& other) {
+    if (!core_->shares_session_with(*other.core_)) {
+        throw Error::invalid_config(internal::concat("container '", name(), "'"),
+                                    {internal::concat("container '", other.name(), "' belongs to another session")});
+    }
+    core_->configure([&](Spec& spec) { spec.namespaces[kind] = NamespaceOf{other.name()}; });
+    return *this;
+}
+
 Container& Container::share_host(Namespace kind) {
     core_->configure([&](Spec& spec) { spec.namespaces.erase(kind); });
     return *this;
@@ -104,6 +115,18 @@ Container& Container::map_root_to_caller() {
     return add_uid_map({0, ::geteuid(), 1}).add_gid_map({0, ::getegid(), 1});
 }
 
+Container& Container::map_subordinate_ids() {
+    core_->configure([&](Spec& spec) {
+        const auto append = [](std::vector<IdRange>& map, const std::vector<IdRange>& ranges) {
+            map.insert(map.end(), ranges.begin(), ranges.end());
+        };
+        const auto uids = internal::subordinate_map_of_caller("/etc/subuid", ::geteuid());
+        append(spec.gid_map, internal::subordinate_map_of_caller("/etc/subgid", ::getegid()));
+        append(spec.uid_map, uids);
+    });
+    return *this;
+}
+
 Container& Container::set_setgroups(SetGroups policy) {
     core_->configure([&](Spec& spec) { spec.setgroups = policy; });
     return *this;
@@ -121,6 +144,19 @@ Container& Container::set_domainname(std::string name) {
     core_->configure([&](Spec& spec) {
         internal::check_host_name("domain name", name);
         spec.domainname = std::move(name);
+    });
+    return *this;
+}
+
+Container& Container::set_time_offsets(TimeOffsets offsets) {
+    core_->configure([&](Spec& spec) { spec.time_offsets = offsets; });
+    return *this;
+}
+
+Container& Container::set_sysctl(std::string name, std::string value) {
+    core_->configure([&](Spec& spec) {
+        internal::check_sysctl(name, value);
+        spec.sysctls[std::move(name)] = std::move(value);
     });
     return *this;
 }
@@ -284,7 +320,31 @@ void Container::signal(int number) {
 }
 
 void Container::kill() {
-    core_->signal(SIGKILL);
+    core_->kill();
+}
+
+void Container::hold() {
+    core_->hold();
+}
+
+std::string Container::pin(std::string directory) {
+    return core_->pin(std::move(directory));
+}
+
+void Container::unpin(std::string directory) {
+    core_->unpin(std::move(directory));
+}
+
+void Container::switch_to() {
+    core_->switch_to();
+}
+
+int Container::namespace_fd(Namespace kind) {
+    return core_->namespace_fd(kind).release();
+}
+
+std::vector<pid_t> Container::processes() {
+    return core_->processes();
 }
 
 ContainerInfo Container::info() const {

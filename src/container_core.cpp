@@ -64,7 +64,7 @@ State ContainerCore::state() {
     if (registration_) read_news();
     {
         const std::lock_guard lock(mutex_);
-        if (state_ != State::Running) return state_;
+        if (state_ != State::Running || held_) return state_;
         init = init_;
     }
     if (init->wait(std::chrono::nanoseconds(0))) finish(init);
@@ -111,18 +111,19 @@ void ContainerCore::on_seccomp(SeccompHandler handler) {
     on_seccomp_.swap(next); // the old one is released after the lock
 }
 
-void ContainerCore::begin_start() {
+void ContainerCore::begin_start(std::string_view action) {
     (void)state();
     const std::lock_guard lock(mutex_);
-    if (state_ != State::Stopped) throw wrong_state("start", "stopped", state_);
+    if (state_ != State::Stopped) throw wrong_state(action, "stopped", state_);
     if (session_->closed())
-        throw Error(Errc::InvalidState, Stage::Configure, concat(subject(), ": start"), {}, "its session is closed");
-    if (removed_) throw Error(Errc::InvalidState, Stage::Configure, concat(subject(), ": start"), {}, "it was removed");
+        throw Error(Errc::InvalidState, Stage::Configure, concat(subject(), ": ", action), {}, "its session is closed");
+    if (removed_)
+        throw Error(Errc::InvalidState, Stage::Configure, concat(subject(), ": ", action), {}, "it was removed");
     state_ = State::Starting;
 }
 
 std::shared_ptr<ProcessCore> ContainerCore::start(const ProcessSpec& process, const std::function<int()>& callable) {
-    begin_start();
+    begin_start("start");
     std::shared_ptr<ProcessCore> init;
     try {
         init = with_subject(subject(), [&] { return launch_first(process, callable); });
@@ -132,20 +133,59 @@ std::shared_ptr<ProcessCore> ContainerCore::start(const ProcessSpec& process, co
         become_stopped();
         throw;
     }
+    publish(init, nullptr, "start");
+    return init;
+}
+
+void ContainerCore::publish(std::shared_ptr<ProcessCore> init, std::shared_ptr<const Joins> held,
+                            std::string_view action) {
     // Registered before anybody can see it run, and notice its end.
     const bool kept = session_->keep(shared_from_this());
     {
         const std::lock_guard lock(mutex_);
-        init_ = init;
+        if (const auto owner = pid_owner_.lock(); owner && init) owner->add(init);
+        init_ = std::move(init);
         adopted_ = false;
-        enter_target_ = {init->pidfd(), static_cast<unsigned>(namespace_flags(*spec_)), -1};
+        held_ = std::move(held);
+        enter_target_ = {init_ ? init_->pidfd() : -1, static_cast<unsigned>(namespace_flags(*spec_)), -1, {}};
         state_ = State::Running;
     }
     changed_.notify_all();
-    if (kept) return init;
+    if (kept) return;
     close(OnClose::Kill);
-    throw Error(Errc::InvalidState, Stage::Launch, concat(subject(), ": start"), {},
+    throw Error(Errc::InvalidState, Stage::Launch, concat(subject(), ": ", action), {},
                 "its session was closed meanwhile");
+}
+
+ContainerCore::Prepared ContainerCore::prepare(const Spec& spec, const std::vector<std::string>* command) {
+    session_->leftovers.sweep();
+    {
+        const std::lock_guard lock(mutex_);
+        session_->leftovers.take_all(*entered_);
+        entered_ = std::make_shared<Entered>();
+    }
+    HostSide::Announce announce;
+    if (registration_ && command != nullptr) {
+        registration_->claim(spec_, *command, session_->on_close());
+        announce = [this](const HostMount& mount) { registration_->announce(mount); };
+    }
+    HostSide host_side(spec, announce);
+    Prepared prepared{host_side.files_root(), host_side.take_image(), {}, host_side.bound()};
+    if (prepared.image) {
+        // Only for the time of the start: a descriptor of the image's would keep the loop device.
+        prepared.image_root.reset(::openat(prepared.image.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        if (prepared.files_root < 0) prepared.files_root = prepared.image_root.get();
+    }
+    const std::lock_guard lock(mutex_);
+    host_side_ = std::move(host_side);
+    return prepared;
+}
+
+void ContainerCore::keep_upper(Plan& plan) {
+    if (!plan.upper) return;
+    auto upper = std::make_shared<const UniqueFd>(std::move(plan.upper));
+    const std::lock_guard lock(mutex_);
+    upper_.swap(upper);
 }
 
 void ContainerCore::check_process(std::string_view action, const Spec& spec, const ProcessSpec& process, Runs runs,
@@ -197,49 +237,25 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& proc
     const auto runs = callable ? Runs::Callable : Runs::Program;
     check_process("start", spec, process, runs, Role::First);
     check_borrowed_fds(spec, process);
-    session_->leftovers.sweep();
-    {
-        const std::lock_guard lock(mutex_);
-        session_->leftovers.take_all(*entered_);
-        entered_ = std::make_shared<Entered>();
-    }
-    HostSide::Announce announce;
-    if (registration_) {
-        registration_->claim(spec_, process.argv, session_->on_close());
-        announce = [this](const HostMount& mount) { registration_->announce(mount); };
-    }
-    HostSide host_side(spec, announce);
-    int files_root = host_side.files_root();
-    UniqueFd image = host_side.take_image();
-    // Only for the time of the start: a descriptor of the image's would keep the loop device.
-    const UniqueFd image_root(image ? ::openat(image.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1);
-    if (image && files_root < 0) files_root = image_root.get();
-    const std::vector<FilesRoot> bound = host_side.bound();
-    {
-        const std::lock_guard lock(mutex_);
-        host_side_ = std::move(host_side);
-    }
+    const Joins joins = open_joins(spec);
+    Prepared prepared = prepare(spec, &process.argv);
     Streams streams(process, session_->low_fds, stream_owner(spec, process));
-    if (writes_proc(process)) streams.lend_proc();
+    if (writes_proc(process) || needs_proc(spec)) streams.lend_proc();
     if (process.init == Init::Reaper) streams.add_reaper(session_->reaper_image());
     lend_trees(streams, spec, session_->areas);
-    if (image) streams.lend_area(std::move(image));
+    if (prepared.image) streams.lend_area(std::move(prepared.image));
+    streams.set_joins(joins.list());
     const std::shared_ptr<const HookTable> hooks = hooks_; // constant like the specification
     Plan plan;
     // The child goes on once the record tells who it is: if this process dies, its successor can end it.
     if (registration_) {
-        plan.parent_tasks.push_back({Await::Birth, [this, files_root](const WaitingChild& child) {
-                                         registration_->born(child.pid, files_root);
-                                     }});
+        plan.parent_tasks.push_back(
+            {Await::Birth, [&](const WaitingChild& child) { registration_->born(child.pid, prepared.files_root); }});
     }
     const std::shared_ptr<StartThread> thread = session_->start_thread();
     compile_start(plan, spec, process, streams.layout(), host_facts(thread.get()), callable != nullptr, *hooks);
-    Launched launched = launch_plan(plan, files_root, callable, thread.get(), bound);
-    if (plan.upper) {
-        auto upper = std::make_shared<const UniqueFd>(std::move(plan.upper));
-        const std::lock_guard lock(mutex_);
-        upper_.swap(upper);
-    }
+    Launched launched = launch_plan(plan, prepared.files_root, callable, thread.get(), prepared.bound);
+    keep_upper(plan);
     auto init = std::make_shared<ProcessCore>(name_, std::move(launched), streams.take_host_ends(),
                                               has_namespace(spec, Namespace::Pid) ? entered_ : nullptr);
     if (registration_) check_running_record(init);
@@ -253,13 +269,18 @@ std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, co
     UniqueFd root;
     std::shared_ptr<const Spec> spec;
     std::shared_ptr<Entered> entered;
+    std::shared_ptr<Entered> pid_owner;
+    std::shared_ptr<const Joins> held;
     {
         // The container may end and take its host side down at any time.
         const std::lock_guard lock(mutex_);
         if (init_ != init || state_ != State::Running) throw wrong_state("enter", "running", state_);
         target = enter_target_;
+        held = held_;
+        if (held) target.held = held->list();
         spec = spec_;
         entered = entered_;
+        pid_owner = pid_owner_.lock();
         if (host_side_.chroot() >= 0) root = sys::duplicate(host_side_.chroot(), Stage::Enter, "duplicate the root");
         target.root_fd = root.get();
     }
@@ -277,6 +298,7 @@ std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, co
         auto entering = std::make_shared<ProcessCore>(name_, std::move(launched), streams.take_host_ends(), nullptr);
         if (thread && process.parent_death_signal != 0) thread->watch(ProcessCore::pidfd_of(entering));
         entered->add(entering);
+        if (pid_owner) pid_owner->add(entering);
         return entering;
     });
 }
@@ -380,7 +402,8 @@ void ContainerCore::discard() {
 std::shared_ptr<ProcessCore> ContainerCore::init() const {
     const std::lock_guard lock(mutex_);
     if (!init_)
-        throw Error(Errc::InvalidState, Stage::Wait, concat(subject(), ": first process"), {}, "it was never started");
+        throw Error(Errc::InvalidState, Stage::Wait, concat(subject(), ": first process"), {},
+                    "it was never started, or is held without one");
     return init_;
 }
 
@@ -432,7 +455,11 @@ std::optional<ExitStatus> ContainerCore::wait(std::optional<std::chrono::nanosec
 
 void ContainerCore::signal(int number) {
     const std::shared_ptr<ProcessCore> process = running_init("signal");
-    (void)process->signal(number);
+    if (process) {
+        (void)process->signal(number);
+    } else {
+        (void)init(); // says why not
+    }
 }
 
 ExitStatus ContainerCore::stop(std::chrono::nanoseconds grace, int number) {
@@ -441,7 +468,10 @@ ExitStatus ContainerCore::stop(std::chrono::nanoseconds grace, int number) {
         const std::lock_guard lock(mutex_);
         process = init_;
     }
-    if (!process) return {};
+    if (!process) {
+        end_held(grace, number);
+        return {};
+    }
     if (process->signal(number)) {
         if (const auto status = wait(grace)) return *status;
         (void)process->signal(SIGKILL);
@@ -453,6 +483,7 @@ void ContainerCore::close(OnClose policy) noexcept {
     session_->log_errors([&] {
         if (state() != State::Running) return;
         if (adopted_ && !adopter_) return;
+        if (close_held(policy)) return;
         if (adopted_ || policy == OnClose::Detach) {
             detach();
             return;

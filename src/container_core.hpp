@@ -17,6 +17,7 @@
 #include "area/overlay_view.hpp"
 #include "config/validate.hpp"
 #include "host_side.hpp"
+#include "launch/joins.hpp"
 #include "plan/compile.hpp"
 #include "process_core.hpp"
 #include "session_core.hpp"
@@ -51,6 +52,14 @@ public:
     [[nodiscard]] std::shared_ptr<const ProcessSpec> process();
     std::shared_ptr<ProcessCore> enter(const ProcessSpec& process, const std::function<int()>& callable);
     void adopt(pid_t pid);
+    void hold();
+
+    [[nodiscard]] std::string pin(std::string directory);
+    void unpin(std::string directory);
+    void switch_to();
+    [[nodiscard]] UniqueFd namespace_fd(Namespace kind);
+    [[nodiscard]] std::vector<pid_t> processes();
+    [[nodiscard]] bool shares_session_with(const ContainerCore& other) const { return session_ == other.session_; }
     /// Makes the name this process's in the state directory, if there is one.
     void reserve();
     /// Becomes what a record says, which somebody else has written.
@@ -70,16 +79,42 @@ public:
     [[nodiscard]] std::shared_ptr<ProcessCore> init() const;
     std::optional<ExitStatus> wait(std::optional<std::chrono::nanoseconds> limit);
     void signal(int number);
+    void kill();
     ExitStatus stop(std::chrono::nanoseconds grace, int number);
     /// For the end of the session; leaves adopted containers alone.
     void close(OnClose policy) noexcept;
 
 private:
     std::shared_ptr<ProcessCore> launch_first(const ProcessSpec& process, const std::function<int()>& callable);
+    /// What every start does on the host's side before it makes a process. \p command is for the record; null if the
+    /// container is not to be recorded as a running one.
+    struct Prepared {
+        int files_root; ///< The directory with the files.
+        UniqueFd image; ///< The mount of the private area's image, if that is one.
+        UniqueFd image_root;
+        std::vector<FilesRoot> bound; ///< Further directories with files.
+    };
+    [[nodiscard]] Prepared prepare(const Spec& spec, const std::vector<std::string>* command);
+    /// Keeps what the set-up has left for later.
+    void keep_upper(Plan& plan);
+    void begin_start(std::string_view action);
+    /// From now on it runs, unless the session was closed meanwhile.
+    void publish(std::shared_ptr<ProcessCore> init, std::shared_ptr<const Joins> held, std::string_view action);
+    [[nodiscard]] std::shared_ptr<const Joins> launch_held();
+    /// Opens what the specification joins; called while starting.
+    [[nodiscard]] Joins open_joins(const Spec& spec);
+    [[nodiscard]] UniqueFd namespace_of_container(Namespace kind, const std::string& other);
+    /// All namespaces that the running container does not share with the host.
+    [[nodiscard]] Joins own_namespaces();
+    /// Ends a container without a first process: \p number to all that entered, and after \p grace SIGKILL; waits for
+    /// them if there is a grace.
+    void end_held(std::optional<std::chrono::nanoseconds> grace, int number);
+    /// \returns whether it is such a container
+    bool close_held(OnClose policy);
+    void finish_held(const std::shared_ptr<const Joins>& held);
     struct Visit;
     /// What is needed to change the mounts of the running container.
     [[nodiscard]] Visit visit(std::string_view action, const std::string& target);
-    void begin_start();
     void check_running_record(const std::shared_ptr<ProcessCore>& init);
     /// Takes notice of what others have done with a saved container.
     void read_news();
@@ -117,7 +152,11 @@ private:
     std::optional<ExitStatus> last_exit_;
     std::shared_ptr<ProcessCore> init_;
     std::shared_ptr<Entered> entered_ = std::make_shared<Entered>(); ///< Of the present or last run.
-    EnterTarget enter_target_{};                                     ///< Without the root, which enter() duplicates.
+    std::shared_ptr<const Joins> held_; ///< Of a container without a first process, as long as it runs.
+    /// Of the container that has made the pid namespace in which this one is; or none. What is started here has to be
+    /// reaped before that one's first process can end.
+    std::weak_ptr<Entered> pid_owner_;
+    EnterTarget enter_target_{}; ///< Without the root, which enter() duplicates.
     HostSide host_side_;
     std::shared_ptr<const UniqueFd> upper_; ///< The throw-away upper directory of the present or last run, if any.
     std::shared_ptr<const SeccompHandler> on_seccomp_;

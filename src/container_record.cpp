@@ -170,7 +170,10 @@ void ContainerCore::remove(Remove how) {
 }
 
 void ContainerCore::detach() {
-    (void)running_init("detach");
+    if (!running_init("detach")) {
+        throw Error(Errc::InvalidState, Stage::State, concat(subject(), ": detach"), {},
+                    "it is held by this process; pin() keeps its namespaces without it");
+    }
     if (registration_) with_subject(subject(), [&] { registration_->detach(); });
     std::shared_ptr<ProcessCore> init;
     {

@@ -62,6 +62,13 @@ void Entered::sweep() {
     for (ProcessCore* const process : all) reap(process);
 }
 
+std::vector<std::shared_ptr<ProcessCore>> Entered::all() {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::shared_ptr<ProcessCore>> result;
+    for (const auto& [key, process] : processes_) result.push_back(process);
+    return result;
+}
+
 void Entered::take_all(Entered& other) {
     const std::scoped_lock lock(mutex_, other.mutex_);
     processes_.merge(other.processes_);

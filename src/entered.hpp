@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <vector>
 
 #include "base/unique_fd.hpp"
 
@@ -28,6 +29,8 @@ public:
     void add(const std::shared_ptr<ProcessCore>& process);
     /// Reaps those that have ended; never blocks.
     void sweep();
+    /// All that are not reaped yet.
+    [[nodiscard]] std::vector<std::shared_ptr<ProcessCore>> all();
     /// Takes over all of \p other.
     void take_all(Entered& other);
 

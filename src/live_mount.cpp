@@ -21,6 +21,7 @@ namespace ct::internal {
 /// A moment in which the container runs.
 struct ContainerCore::Visit {
     std::shared_ptr<ProcessCore> init; ///< Keeps the target's pidfd open.
+    std::shared_ptr<const Joins> held; ///< Likewise, if there is no first process.
     EnterTarget target{};
     std::shared_ptr<const Spec> spec;
     UniqueFd lock; ///< Shares the lock of the container's files.
@@ -34,6 +35,8 @@ ContainerCore::Visit ContainerCore::visit(std::string_view action, const std::st
         const std::lock_guard lock(mutex_);
         if (init_ != visit.init || state_ != State::Running) throw wrong_state(action, "running", state_);
         visit.target = enter_target_;
+        visit.held = held_;
+        if (held_) visit.target.held = held_->list();
         visit.spec = spec_;
         if (host_side_.files_root() >= 0) {
             visit.lock = sys::duplicate(host_side_.files_root(), Stage::Mounts, "duplicate a lock");
@@ -43,6 +46,7 @@ ContainerCore::Visit ContainerCore::visit(std::string_view action, const std::st
         throw Error(Errc::InvalidState, Stage::Mounts, concat(subject(), ": ", action), target,
                     "it has no mount namespace of its own");
     }
+    if (!visit.init) return visit; // what a failed mount has created stays then
     visit.root =
         UniqueFd(::open(concat("/proc/", visit.init->pid(), "/root").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     // It is that of this process only if the process is still there.

@@ -64,6 +64,7 @@ public:
         app_.formatter(formatter);
         app_.footer("Each subcommand explains itself with --help.");
         add_starting();
+        add_holding();
         add_mounting();
         add_looking();
         add_ending();
@@ -91,6 +92,7 @@ private:
                    [&](const std::string& text) { timeout = std::chrono::seconds(parse_number(text, 1'000'000'000)); });
     }
     void add_starting();
+    void add_holding();
     void add_mounting();
     void add_looking();
     void add_ending();
@@ -101,6 +103,8 @@ private:
     CreateCommand create_;
     StartCommand start_;
     ExecCommand exec_;
+    HoldCommand hold_;
+    UnpinCommand unpin_;
     MountCommand mount_;
     UnmountCommand unmount_;
     ListCommand list_;
@@ -112,9 +116,9 @@ private:
     StopCommand stop_;
     RemoveCommand remove_;
     CheckCommand check_;
-    std::variant<std::monostate, RunCommand*, CreateCommand*, StartCommand*, ExecCommand*, MountCommand*,
-                 UnmountCommand*, ListCommand*, InspectCommand*, PsCommand*, DiffCommand*, CommitCommand*, KillCommand*,
-                 StopCommand*, RemoveCommand*, CheckCommand*>
+    std::variant<std::monostate, RunCommand*, CreateCommand*, StartCommand*, ExecCommand*, HoldCommand*, UnpinCommand*,
+                 MountCommand*, UnmountCommand*, ListCommand*, InspectCommand*, PsCommand*, DiffCommand*,
+                 CommitCommand*, KillCommand*, StopCommand*, RemoveCommand*, CheckCommand*>
         command_;
 };
 
@@ -150,6 +154,26 @@ void Parser::add_starting() {
     Adder exec(exec_app);
     add_timeout(exec, exec_.process.timeout);
     add_process_options(exec, exec_.process);
+}
+
+void Parser::add_holding() {
+    const auto add_directory = [](Adder& add, std::string& directory) {
+        add.group("Container");
+        add.option("--directory", "DIR", "Where the namespaces have their names; by default one in /run/libct/ns",
+                   [&directory](const std::string& text) { directory = text; });
+    };
+    CLI::App& hold_app =
+        subcommand("hold", "Set up a container without a process, kept by the names of its namespaces", hold_,
+                   "Prints the directory with the names, for --join of ctrun run or nsenter(1). See ctrun(1).");
+    add_name(hold_app, hold_.name);
+    Adder hold(hold_app);
+    add_directory(hold, hold_.directory);
+    add_container_options(hold, hold_.spec);
+
+    CLI::App& unpin_app = subcommand("unpin", "Take away what ctrun hold has made", unpin_);
+    add_name(unpin_app, unpin_.name);
+    Adder unpin(unpin_app);
+    add_directory(unpin, unpin_.directory);
 }
 
 void Parser::add_mounting() {

@@ -27,10 +27,12 @@ void add_namespace_options(Adder& add, ct::Spec& spec) {
                [&](const std::string& text) {
                    for (const ct::Namespace kind : parse_kinds(text)) spec.namespaces[kind] = ct::NewNamespace{};
                });
-    add.option("--join", "KIND=PATH", "Join the namespace of that file, such as /proc/PID/ns/net",
+    add.option("--join", "KIND=PATH",
+               "Join the namespace of that file, such as /proc/PID/ns/net,\n"
+               "or of a running container: KIND=container:NAME",
                [&](const std::string& text) {
-                   auto [kind, path] = parse_join(text);
-                   spec.namespaces[kind] = ct::NamespacePath{std::move(path)};
+                   auto [kind, source] = parse_join(text);
+                   spec.namespaces[kind] = std::move(source);
                });
     add.option("--uid-map", "IN:OUT:COUNT", "Map user ids of the new user namespace",
                [&](const std::string& text) { spec.uid_map.push_back(parse_id_range(text)); });
@@ -41,11 +43,25 @@ void add_namespace_options(Adder& add, ct::Spec& spec) {
         spec.uid_map.push_back({.inside = 0, .outside = ::geteuid()});
         spec.gid_map.push_back({.inside = 0, .outside = ::getegid()});
     });
+    add.flag("--map-subids", "The same, and above root the caller's ids of /etc/subuid and /etc/subgid", [&] {
+        ct::Session session;
+        const ct::Spec mapped = session.create("map").map_subordinate_ids().spec();
+        spec.namespaces[ct::Namespace::User] = ct::NewNamespace{};
+        std::ranges::copy(mapped.uid_map, std::back_inserter(spec.uid_map));
+        std::ranges::copy(mapped.gid_map, std::back_inserter(spec.gid_map));
+    });
     add.option("--setgroups", "POLICY", "Whether setgroups(2) works in it: auto, allow, deny",
                [&](const std::string& text) { spec.setgroups = parse_setgroups(text); });
     add.option("--hostname", "NAME", "Set the host name", [&](const std::string& text) { spec.hostname = text; });
     add.option("--domainname", "NAME", "Set the NIS domain name",
                [&](const std::string& text) { spec.domainname = text; });
+    add.option("--time-offset", "CLOCK=SECONDS", "Set a clock of the new time namespace ahead: monotonic, boottime",
+               [&](const std::string& text) { parse_time_offset(text, spec.time_offsets); });
+    add.option("--sysctl", "NAME=VALUE", "Set a kernel parameter of one of the container's namespaces",
+               [&](const std::string& text) {
+                   auto [name, value] = parse_assignment(text);
+                   spec.sysctls[std::move(name)] = std::move(value);
+               });
 }
 
 void add_file_options(Adder& add, ct::Spec& spec) {

@@ -52,6 +52,18 @@ struct ExecCommand {
     ProcessOptions process;
 };
 
+/// A container without a process, kept by the names of its namespaces.
+struct HoldCommand {
+    std::string name;
+    std::string directory; ///< Empty: the default.
+    ct::Spec spec;
+};
+
+struct UnpinCommand {
+    std::string name;
+    std::string directory;
+};
+
 struct MountCommand {
     std::string name;
     ct::Mount mount;
@@ -112,7 +124,8 @@ struct HelpCommand {
     std::string text;
 };
 
-using Command = std::variant<RunCommand, CreateCommand, StartCommand, ExecCommand, MountCommand, UnmountCommand,
+using Command = std::variant<RunCommand, CreateCommand, StartCommand, ExecCommand, HoldCommand,
+                             UnpinCommand, MountCommand, UnmountCommand,
                              ListCommand, InspectCommand, PsCommand, DiffCommand, CommitCommand, KillCommand,
                              StopCommand, RemoveCommand, CheckCommand, HelpCommand>;
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <csignal>
 #include <cstring>
 #include <optional>
@@ -154,9 +155,27 @@ std::vector<ct::Namespace> parse_kinds(std::string_view text) {
     return kinds;
 }
 
-std::pair<ct::Namespace, std::string> parse_join(std::string_view text) {
-    const auto [kind, path] = halves(text, '=', "KIND=PATH");
-    return {parse_kind(kind), path};
+std::pair<ct::Namespace, ct::NamespaceSource> parse_join(std::string_view text) {
+    constexpr std::string_view container = "container:";
+    const auto [kind, source] = halves(text, '=', "KIND=PATH");
+    if (source.starts_with(container)) return {parse_kind(kind), ct::NamespaceOf{source.substr(container.size())}};
+    return {parse_kind(kind), ct::NamespacePath{source}};
+}
+
+void parse_time_offset(std::string_view text, ct::TimeOffsets& offsets) {
+    const auto [clock, amount] = halves(text, '=', "CLOCK=SECONDS");
+    double seconds = 0;
+    const auto [end, error] = std::from_chars(amount.data(), amount.data() + amount.size(), seconds);
+    constexpr double century = 100.0 * 366 * 86400; // what a duration of nanoseconds surely holds
+    if (error != std::errc{} || end != amount.data() + amount.size() || !(std::abs(seconds) <= century))
+        reject(amount, "a number of seconds, up to 100 years");
+    const auto offset = std::chrono::nanoseconds(std::llround(seconds * 1e9));
+    if (clock != "monotonic" && clock != "boottime") reject(clock, "a clock (monotonic, boottime)");
+    (clock == "monotonic" ? offsets.monotonic : offsets.boottime) = offset;
+}
+
+std::pair<std::string, std::string> parse_assignment(std::string_view text) {
+    return halves(text, '=', "NAME=VALUE");
 }
 
 ct::IdRange parse_id_range(std::string_view text) {

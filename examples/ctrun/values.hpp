@@ -22,8 +22,12 @@ std::uint64_t parse_number(std::string_view text, std::uint64_t max = std::numer
 
 /// KIND[,KIND...], where `all` is every kind but user, which needs id maps to be of use, and time.
 std::vector<ct::Namespace> parse_kinds(std::string_view text);
-/// KIND=PATH
-std::pair<ct::Namespace, std::string> parse_join(std::string_view text);
+/// KIND=PATH or KIND=container:NAME
+std::pair<ct::Namespace, ct::NamespaceSource> parse_join(std::string_view text);
+/// CLOCK=SECONDS, where SECONDS may be negative or have a fraction; sets one of \p offsets.
+void parse_time_offset(std::string_view text, ct::TimeOffsets& offsets);
+/// NAME=VALUE
+std::pair<std::string, std::string> parse_assignment(std::string_view text);
 /// INSIDE:OUTSIDE:COUNT
 ct::IdRange parse_id_range(std::string_view text);
 ct::SetGroups parse_setgroups(std::string_view text);

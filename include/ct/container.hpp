@@ -2,6 +2,8 @@
 // SPDX-FileCopyrightText: The libct authors
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
 #include <concepts>
 #include <csignal>
@@ -98,6 +100,8 @@ public:
     /// Joins the namespace that \p fd refers to. \p fd is borrowed and has to stay open as long as the container may
     /// start.
     Container& join_namespace(Namespace kind, int fd);
+    /// Joins the namespace that \p other, a container of the same session, has at the time of the start.
+    Container& join_namespace(Namespace kind, const Container& other);
     /// Shares the namespace with the host process, as is the default; weakens isolation.
     Container& share_host(Namespace kind);
 
@@ -106,10 +110,18 @@ public:
     Container& add_gid_map(IdRange range);
     /// The map that an unprivileged caller may use: user and group 0 inside are the caller's effective ones outside.
     Container& map_root_to_caller();
+    /// Appends the map of an ordinary user's containers: 0 inside is the caller, and what is above are the ids that
+    /// /etc/subuid and /etc/subgid give to the caller's effective user. Reads these files now.
+    /// \throws Error with Errc::Unsupported if they give none; the hint tells which line to add.
+    Container& map_subordinate_ids();
     Container& set_setgroups(SetGroups policy);
 
     Container& set_hostname(std::string name);
     Container& set_domainname(std::string name);
+
+    Container& set_time_offsets(TimeOffsets offsets);
+    /// Sets a kernel parameter of one of the container's namespaces; see Spec::sysctls.
+    Container& set_sysctl(std::string name, std::string value);
 
     Container& set_root(Root root);
     template <std::convertible_to<std::string> Path>
@@ -175,6 +187,53 @@ public:
     /// The same with the process of set_process(). \throws Error with Errc::InvalidState also if there is none
     Process start();
 
+    /// Sets the container up without a process: it is State::Running, and descriptors in the host process keep its
+    /// namespaces (and with chroot(2) its root) until stop(), kill() or the end of the session. It can be entered.
+    ///
+    /// There is no first process: init(), wait(), try_wait() and signal() throw Error with Errc::InvalidState. kill()
+    /// kills the processes that have entered, without waiting for them; stop() signals, waits for and at last kills
+    /// them. What these have started themselves goes on, and keeps the namespaces in which it is.
+    /// Needs State::Stopped, and no new pid namespace: that one ends with its first process. In a state directory it is
+    /// not running: other processes find it only by its pins.
+    /// \throws Error as start() does.
+    void hold();
+
+    /// Gives each namespace that the running container does not share with the host a name on the host, as `ip netns`
+    /// does: \p directory/KIND, KIND as in /proc/PID/ns. It is joined there by NamespacePath, nsenter(1) and the like,
+    /// and exists until unpin(), also when the container, the session and the host process have ended.
+    ///
+    /// \param directory  made by the call, on a mount of its own; by default /run/libct/ns/NAME, for an ordinary user
+    ///                   $XDG_RUNTIME_DIR/libct/ns/NAME
+    /// Needs CAP_SYS_ADMIN in the user namespace that owns the host's mounts. After a failure nothing is left.
+    /// \returns the directory
+    /// \throws Error with EEXIST if it is there already
+    std::string pin(std::string directory = {});
+    /// Removes what pin() has made, also for another session; in any state. Nothing happens if there is nothing.
+    void unpin(std::string directory = {});
+
+    /// Moves the calling thread into the container: its namespaces, and its root directory if that was changed. The
+    /// thread gets a working directory and root of its own; all other threads stay where they are.
+    ///
+    /// Credentials stay as they are, but a user namespace gives all capabilities inside it. A pid namespace counts only
+    /// for children that the thread makes later. Needs State::Running, and the privilege to join each namespace
+    /// (CAP_SYS_ADMIN). A process with more than one thread can enter neither a user nor a time namespace. What the
+    /// host process has in memory is then exposed to whoever can look into that thread, see ptrace(2): never do this
+    /// where hostile processes share its pid namespace. Let other threads call libct from then on.
+    ///
+    /// If it fails, the thread is where it was, except that its working directory and root are no longer shared with
+    /// other threads. One case remains: nobody can leave a user namespace again; the hint says so then.
+    void switch_to();
+
+    /// A new descriptor of the namespace that the running container's processes are in, for setns(2) and the like. The
+    /// caller owns (closes) it. Also for kinds that the container shares with the host.
+    [[nodiscard]] int namespace_fd(Namespace kind);
+
+    /// The processes of the running container, by pid as the host process sees them, in ascending order; zombies do
+    /// not count. With a new pid namespace all processes in it and in those below. Otherwise the first process, those
+    /// that entered, and the descendants of both: one whose parents have ended is not found then. A snapshot: any of
+    /// them may end, and its number be used again, at any time.
+    [[nodiscard]] std::vector<pid_t> processes();
+
     /// \name The changes of an overlay
     /// For a private area of type OverlayArea. They look at its upper directory; a throw-away one can be looked at from
     /// its start until the next one, until discard(), or until the container is destroyed. While the container runs
@@ -220,6 +279,8 @@ public:
     ExitStatus wait();
     /// The same with a time limit; empty when it has passed first.
     [[nodiscard]] std::optional<ExitStatus> wait_for(std::chrono::nanoseconds limit);
+    /// The same without blocking: empty as long as the container runs.
+    [[nodiscard]] std::optional<ExitStatus> try_wait() { return wait_for(std::chrono::nanoseconds(0)); }
     /// Signals the first process. Needs State::Running.
     void signal(int number);
     /// Kills the first process, and with a pid namespace every other one; does not wait. Needs State::Running.

@@ -38,6 +38,7 @@ enum class Stage {
     Mounts,      ///< Mounting inside the root.
     Devices,     ///< Making device nodes and their links.
     Hostname,    ///< Setting the host or domain name.
+    Sysctls,     ///< Setting kernel parameters of the container's namespaces.
     Stdio,       ///< Standard streams, the terminal and the descriptor map.
     Limits,      ///< Resource limits.
     Credentials, ///< Users, groups, capabilities, no_new_privs.

@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The libct authors
 #pragma once
 
+#include <chrono>
 #include <compare>
 #include <cstdint>
 #include <string>
@@ -36,8 +37,15 @@ struct NamespaceFd {
     bool operator==(const NamespaceFd&) const = default;
 };
 
+/// The namespace of another container, one of the session or one that it can open(), which has to run (or be held) at every start, and not to share
+/// that kind with the host.
+struct NamespaceOf {
+    std::string container;
+    bool operator==(const NamespaceOf&) const = default;
+};
+
 /// Where a container gets a namespace from. A kind that a Spec does not mention is shared with the host process.
-using NamespaceSource = std::variant<NewNamespace, NamespacePath, NamespaceFd>;
+using NamespaceSource = std::variant<NewNamespace, NamespacePath, NamespaceFd, NamespaceOf>;
 
 /// One extent of an id map: `count` ids from `inside` on are the ids from `outside` on in the parent user namespace.
 struct IdRange {
@@ -45,6 +53,14 @@ struct IdRange {
     std::uint32_t outside = 0;
     std::uint32_t count = 1;
     auto operator<=>(const IdRange&) const = default;
+};
+
+/// What a new time namespace adds to the host's clocks; see time_namespaces(7). Negative is possible, but no clock can
+/// go below zero, nor past 146 years.
+struct TimeOffsets {
+    std::chrono::nanoseconds monotonic{0}; ///< CLOCK_MONOTONIC and its kin.
+    std::chrono::nanoseconds boottime{0};  ///< CLOCK_BOOTTIME and its kin, and /proc/uptime.
+    bool operator==(const TimeOffsets&) const = default;
 };
 
 /// Whether setgroups(2) works in a new user namespace.

@@ -113,8 +113,13 @@ struct Spec {
     std::vector<IdRange> uid_map = {}; ///< Needs a new user namespace, as gid_map does.
     std::vector<IdRange> gid_map = {};
     SetGroups setgroups = SetGroups::Auto;
-    std::string hostname = {};   ///< Needs a new or joined Namespace::Uts, as domainname does.
-    std::string domainname = {}; ///< The NIS domain name; see uname(2).
+    std::string hostname = {};     ///< Needs a new or joined Namespace::Uts, as domainname does.
+    std::string domainname = {};   ///< The NIS domain name; see uname(2).
+    TimeOffsets time_offsets = {}; ///< Need a new time namespace.
+    /// Kernel parameters below /proc/sys, by name in either notation of sysctl(8): "net.ipv4.ip_forward" or
+    /// "net/ipv4/ip_forward". Only those of a namespace that the container makes or joins: net.*, fs.mqueue.*, the
+    /// kernel.* ones of System V IPC and uts, user.*.
+    std::map<std::string, std::string> sysctls = {};
     std::optional<Root> root = {};
     std::optional<PrivateArea> private_area = {}; ///< Needs a root.
     std::vector<Mount> mounts = {};               ///< In this order; after the default ones.

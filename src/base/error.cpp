@@ -63,6 +63,7 @@ std::string_view to_string(Stage stage) noexcept {
     case Stage::Mounts: return "mounts";
     case Stage::Devices: return "devices";
     case Stage::Hostname: return "hostname";
+    case Stage::Sysctls: return "sysctls";
     case Stage::Stdio: return "stdio";
     case Stage::Limits: return "limits";
     case Stage::Credentials: return "credentials";

@@ -60,8 +60,10 @@ long perform(Context& context, const Step& step) noexcept {
     switch (step.op) {
     case Op::DieWithParent: return die_with_parent(context.handshake);
     case Op::EnterDirectory: return raw_syscall(SYS_fchdir, args<FdArgs>(step).fd);
-    case Op::JoinNamespace: return join_namespace(args<JoinArgs>(step));
+    case Op::JoinNamespace: return raw_syscall(SYS_setns, args<JoinArgs>(step).fd, args<JoinArgs>(step).kinds);
     case Op::UnshareFds: return unshare_fds(context.handshake, args<FdArgs>(step).fd);
+    case Op::UnshareTime: return raw_syscall(SYS_unshare, CLONE_NEWTIME);
+    case Op::EnterOwnTime: return enter_own_time(args<FdArgs>(step).fd);
     case Op::ResetSignals: return reset_signals();
     case Op::AwaitParent: return await_parent(context.handshake, args<AwaitArgs>(step).moment);
     case Op::BecomeRoot: {

@@ -56,7 +56,7 @@ long attach_file_system(Context& context, const MountArgs& args) noexcept;
 long attach_tree(Context& context, const TreeArgs& args) noexcept;
 
 // attributes.cpp
-long join_namespace(const JoinArgs& args) noexcept;
+long enter_own_time(int proc) noexcept;
 long reset_signals() noexcept;
 long unblock_signals() noexcept;
 long resource_limit(const LimitArgs& args) noexcept;

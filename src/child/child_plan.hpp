@@ -14,15 +14,17 @@ namespace ct::internal {
 
 /// What a step does; in brackets the type of its arguments.
 enum class Op : std::uint32_t {
-    DieWithParent,       ///< SIGKILL if the parent's thread ends during the set-up, and now if it has ended already.
-    EnterDirectory,      ///< fchdir to one of the host's descriptors. [FdArgs]
-    JoinNamespace,       ///< setns(2). [JoinArgs]
-    UnshareFds,          ///< Leave the host's descriptor table, keeping only the low part of it. [FdArgs]
-    ResetSignals,        ///< Default disposition for every signal.
-    AwaitParent,         ///< Until the parent has done its tasks for this moment, such as id maps. [AwaitArgs]
-    BecomeRoot,          ///< User and group 0 of the user namespace. [CredentialsArgs]
-    NotDumpable,         ///< Nobody inside the container may look into this copy of the host's memory.
-    NewSession,          ///< setsid(2)
+    DieWithParent,  ///< SIGKILL if the parent's thread ends during the set-up, and now if it has ended already.
+    EnterDirectory, ///< fchdir to one of the host's descriptors. [FdArgs]
+    JoinNamespace,  ///< setns(2). [JoinArgs]
+    UnshareFds,     ///< Leave the host's descriptor table, keeping only the low part of it. [FdArgs]
+    UnshareTime,    ///< A new time namespace for what comes next, and for children.
+    EnterOwnTime,   ///< The time namespace that was unshared; its offsets are final then. [FdArgs] the host's /proc
+    ResetSignals,   ///< Default disposition for every signal.
+    AwaitParent,    ///< Until the parent has done its tasks for this moment, such as id maps. [AwaitArgs]
+    BecomeRoot,     ///< User and group 0 of the user namespace. [CredentialsArgs]
+    NotDumpable,    ///< Nobody inside the container may look into this copy of the host's memory.
+    NewSession,     ///< setsid(2)
     ControllingTerminal, ///< TIOCSCTTY [FdArgs]
     SlavePropagation,    ///< Of all mounts: the host's come in, none go out.
     AttachRoot,          ///< Bind the root directory onto itself, or the private area onto it. [AttachRootArgs]
@@ -110,8 +112,7 @@ struct ProcWriteArgs {
     std::size_t length;
 };
 struct JoinArgs {
-    const char* path; ///< Or null, then `fd` counts.
-    std::int32_t fd;
+    std::int32_t fd;     ///< Of a namespace, or a pidfd.
     std::uint32_t kinds; ///< CLONE_NEW* flags.
 };
 struct AttachRootArgs {

@@ -6,6 +6,7 @@
 
 #include "base/concat.hpp"
 #include "config/paths.hpp"
+#include "config/sysctls.hpp"
 #include "config/validate.hpp"
 
 /// The shape of single values.
@@ -210,6 +211,8 @@ void check_source(Namespace kind, const NamespaceSource& source) {
         check_path(concat("path of the ", to_string(kind), " namespace"), path->path);
     } else if (const auto* fd = std::get_if<NamespaceFd>(&source); fd != nullptr && fd->fd < 0) {
         reject(concat("descriptor of the ", to_string(kind), " namespace is negative"));
+    } else if (const auto* other = std::get_if<NamespaceOf>(&source)) {
+        check_container_name(other->container);
     }
 }
 
@@ -219,6 +222,7 @@ void check_spec(const Spec& spec) {
     for (const IdRange& range : spec.gid_map) check_id_range("gid map", range);
     check_host_name("host name", spec.hostname);
     check_host_name("domain name", spec.domainname);
+    for (const auto& [name, value] : spec.sysctls) check_sysctl(name, value);
     if (spec.root) check_root(*spec.root);
     if (spec.private_area) check_private_area(*spec.private_area);
     for (const Mount& mount : spec.mounts) check_mount(mount);

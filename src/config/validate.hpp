@@ -40,6 +40,9 @@ enum class Role { First, Entering };
 /// The contradictions between the fields of \p spec and \p process, each as one clause; empty if there are none.
 [[nodiscard]] std::vector<std::string> violations(const Spec& spec, const ProcessSpec& process, Runs runs, Role role);
 
+/// The same for a container that is held without a process.
+[[nodiscard]] std::vector<std::string> held_violations(const Spec& spec);
+
 /// The part of it that is about mounts.
 [[nodiscard]] std::vector<std::string> mount_violations(const Spec& spec);
 

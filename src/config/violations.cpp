@@ -10,6 +10,7 @@
 #include "base/concat.hpp"
 #include "config/capabilities.hpp"
 #include "config/paths.hpp"
+#include "config/sysctls.hpp"
 #include "config/validate.hpp"
 #include "seccomp/filter.hpp"
 
@@ -66,6 +67,10 @@ void check_namespaces(Violations& found, const Spec& spec) {
         if (!spec.hostname.empty()) found.push_back("a host name needs a uts namespace");
         if (!spec.domainname.empty()) found.push_back("a domain name needs a uts namespace");
     }
+    if (spec.time_offsets != TimeOffsets{} && !makes_namespace(spec, Namespace::Time)) {
+        found.push_back("time offsets need a new time namespace");
+    }
+    find_sysctl_violations(found, spec);
 }
 
 void check_mounts(Violations& found, const Spec& spec) {
@@ -286,6 +291,17 @@ const std::string& target_of(const PrivateArea& area) {
 
 bool covers_root(const PrivateArea& area) {
     return normal_path(target_of(area)) == "/";
+}
+
+std::vector<std::string> held_violations(const Spec& spec) {
+    Violations found;
+    check_namespaces(found, spec);
+    check_files(found, spec);
+    if (makes_namespace(spec, Namespace::Pid)) {
+        found.push_back("a container without a process cannot have a new pid namespace, which ends with its first "
+                        "process; leave it out, or join one");
+    }
+    return found;
 }
 
 std::vector<std::string> mount_violations(const Spec& spec) {

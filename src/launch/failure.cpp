@@ -129,9 +129,12 @@ std::string hint(const Plan& plan, const Handshake& handshake) {
     case Op::WriteProc: return proc_hint(args_of<ProcWriteArgs>(plan, handshake).path, error);
     case Op::ResourceLimit: return error == EPERM ? "raising a hard limit needs CAP_SYS_RESOURCE" : "";
     case Op::JoinNamespace:
-        return error == EINVAL
-                   ? "the file is not a namespace of this kind, or it is already the host's own user namespace"
-                   : "";
+        if (error == EINVAL) return "it is already the host's own user namespace";
+        if (error == EPERM) return "needs CAP_SYS_ADMIN in the user namespace that owns it";
+        return {};
+    case Op::UnshareTime:
+        return error == EPERM ? "needs CAP_SYS_ADMIN, or a new user namespace as well"
+                              : "time namespaces need Linux 5.6, and a kernel that was built with them";
     case Op::DropBoundingSet:
     case Op::SetCapabilities:
     case Op::RaiseAmbient:

@@ -16,6 +16,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/signals_blocked.hpp"
 #include "base/sys.hpp"
 #include "child/child_main.hpp"
 #include "child/clone.hpp"
@@ -23,7 +24,6 @@
 #include "launch/exit_status.hpp"
 #include "launch/failure.hpp"
 #include "launch/memory_guard.hpp"
-#include "launch/signals_blocked.hpp"
 #include "launch/start_thread.hpp"
 
 namespace ct::internal {

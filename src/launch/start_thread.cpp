@@ -18,9 +18,9 @@
 #include <thread>
 #include <vector>
 
+#include "base/signals_blocked.hpp"
 #include "base/sys.hpp"
 #include "base/unique_fd.hpp"
-#include "launch/signals_blocked.hpp"
 
 namespace ct::internal {
 

@@ -39,6 +39,8 @@ public:
     [[nodiscard]] const FdLayout& layout() const noexcept { return layout_; }
     /// Keeps \p fd open for the set-up in the child. \returns the number by which the child finds it
     int lend(UniqueFd fd);
+    /// What the process joins; borrowed.
+    void set_joins(std::vector<NamespaceJoin> joins) { layout_.joins = std::move(joins); }
     /// Lends what the mount on \p target attaches.
     void lend_tree(const std::string& target, UniqueFd tree);
     /// Lends the mount of an image.

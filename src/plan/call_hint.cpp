@@ -38,6 +38,12 @@ std::string keyring_hint(int error) {
     }
 }
 
+std::string sysctl_hint(int error) {
+    if (error == ENOENT) return "this kernel has no such sysctl, or has it only for the host";
+    if (error == EACCES || error == EPERM) return "it cannot be changed by this caller in this namespace";
+    return error == EINVAL || error == ERANGE || error == EIO ? "the kernel does not take that value" : "";
+}
+
 } // namespace
 
 std::string call_hint(const CallArgs& call, int error) {
@@ -58,6 +64,11 @@ std::string call_hint(const CallArgs& call, int error) {
 }
 
 std::string proc_hint(std::string_view path, int error) {
+    if (path.starts_with("sys/")) return sysctl_hint(error);
+    if (path.ends_with("timens_offsets")) {
+        if (error == EACCES) return "this caller cannot combine time offsets with joined namespaces";
+        return error == ERANGE ? "a clock of the container would be below zero or past 146 years" : "";
+    }
     if (path.ends_with("oom_score_adj")) {
         return error == EACCES ? "a value below the lowest that the host process may have needs its CAP_SYS_RESOURCE"
                                : "";

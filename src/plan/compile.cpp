@@ -6,6 +6,7 @@
 #include <linux/sched.h>
 
 #include "config/validate.hpp"
+#include "plan/id_maps.hpp"
 #include "plan/namespace_flags.hpp"
 
 namespace ct::internal {
@@ -34,13 +35,14 @@ void plan_await(Plan& plan, Await moment) {
     plan.steps.add(Op::AwaitParent, AwaitArgs{moment}, {Stage::Launch, "wait for the parent"});
 }
 
-void plan_beginning(Plan& plan, const FdLayout& fds, bool joins) {
+void plan_beginning(Plan& plan, const Spec& spec, const FdLayout& fds, bool joins) {
     plan.steps.add(Op::DieWithParent, {Stage::Launch, "set the parent-death signal"});
     // Before the host's descriptors are gone, one of which tells whether the host lives. A copy of it also waits until
     // the parent has a pidfd of it: the host may reap it at any time.
     if (plan.has_tasks(Await::Birth) || plan.copies_host) plan_await(plan, Await::Birth);
     plan.steps.add(Op::UnshareFds, FdArgs{low_fd_limit(fds)}, {Stage::Launch, "leave the host's descriptor table"});
     plan.steps.add(Op::ResetSignals, {Stage::Launch, "reset signals"});
+    plan_time_offsets(plan, spec, fds);
     // A copy that joined namespaces is hidden already; a callable elsewhere is alone.
     if (!plan.shares_memory && plan.hides_memory && !joins && !plan.copies_host) {
         plan.steps.add(Op::NotDumpable, {Stage::Launch, "hide the host's memory"});
@@ -72,7 +74,9 @@ void plan_terminal(Plan& plan, const ProcessSpec& process, const FdLayout& fds) 
 }
 
 void plan_entering(Plan& plan, const EnterTarget& target) {
-    plan.joins.add(Op::JoinNamespace, JoinArgs{nullptr, target.pidfd, target.namespaces},
+    plan_joins(plan, target.held);
+    if (!target.held.empty()) return;
+    plan.joins.add(Op::JoinNamespace, JoinArgs{target.pidfd, target.namespaces},
                    {Stage::Enter, "join the namespaces of its first process"});
 }
 
@@ -81,7 +85,7 @@ void plan_visit(Plan& plan, const Spec& spec, const EnterTarget& target, const F
     plan_memory(plan, {}, host, target.namespaces, true);
     hide_copy(plan);
     plan_entering(plan, target);
-    plan_beginning(plan, fds, true);
+    plan_beginning(plan, {}, fds, true);
     plan_user_namespace_root(plan, spec, host);
     plan.steps.add(Op::ClearUmask, {Stage::Launch, "clear the umask"});
     plan.steps.add(Op::OpenRoot, {Stage::Root, "open the root", "/"});
@@ -112,26 +116,42 @@ void plan_end(Plan& plan, const Spec& spec, const ProcessSpec& process, const Fd
     if (process.seccomp) check_filter(plan, callable);
 }
 
-} // namespace
-
-void compile_start(Plan& plan, const Spec& spec, const ProcessSpec& process, const FdLayout& fds, const HostFacts& host,
-                   bool callable, const HookTable& hooks) {
+/// All that concerns the container and not its first process.
+void plan_set_up(Plan& plan, const Spec& spec, const ProcessSpec& process, const FdLayout& fds, const HostFacts& host,
+                 bool callable, const HookTable& hooks) {
     plan.steps.reserve(64);
     const bool joins = joins_namespaces(spec);
     plan.copies_host = callable || has_callables(hooks);
     plan_memory(plan, process, host, namespace_flags(spec), joins);
+    // newuidmap(1) wants the child's files in /proc to be the caller's.
+    if (plan.hides_memory && uses_map_helpers(spec, host)) plan.shares_memory = false;
     plan_oom_score(plan, process, fds, plan.copies_host);
     if (joins) hide_copy(plan);
-    plan_joins(plan, spec);
+    plan_joins(plan, fds.joins);
+    plan_new_namespaces(plan, spec);
     plan_id_maps(plan, spec, host);
     plan_area_tasks(plan, spec, fds); // once the ids are mapped
-    plan_beginning(plan, fds, joins);
+    plan_beginning(plan, spec, fds, joins);
     plan_user_namespace_root(plan, spec, host);
     plan.steps.add(Op::ClearUmask, {Stage::Launch, "clear the umask"});
     plan_root(plan, spec, fds, hooks);
     plan.steps.add(Op::RestoreUmask, {Stage::Launch, "restore the umask"});
     plan_hostname(plan, spec);
-    plan_end(plan, spec, process, fds, host, callable, spec.root || joins);
+    plan_sysctls(plan, spec, fds);
+}
+
+} // namespace
+
+void compile_start(Plan& plan, const Spec& spec, const ProcessSpec& process, const FdLayout& fds, const HostFacts& host,
+                   bool callable, const HookTable& hooks) {
+    plan_set_up(plan, spec, process, fds, host, callable, hooks);
+    plan_end(plan, spec, process, fds, host, callable, spec.root || joins_namespaces(spec));
+}
+
+void compile_hold(Plan& plan, const Spec& spec, const FdLayout& fds, const HostFacts& host, const HookTable& hooks) {
+    plan_set_up(plan, spec, {}, fds, host, false, hooks);
+    plan_await(plan, Await::SetUp);
+    plan_finish(plan);
 }
 
 void compile_enter(Plan& plan, const Spec& spec, const EnterTarget& target, const ProcessSpec& process,
@@ -145,7 +165,7 @@ void compile_enter(Plan& plan, const Spec& spec, const EnterTarget& target, cons
         plan.joins.add(Op::EnterDirectory, FdArgs{target.root_fd}, {Stage::Enter, "change to the container's root"});
     }
     if (target.namespaces != 0) plan_entering(plan, target);
-    plan_beginning(plan, fds, joins);
+    plan_beginning(plan, {}, fds, joins);
     plan_user_namespace_root(plan, spec, host);
     if (target.root_fd >= 0) {
         plan.steps.add(Op::ChangeRoot, PathArgs{nullptr}, {Stage::Root, "chroot to the container's root"});

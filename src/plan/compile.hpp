@@ -37,6 +37,13 @@ struct FdSource {
     bool survives_exec = false; ///< It is not close-on-exec.
 };
 
+/// A namespace to be joined, open in the host.
+struct NamespaceJoin {
+    Namespace kind;
+    int fd;
+    std::string name; ///< For messages: its path, "fd N" or "container 'x'".
+};
+
 /// The descriptors of a new process; made by the parent before the plan, see launch/streams.hpp.
 struct FdLayout {
     std::vector<FdSource> map = {};
@@ -44,6 +51,7 @@ struct FdLayout {
     int area = -1;                         ///< Source of the mount of an ImageArea, or -1; one of `lent`.
     int proc = -1;                         ///< Source of the host's /proc for Op::WriteProc, or -1; one of `lent`.
     std::vector<FdSource> reaper = {};     ///< The map of the reaper if there is to be one.
+    std::vector<NamespaceJoin> joins = {}; ///< In the order in which they are to be joined.
     int terminal = -1;                     ///< Source of the controlling terminal, or -1.
     std::string terminal_path = {};        ///< Of the terminal on the host.
     std::vector<int> made = {};            ///< Sources of the pipes or the terminal that were made for the process.
@@ -64,11 +72,18 @@ struct EnterTarget {
     int pidfd;           ///< Of its first process.
     unsigned namespaces; ///< CLONE_NEW* flags of those that differ from the host's.
     int root_fd;         ///< Its root directory if it only had chroot(2), else -1.
+    /// Of a container that is held, which has no first process; then neither `pidfd` nor `namespaces` counts for the
+    /// joins.
+    std::vector<NamespaceJoin> held = {};
 };
 
 /// A start by exec or, with \p callable, without a program at the end.
 void compile_start(Plan& plan, const Spec& spec, const ProcessSpec& process, const FdLayout& fds, const HostFacts& host,
                    bool callable, const HookTable& hooks = {});
+
+/// A start without a process: the child ends when all is set up.
+void compile_hold(Plan& plan, const Spec& spec, const FdLayout& fds, const HostFacts& host,
+                  const HookTable& hooks = {});
 
 /// One more process for a running container.
 void compile_enter(Plan& plan, const Spec& spec, const EnterTarget& target, const ProcessSpec& process,
@@ -84,7 +99,9 @@ void compile_unmount(Plan& plan, const Spec& spec, const EnterTarget& target, co
 void compile_user_namespace(Plan& plan, const Spec& maps, const HostFacts& host, std::function<void(pid_t child)> use);
 
 // The themes.
-void plan_joins(Plan& plan, const Spec& spec);
+void plan_joins(Plan& plan, const std::vector<NamespaceJoin>& joins);
+void plan_new_namespaces(Plan& plan, const Spec& spec);
+void plan_time_offsets(Plan& plan, const Spec& spec, const FdLayout& fds);
 void plan_id_maps(Plan& plan, const Spec& spec, const HostFacts& host);
 void plan_root(Plan& plan, const Spec& spec, const FdLayout& fds, const HookTable& hooks);
 /// What the parent does for the private area while the child waits.
@@ -96,6 +113,7 @@ void plan_hooks(Plan& plan, const std::vector<MountHook>& hooks, std::string_vie
 void plan_masks(Plan& plan, const Spec& spec);
 void plan_devices(Plan& plan, const Spec& spec, const FdLayout& fds);
 void plan_hostname(Plan& plan, const Spec& spec);
+void plan_sysctls(Plan& plan, const Spec& spec, const FdLayout& fds);
 void plan_process(Plan& plan, const ProcessSpec& process, const HostFacts& host, bool groups_denied,
                   bool user_namespace, bool callable = false);
 void plan_credentials(Plan& plan, const ProcessSpec& process, const HostFacts& host, bool groups_denied,
@@ -155,6 +173,9 @@ void plan_exec(Plan& plan, const ProcessSpec& process, bool foreign_files);
 
 /// One above the highest source: what the child needs of the host's descriptor table.
 [[nodiscard]] int low_fd_limit(const FdLayout& fds);
+
+/// Whether the child writes to the host's /proc, see FdLayout::proc.
+[[nodiscard]] bool needs_proc(const Spec& spec);
 
 /// Whether setgroups(2) will be denied inside.
 [[nodiscard]] bool denies_setgroups(const Spec& spec, const HostFacts& host);

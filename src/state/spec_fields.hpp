@@ -120,6 +120,18 @@ struct Fields<NamespaceFd> {
     static constexpr std::tuple list{own_field("fd", &NamespaceFd::fd)};
 };
 template <>
+struct Fields<NamespaceOf> {
+    static constexpr const char* name = "container";
+    static constexpr std::tuple list{field("container", &NamespaceOf::container)};
+};
+template <>
+struct Fields<TimeOffsets> {
+    static constexpr std::tuple list{
+        field("monotonic", &TimeOffsets::monotonic),
+        field("boottime", &TimeOffsets::boottime),
+    };
+};
+template <>
 struct Fields<IdRange> {
     static constexpr std::tuple list{
         field("inside", &IdRange::inside),
@@ -209,6 +221,8 @@ struct Fields<Spec> {
         field("setgroups", &Spec::setgroups),
         field("hostname", &Spec::hostname),
         field("domainname", &Spec::domainname),
+        field("time_offsets", &Spec::time_offsets),
+        field("sysctls", &Spec::sysctls),
         field("root", &Spec::root),
         field("private_area", &Spec::private_area),
         field("mounts", &Spec::mounts),

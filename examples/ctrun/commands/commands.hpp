@@ -17,6 +17,10 @@ int execute(const RunCommand& command);
 int execute(const CreateCommand& command);
 int execute(const StartCommand& command);
 int execute(const ExecCommand& command);
+
+int execute(const HoldCommand& command);
+int execute(const UnpinCommand& command);
+
 int execute(const MountCommand& command);
 int execute(const UnmountCommand& command);
 

@@ -6,7 +6,6 @@
 #include <chrono>
 #include <cstdlib>
 #include <ctime>
-#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -123,25 +122,6 @@ std::optional<Row> look(pid_t pid) {
     return row;
 }
 
-/// The parent that the host sees.
-pid_t parent_of(pid_t pid) {
-    return std::atoi(field(file("/proc/" + std::to_string(pid) + "/status"), "PPid").c_str());
-}
-
-/// The first process and its descendants; orphans of a container with a pid namespace are children of the first one.
-std::vector<pid_t> processes_of(pid_t init) {
-    std::map<pid_t, pid_t> parents;
-    for (const auto& entry : std::filesystem::directory_iterator("/proc"))
-        if (const pid_t pid = std::atoi(entry.path().filename().c_str()); pid > 0) parents[pid] = parent_of(pid);
-    std::vector<pid_t> found;
-    for (const auto& [pid, parent] : parents) {
-        pid_t ancestor = pid;
-        while (ancestor > 0 && ancestor != init) ancestor = parents.contains(ancestor) ? parents[ancestor] : 0;
-        if (ancestor == init) found.push_back(pid);
-    }
-    return found;
-}
-
 } // namespace
 
 int execute(const ListCommand& command) {
@@ -182,7 +162,7 @@ int execute(const PsCommand& command) {
     Json list = Json::array();
     Table table({"PID", "INSIDE", "USER", "COMMAND"});
     if (!container.running()) throw std::runtime_error("container '" + command.name + "' is not running");
-    for (const pid_t pid : processes_of(container.init().pid())) {
+    for (const pid_t pid : container.processes()) {
         const auto row = look(pid);
         if (!row) continue;
         table.add({std::to_string(row->pid), row->inside, row->user, row->command});

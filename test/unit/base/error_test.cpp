@@ -104,9 +104,8 @@ TEST(Errc, ComparesEqualToTheNearestErrc) {
 }
 
 TEST(Errc, IsNeverSuccessAndNotAnErrno) {
-    for (const Errc code :
-         {Errc::InvalidConfig, Errc::InvalidState, Errc::NameInUse, Errc::ChildDied, Errc::Unsupported,
-          Errc::NotFound, Errc::BadRecord}) {
+    for (const Errc code : {Errc::InvalidConfig, Errc::InvalidState, Errc::NameInUse, Errc::ChildDied,
+                            Errc::Unsupported, Errc::NotFound, Errc::BadRecord}) {
         const std::error_code made = code;
         EXPECT_TRUE(made);
         EXPECT_STREQ(made.category().name(), "libct");

@@ -84,9 +84,23 @@ TEST_F(StepError, CountsTheHelpersStepsWhereItFailed) {
     EXPECT_STREQ(error(EBADF).what(), "reset signals: Bad file descriptor");
     handshake.steps_of = Handshake::OfHelper;
     EXPECT_STREQ(error(ENOENT).what(), "join net namespace '/run/ns': No such file or directory");
-    EXPECT_THAT(error(EINVAL).hint(), HasSubstr("not a namespace of this kind"));
+    EXPECT_THAT(error(EINVAL).hint(), HasSubstr("the host's own user namespace"));
+    EXPECT_THAT(error(EPERM).hint(), HasSubstr("CAP_SYS_ADMIN in the user namespace that owns it"));
     handshake.step = 1; // past the joins: the clone itself
     EXPECT_STREQ(error(EMFILE).what(), "make a process: Too many open files");
+}
+
+TEST_F(StepError, WritesToProcAreExplained) {
+    const ProcWriteArgs sysctl{5, "sys/net/ipv4/ip_forward", "2", 1};
+    plan.steps.add(Op::WriteProc, sysctl, {Stage::Sysctls, "write \"2\" to the sysctl", "net.ipv4.ip_forward"});
+    EXPECT_STREQ(error(EINVAL).what(), "write \"2\" to the sysctl 'net.ipv4.ip_forward': Invalid argument; the kernel "
+                                       "does not take that value");
+    EXPECT_THAT(error(ENOENT).hint(), HasSubstr("no such sysctl"));
+    EXPECT_THAT(error(EACCES).hint(), HasSubstr("cannot be changed"));
+    const ProcWriteArgs offsets{5, "self/timens_offsets", "", 0};
+    plan.steps.add(Op::WriteProc, offsets, {Stage::Namespaces, "set the clock offsets of the time namespace"});
+    ++handshake.step;
+    EXPECT_THAT(error(ERANGE).hint(), HasSubstr("146 years"));
 }
 
 TEST_F(StepError, MountsAreExplained) {

@@ -113,8 +113,9 @@ TEST_P(Launches, UnknownStepIsAnError) {
 TEST_P(Launches, FailedJoinIsNamed) {
     Start joining = start({"exit", "0"});
     joining.spec.namespaces[Namespace::Net] = NamespacePath{"/nowhere/net"};
+    joining.fds.joins = {{Namespace::Net, 1 << 30, "/nowhere/net"}};
     const Error error = failure(*joining.compile());
-    EXPECT_STREQ(error.what(), "join net namespace '/nowhere/net': No such file or directory");
+    EXPECT_STREQ(error.what(), "join net namespace '/nowhere/net': Bad file descriptor");
     EXPECT_EQ(error.stage(), Stage::Namespaces);
 }
 

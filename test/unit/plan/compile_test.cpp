@@ -5,6 +5,7 @@
 #include <linux/capability.h>
 #include <linux/sched.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <csignal>
 
@@ -40,7 +41,9 @@ Start everything() {
     start.process.umask = 027;
     start.process.parent_death_signal = SIGTERM;
     start.process.terminal = TerminalSize{};
-    start.fds = {.map = {{0, 9}, {1, 9}, {2, 9}}, .terminal = 9, .terminal_path = "/dev/null"};
+    start.fds.map = {{0, 9}, {1, 9}, {2, 9}};
+    start.fds.terminal = 9;
+    start.fds.terminal_path = "/dev/null";
     return start;
 }
 
@@ -208,6 +211,7 @@ TEST(StartPlan, BecomesRootOfAUserNamespaceThatHasOne) {
 TEST(StartPlan, LeavesGroupsAloneWhereSetgroupsIsDenied) {
     Start start{.host = Unprivileged};
     start.make_user_namespace();
+    start.spec.gid_map = {{0, ::getegid(), 1}};
     start.process.user = User{0, 0};
     const auto plan = start.compile();
     EXPECT_FALSE(args<CredentialsArgs>(plan->steps, Op::BecomeRoot).set_groups);

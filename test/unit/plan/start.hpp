@@ -112,7 +112,15 @@ struct Start {
         return plan;
     }
     void make(Namespace kind) { spec.namespaces[kind] = NewNamespace{}; }
-    void join(Namespace kind) { spec.namespaces[kind] = NamespacePath{"/run/ns"}; }
+    [[nodiscard]] std::unique_ptr<Plan> compile_holding() const {
+        auto plan = std::make_unique<Plan>();
+        compile_hold(*plan, spec, fds, host);
+        return plan;
+    }
+    void join(Namespace kind) {
+        spec.namespaces[kind] = NamespacePath{"/run/ns"};
+        fds.joins.push_back({kind, 23, "/run/ns"});
+    }
     void make_user_namespace() {
         make(Namespace::User);
         spec.uid_map = {{0, 100000, 1000}};

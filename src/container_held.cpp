@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include <algorithm>
+#include <csignal>
+
+#include "base/concat.hpp"
+#include "base/subject.hpp"
+#include "base/sys.hpp"
+#include "config/validate.hpp"
+#include "container_core.hpp"
+#include "launch/mount_trees.hpp"
+
+/// Containers without a first process.
+namespace ct::internal {
+
+void ContainerCore::hold() {
+    begin_start("hold");
+    std::shared_ptr<const Joins> held;
+    try {
+        held = with_subject(subject(), [&] { return launch_held(); });
+    } catch (...) {
+        take_down_host_side();
+        become_stopped();
+        throw;
+    }
+    publish(nullptr, std::move(held), "hold");
+}
+
+std::shared_ptr<const Joins> ContainerCore::launch_held() {
+    const Spec& spec = *spec_; // constant while starting
+    if (auto found = held_violations(spec); !found.empty()) throw Error::invalid_config("hold", std::move(found));
+    const ProcessSpec nobody{.stdio = {Stdio::Null, Stdio::Null, Stdio::Null}};
+    check_borrowed_fds(spec, nobody);
+    const Joins joins = open_joins(spec);
+    Prepared prepared = prepare(spec, nullptr);
+    Streams streams(nobody, session_->low_fds);
+    streams.set_joins(joins.list());
+    if (needs_proc(spec)) streams.lend_proc();
+    lend_trees(streams, spec, session_->areas);
+    if (prepared.image) streams.lend_area(std::move(prepared.image));
+
+    const std::shared_ptr<const HookTable> hooks = hooks_; // constant like the specification
+
+    const auto held = std::make_shared<Joins>();
+    Plan plan;
+    const std::shared_ptr<StartThread> thread = session_->start_thread();
+    compile_hold(plan, spec, streams.layout(), host_facts(thread.get()), *hooks);
+    plan.parent_tasks.push_back(
+        {Await::SetUp, [&](const WaitingChild& child) {
+             for (const auto& [kind, source] : spec.namespaces) {
+                 const int joined = joins.find(kind);
+                 held->add(kind,
+                           joined >= 0 ? sys::duplicate(joined, Stage::Namespaces, "duplicate a namespace")
+                                       : open_namespace_of(kind, child.pid, child.pidfd),
+                           concat("container ", name_));
+             }
+         }});
+    const std::function<int()> none;
+    (void)launch({plan, prepared.files_root, none, thread.get(), prepared.bound}, session_->areas);
+    keep_upper(plan);
+    held->put_in_order();
+    return held;
+}
+
+void ContainerCore::kill() {
+    const bool held = [&] {
+        const std::lock_guard lock(mutex_);
+        return held_ != nullptr;
+    }();
+    if (held) {
+        end_held(std::nullopt, SIGKILL);
+    } else {
+        signal(SIGKILL);
+    }
+}
+
+void ContainerCore::end_held(std::optional<std::chrono::nanoseconds> grace, int number) {
+    std::shared_ptr<const Joins> held;
+    std::shared_ptr<Entered> entered;
+    {
+        const std::lock_guard lock(mutex_);
+        held = held_;
+        entered = entered_;
+    }
+    if (!held) return;
+    const auto processes = entered->all();
+    for (const auto& process : processes) (void)process->signal(number);
+    if (grace) {
+        const auto start = std::chrono::steady_clock::now();
+        for (const auto& process : processes) {
+            const auto left = *grace - (std::chrono::steady_clock::now() - start);
+            if (process->wait(std::max(left, std::chrono::nanoseconds(0)))) continue;
+            (void)process->signal(SIGKILL);
+            (void)process->wait(std::nullopt);
+        }
+        entered->sweep();
+    }
+    finish_held(held);
+}
+
+bool ContainerCore::close_held(OnClose policy) {
+    std::shared_ptr<const Joins> held;
+    {
+        const std::lock_guard lock(mutex_);
+        held = held_;
+    }
+    if (!held) return false;
+    if (policy == OnClose::Detach) {
+        finish_held(held); // who has entered goes on
+    } else {
+        end_held(std::chrono::nanoseconds(0), SIGKILL);
+    }
+    return true;
+}
+
+void ContainerCore::finish_held(const std::shared_ptr<const Joins>& held) {
+    {
+        const std::lock_guard lock(mutex_);
+        if (held_ != held || state_ != State::Running) return;
+        state_ = State::Stopping;
+        held_.reset();
+    }
+    take_down_host_side();
+    const auto self = shared_from_this(); // the session's may be the last reference
+    session_->forget(*this);
+    become_stopped();
+}
+
+} // namespace ct::internal
