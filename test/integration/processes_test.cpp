@@ -83,6 +83,8 @@ TEST_F(Processes, AreDescendantsWithoutAPidNamespace) {
         {init.pid(), children_of(init.pid()).at(0), entered.pid(), children_of(entered.pid()).at(0)});
     EXPECT_EQ(container.processes(), expected);
     for (const pid_t pid : expected) ::kill(pid, SIGKILL);
+    EXPECT_TRUE(reaches_end(init.stream(1)));
+    EXPECT_TRUE(reaches_end(entered.stream(1)));
     entered.wait();
     container.wait();
 }
