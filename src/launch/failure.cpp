@@ -172,7 +172,23 @@ Error step_error(const Plan& plan, const Handshake& handshake) {
     return sys::error(handshake.error, info.stage, action, path, clause);
 }
 
+namespace {
+
+bool joins_pid_namespace(const Plan& plan) {
+    const auto& steps = plan.joins.steps();
+    return std::any_of(steps.begin(), steps.end(), [](const Step& step) {
+        return step.op == Op::JoinNamespace && (static_cast<const JoinArgs*>(step.args)->kinds & CLONE_NEWPID) != 0;
+    });
+}
+
+} // namespace
+
 Error clone_error(int error_number, const Plan& plan) {
+    // pid_namespaces(7): ENOMEM once the namespace's first process has ended.
+    if (error_number == ENOMEM && joins_pid_namespace(plan)) {
+        return sys::error(ESRCH, Stage::Enter, "make a process in the joined pid namespace", {},
+                          "the first process of that namespace has ended");
+    }
     const std::string names = namespace_names(plan.new_namespaces);
     const std::string action =
         names.empty() ? "make a process" : concat("make a process with new namespaces (", names, ')');

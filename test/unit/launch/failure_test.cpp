@@ -216,5 +216,14 @@ TEST(DeathError, TellsHowAndWhere) {
     EXPECT_THAT(death_error(plan, handshake, killed).what(), HasSubstr("before its first step"));
 }
 
+TEST(CloneError, TellsThatAJoinedPidNamespaceHasEnded) {
+    Plan plan;
+    EXPECT_EQ(clone_error(ENOMEM, plan).code(), std::errc::not_enough_memory);
+    plan.joins.add(Op::JoinNamespace, JoinArgs{3, CLONE_NEWPID}, {Stage::Enter, "join"});
+    const Error error = clone_error(ENOMEM, plan);
+    EXPECT_EQ(error.code(), std::errc::no_such_process);
+    EXPECT_THAT(error.what(), HasSubstr("has ended"));
+}
+
 } // namespace
 } // namespace ct::internal
