@@ -4,15 +4,15 @@
 
 #include <cstdint>
 
-/// Fault points: places at which a test makes a start fail, or kills the host. Only in builds with tests. No part of
-/// the child's rules is broken here: it is plain memory.
+/// Fault points: places at which a test makes a start fail, or kills the host. Only in builds with tests. Plain memory,
+/// so that the child may pass them, too.
 namespace ct::internal {
 
 struct Faults {
     std::uint32_t passed = 0; ///< How many points were passed, by the host and its children.
     std::uint32_t at = 0;     ///< The one that fails, from 1 on.
-    std::int32_t error = 0;   ///< Its errno; or 0, then `victim` is killed there.
-    std::int32_t victim = 0;
+    std::int32_t error = 0;   ///< Its errno; or 0, then whoever gets there stays until `go`: time to kill the host.
+    std::uint32_t go = 0;
 };
 
 #ifdef CT_FAULT_POINTS

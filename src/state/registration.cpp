@@ -107,13 +107,15 @@ LockedEntry Registration::lock_to_claim() {
 void Registration::claim(std::shared_ptr<const Spec> spec, std::vector<std::string> command, OnClose on_close) {
     const std::lock_guard lock(mutex_);
     LockedEntry entry = lock_to_claim();
+    // A name that is reserved is nobody else's, and there is nothing to undo until announce() or born() writes.
+    const bool reserved = is_current(entry) && !record_.saved && record_.owner == ProcessId::self();
     record_.phase = Phase::Starting;
     record_.viewpoint = store_.viewpoint();
     record_.owner = ProcessId::self();
     record_.on_close = on_close;
     record_.command = std::move(command);
     record_.spec = std::move(spec);
-    write(entry);
+    if (!reserved) write(entry);
 }
 
 void Registration::announce(const HostMount& mount) {

@@ -187,7 +187,7 @@ Store::Store(std::string path) : path_(std::move(path)), viewpoint_(Viewpoint::h
     }
     if (::mkdir(path_.c_str(), 0700) < 0 && errno != EEXIST) {
         throw sys::error(errno, Stage::State, "make the state directory", path_,
-                         errno == EACCES && ::geteuid() != 0 ? "XDG_RUNTIME_DIR can name another place" : "");
+                         path_ == default_state_directory() ? "XDG_RUNTIME_DIR can name another place" : "");
     }
     directory_ = open_at(AT_FDCWD, path_.c_str(), O_RDONLY | O_DIRECTORY);
     if (!directory_ && (errno == ELOOP || errno == ENOTDIR)) distrust(path_, "it is no directory, or a link to one");

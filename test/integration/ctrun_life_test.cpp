@@ -146,8 +146,8 @@ TEST_F(CtrunLifeTest, ShowsAndKeepsChanges) {
     ASSERT_EQ(run.status, 0) << run;
     await_start();
     Said said = ctrun({"diff", "box"});
-    EXPECT_TRUE(contains(said.out, "added     /new\n")) << said;
-    EXPECT_TRUE(contains(said.out, "deleted   /bin/wc\n")) << said;
+    EXPECT_TRUE(contains(said.out, "added    /new\n")) << said;
+    EXPECT_TRUE(contains(said.out, "deleted  /bin/wc\n")) << said;
     EXPECT_TRUE(contains(ctrun({"diff", "--json", "box"}).out, "\"/new\""));
     said = ctrun({"commit", "box", (dir() / "committed").string()});
     EXPECT_EQ(said.status, 0) << said;

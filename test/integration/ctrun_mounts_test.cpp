@@ -70,9 +70,9 @@ TEST_F(CtrunMounts, RefusesWhatItDoesNotKnow) {
         {{"run", "--proc-mode", "old", "--", "true"}, "'old' is not new or bind-host"},
         {{"run", "--root-propagation", "x", "--", "true"}, "'x' is not private, slave, shared or unbindable"},
         {{"run", "--mask", "relative", "--new", "mount", "--", "true"}, "masked path 'relative' is not absolute"},
-        {{"mount", "nobody", "type=tmpfs,target=/x"}, "no container 'nobody' is running"},
+        {{"mount", "nobody", "type=tmpfs,target=/x"}, "container 'nobody': open: no such container"},
         {{"mount", "nobody", "type=tmpfs"}, "is not type=TYPE"},
-        {{"umount", "nobody", "/x"}, "no container 'nobody' is running"},
+        {{"umount", "nobody", "/x"}, "container 'nobody': open: no such container"},
         {{"umount", "nobody"}, "TARGET is required"},
     };
     for (const auto& [words, part] : wrong) {

@@ -43,12 +43,12 @@ TEST_F(CtrunTest, EndsWith125AndASentenceIfItFailsItself) {
         {{"run", "--image", "/a:/b:ro:c", "--", "true"}, "'/a:/b:ro:c' is not FILE[:TARGET[:FLAG,...]]"},
         {{"run", "--fd", "3=777", "--", "true"}, "'777' is not an open descriptor"},
         {{"run", "--umask", "8", "--", "true"}, "'8' is not an octal number"},
-        {{"run", "--user", "x", "--", "true"}, "'x' is not a number"},
+        {{"run", "--user", "no-such-user", "--", "true"}, "find user 'no-such-user'"},
         {{"run", "--root", "/no/such/root", "--", "true"}, "/no/such/root"},
         {{"run", "--hostname", "x", "--", "true"}, "host"},
         {{"run", "--name", "../x", "--", "true"}, "../x"},
         {{"exec", "nobody", "--", "true"}, "container 'nobody': open: no such container"},
-        {{"frobnicate"}, "frobnicate"},
+        {{"run", "--user", "x", "--", "true"}, "find user 'x'"},
         {{}, "no subcommand"},
     };
     for (const auto& [words, part] : wrong) {

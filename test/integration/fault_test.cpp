@@ -6,8 +6,12 @@
 #include <cstdlib>
 #include <new>
 
+#include <csignal>
+
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fault.hpp"
@@ -49,8 +53,9 @@ protected:
             if (entry.path().filename() != "bin") std::filesystem::remove_all(entry);
     }
 
-    Container configured(ProcessSpec& process) {
-        Container container = session().create("box");
+    Container configured(ProcessSpec& process) { return configured(process, session()); }
+    Container configured(ProcessSpec& process, Session& session) const {
+        Container container = session.create("box");
         container.set_root(image().string()).add_namespaces({Namespace::Mount, Namespace::Pid, Namespace::Uts});
         process = program({"exit", "7"});
         GetParam().configure(container, process);
@@ -105,6 +110,57 @@ TEST_P(Fault, AtEachPointFailsWithASentenceAndLeavesNothing) {
     EXPECT_GT(failed, 5U);
 }
 
+/// Like a program whose owner kills it at the worst moment; and the next one.
+TEST_P(Fault, AtEachPointTheHostMayBeKilledAndTheNextSessionCleansUp) {
+    ASSERT_EQ(::prctl(PR_SET_CHILD_SUBREAPER, 1), 0); // to reap what the host leaves
+    const SessionOptions options{.log_handler = {}, .state_directory = dir() / "state"};
+    { const Session makes_the_directory(options); }
+    bool all_passed = false;
+    for (std::uint32_t at = 1; !all_passed; ++at) {
+        ASSERT_LT(at, 1000U) << "there is no end";
+        remove_mount_points();
+        const std::string image_before = tree(image());
+        const HostState before = HostState::capture();
+        *internal::faults = Faults{.at = at};
+        const pid_t host = ::fork();
+        if (host == 0) {
+            Session session(options);
+            ProcessSpec process;
+            Container container = configured(process, session);
+            (void)start(container, process);
+            container.wait();
+            ::_exit(0);
+        }
+        int status = 0;
+        while (::waitpid(host, &status, WNOHANG) == 0) {
+            if (__atomic_load_n(&internal::faults->passed, __ATOMIC_ACQUIRE) < at) continue;
+            ASSERT_EQ(::kill(host, SIGKILL), 0);
+            ASSERT_EQ(::waitpid(host, &status, 0), host);
+            break;
+        }
+        __atomic_store_n(&internal::faults->go, 1, __ATOMIC_RELEASE);
+        all_passed = WIFEXITED(status);
+        bool started = all_passed;
+        EXPECT_TRUE(all_passed ? WEXITSTATUS(status) == 0 : WTERMSIG(status) == SIGKILL) << at;
+        {
+            Session session(options);
+            for (const ContainerInfo& info : session.containers()) {
+                EXPECT_NE(info.state, State::Starting) << at;
+                session.open(info.name).remove(Remove::Force);
+                started = true; // in time
+            }
+        }
+        while (::waitpid(-1, nullptr, __WALL) > 0 || errno == EINTR) continue; // as their parent would
+        EXPECT_TRUE(std::filesystem::is_empty(dir() / "state")) << at << ": " << tree(dir() / "state");
+        EXPECT_EQ(before.difference(HostState::capture()), "") << at;
+        if (!started) {
+            EXPECT_EQ(tree(image()), image_before) << at;
+        }
+        *internal::faults = {};
+    }
+    ASSERT_EQ(::prctl(PR_SET_CHILD_SUBREAPER, 0), 0);
+}
+
 const Scenario Scenarios[] = {
     {"Plain", [](Container& container, ProcessSpec&) { container.set_spec({}).set_root("/"); }, true},
     {"Files",
@@ -145,6 +201,22 @@ const Scenario Scenarios[] = {
          process.oom_score_adj = 500;
          process.personality = 0;
          process.stdio.out = Stdio::Pipe;
+     }},
+    {"Masks",
+     [](Container& container, ProcessSpec&) {
+         container.add_default_mounts().add_default_masks().add_device({.path = "/dev/zero2", .major = 1, .minor = 5});
+         container.add_mount({.source = container.spec().root->path,
+                              .target = "/mapped",
+                              .options = {},
+                              .id_mapped = true,
+                              .uid_map = {{0, 1000, 1}},
+                              .gid_map = {{0, 1000, 1}}});
+     }},
+    {"Confined",
+     [](Container&, ProcessSpec& process) {
+         process.no_new_privileges = true;
+         process.seccomp = Seccomp::standard();
+         process.landlock.emplace().paths.push_back({.path = "/", .read = true, .execute = true});
      }},
     {"TimeNamespace", [](Container& container, ProcessSpec&) { container.add_namespace(Namespace::Time); }},
     {"Callable",
