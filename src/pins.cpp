@@ -65,7 +65,7 @@ void bind_namespace(int directory, const NamespaceJoin& join, const std::string&
 
 std::string default_pin_directory(std::string_view name) {
     const char* const runtime = ::geteuid() == 0 ? nullptr : std::getenv("XDG_RUNTIME_DIR");
-    return concat(runtime != nullptr && runtime[0] == '/' ? runtime : "/run", "/libct/ns/", name);
+    return concat(runtime != nullptr && runtime[0] == '/' ? runtime : "/run", "/libct-ns/", name);
 }
 
 void pin_namespaces(const std::string& directory, const std::vector<NamespaceJoin>& namespaces) {

@@ -159,7 +159,7 @@ void Parser::add_starting() {
 void Parser::add_holding() {
     const auto add_directory = [](Adder& add, std::string& directory) {
         add.group("Container");
-        add.option("--directory", "DIR", "Where the namespaces have their names; by default one in /run/libct/ns",
+        add.option("--directory", "DIR", "Where the namespaces have their names; by default one in /run/libct-ns",
                    [&directory](const std::string& text) { directory = text; });
     };
     CLI::App& hold_app =

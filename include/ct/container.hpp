@@ -202,8 +202,8 @@ public:
     /// does: \p directory/KIND, KIND as in /proc/PID/ns. It is joined there by NamespacePath, nsenter(1) and the like,
     /// and exists until unpin(), also when the container, the session and the host process have ended.
     ///
-    /// \param directory  made by the call, on a mount of its own; by default /run/libct/ns/NAME, for an ordinary user
-    ///                   $XDG_RUNTIME_DIR/libct/ns/NAME
+    /// \param directory  made by the call, on a mount of its own; by default /run/libct-ns/NAME, for an ordinary user
+    ///                   $XDG_RUNTIME_DIR/libct-ns/NAME
     /// Needs CAP_SYS_ADMIN in the user namespace that owns the host's mounts. After a failure nothing is left.
     /// \returns the directory
     /// \throws Error with EEXIST if it is there already

@@ -70,8 +70,30 @@ TEST_F(JoinContainer, IsPlainDataOfTheSpecification) {
     Container guest = session().create("guest", spec);
     EXPECT_EQ(guest.spec(), spec);
     EXPECT_EQ(lines(run(guest, host_program({"uname"})).out).at(0), "named");
-    EXPECT_TRUE(fails([&] { guest.set_spec({.namespaces = {{Namespace::Net, NamespaceOf{"../owner"}}}}); },
-                      Errc::InvalidConfig, {"../owner", "a container's name is"}));
+    EXPECT_TRUE(fails(
+        [&] {
+            guest.set_spec({.namespaces = {{Namespace::Net, NamespaceOf{"../owner"}}}});
+        },
+        Errc::InvalidConfig, {"../owner", "a container's name is"}));
+}
+
+TEST_F(JoinContainer, FindsContainersInTheStateDirectory) {
+    const std::string directory = (dir() / "state").string();
+    Session first({.state_directory = directory});
+    Session second({.state_directory = directory});
+    Container owner = first.create("owner").add_namespace(Namespace::Uts).set_hostname("recorded");
+    Spec spec;
+    spec.namespaces[Namespace::Uts] = NamespaceOf{"owner"};
+    Container guest = second.create("guest", spec);
+    const Process process = start_ready(owner, host_program({"pause"}));
+    EXPECT_EQ(lines(run(guest, host_program({"uname"})).out).at(0), "recorded");
+    owner.kill();
+    owner.wait();
+    // What is held is nobody else's to find, and nobody waits for it.
+    owner.hold();
+    Session third({.state_directory = directory});
+    EXPECT_TRUE(fails([&] { (void)third.open("owner"); }, Errc::InvalidState, {"has neither started nor saved it"}));
+    owner.stop(Patience);
 }
 
 TEST_F(JoinContainer, SaysWhyItCannot) {
