@@ -79,7 +79,7 @@ long perform(Context& context, const Step& step) noexcept {
     case Op::AttachFileSystem: return attach_file_system(context, args<MountArgs>(step));
     case Op::AttachTree: return attach_tree(context, args<TreeArgs>(step));
     case Op::OpenRoot: return open_root(context);
-    case Op::OpenDirectory: return open_directory(context, args<PathArgs>(step));
+    case Op::OpenDirectory: return open_directory(context, args<DirectoryArgs>(step));
     case Op::RootPropagation: return root_propagation(context, args<PropagationArgs>(step));
     case Op::Mount: return mount_in_root(context, args<MountArgs>(step));
     case Op::Unmount: return unmount_in_root(context, args<PathArgs>(step));

@@ -13,6 +13,7 @@ struct Context {
     Handshake& handshake;
     int root_fd = -1;      ///< The container's root directory, in which targets are resolved.
     int directory_fd = -1; ///< Of the last Op::OpenDirectory.
+    bool directory_passing = false;
     int home_fd = -1;      ///< The working directory; mounting leaves it for a moment.
     int empty_fd = -1;     ///< The first masked directory: what others are copies of.
     int null_fd = -1;      ///< The host's /dev/null, once a file is masked.
@@ -45,7 +46,7 @@ long run_command(Context& context, const CommandArgs& args) noexcept;
 long run_callable(Context& context, const CallableArgs& args) noexcept;
 
 // nodes.cpp
-long open_directory(Context& context, const PathArgs& args) noexcept;
+long open_directory(Context& context, const DirectoryArgs& args) noexcept;
 long make_node(Context& context, const NodeArgs& args) noexcept;
 long bind_node(Context& context, const BindNodeArgs& args) noexcept;
 long make_symlink(Context& context, const SymlinkArgs& args) noexcept;

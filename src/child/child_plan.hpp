@@ -37,7 +37,7 @@ enum class Op : std::uint32_t {
     Unmount,             ///< [PathArgs]
     RunCommand,          ///< A hook. [CommandArgs]
     RunCallable,         ///< A hook, in a copy of the host's memory. [CallableArgs]
-    OpenDirectory,       ///< In the root, for the nodes and links that follow. [PathArgs]
+    OpenDirectory,       ///< In the root, for the nodes and links that follow. [DirectoryArgs]
     MakeNode,            ///< [NodeArgs]
     BindNode,            ///< A node of the host, where none can be made. [BindNodeArgs]
     MakeSymlink,         ///< [SymlinkArgs]
@@ -183,6 +183,10 @@ struct OverlayArgs {
 struct TreeArgs {
     AreaPlace place;
     std::int32_t fd; ///< Attached nowhere yet.
+};
+struct DirectoryArgs {
+    const char* path;
+    bool passing; ///< On a file system that is gone with the container: what is made there need not be remembered.
 };
 struct NodeArgs {
     const char* name;

@@ -23,17 +23,19 @@ long look_at_name(const Context& context, const char* name, struct statx& status
 
 /// Remembers what a step has created in the open directory.
 void remember_name(Context& context, const char* name) noexcept {
+    if (context.directory_passing) return;
     struct statx status;
     if (look_at_name(context, name, status) >= 0) remember_created(context, status, CreatedEntry::WholePath);
 }
 
 } // namespace
 
-long open_directory(Context& context, const PathArgs& args) noexcept {
+long open_directory(Context& context, const DirectoryArgs& args) noexcept {
     const long directory = open_target(context, args.path, false);
     if (directory < 0) return directory;
     if (context.directory_fd >= 0) raw_syscall(SYS_close, context.directory_fd);
     context.directory_fd = static_cast<int>(directory);
+    context.directory_passing = args.passing;
     return 0;
 }
 

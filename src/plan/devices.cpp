@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "base/concat.hpp"
@@ -37,6 +38,13 @@ std::string node_of_host(const Device& device) {
                      "within a user namespace devices can only be bound");
 }
 
+/// Whether /dev is a new file system: the default one, or one of the specification.
+bool has_file_system_of_its_own(const Spec& spec) {
+    const auto dev = std::find_if(spec.mounts.begin(), spec.mounts.end(),
+                                  [](const Mount& mount) { return normal_path(mount.target) == "/dev"; });
+    return dev == spec.mounts.end() ? spec.default_mounts : dev->type == "tmpfs";
+}
+
 void plan_own_devices(Plan& plan, const Spec& spec) {
     const bool bound = has_namespace(spec, Namespace::User);
     for (const Device& device : spec.devices) {
@@ -50,7 +58,7 @@ void plan_own_devices(Plan& plan, const Spec& spec) {
         }
         const std::size_t slash = path.rfind('/');
         const char* const directory = slash == 0 ? "/" : plan.text(path.substr(0, slash));
-        plan.steps.add(Op::OpenDirectory, PathArgs{directory}, {Stage::Devices, "open", directory});
+        plan.steps.add(Op::OpenDirectory, DirectoryArgs{directory, false}, {Stage::Devices, "open", directory});
         plan.steps.add(Op::MakeNode,
                        NodeArgs{target + slash + 1, type_of(device) | device.mode, device.major, device.minor,
                                 device.uid, device.gid, true},
@@ -61,7 +69,8 @@ void plan_own_devices(Plan& plan, const Spec& spec) {
 void plan_default_devices(Plan& plan, const Spec& spec, const FdLayout& fds) {
     if (!spec.default_devices && !spec.default_mounts) return;
     const auto open_dev = [&] {
-        plan.steps.add(Op::OpenDirectory, PathArgs{"/dev"}, {Stage::Devices, "open", "/dev"});
+        plan.steps.add(Op::OpenDirectory, DirectoryArgs{"/dev", has_file_system_of_its_own(spec)},
+                       {Stage::Devices, "open", "/dev"});
     };
     if (has_namespace(spec, Namespace::User)) {
         std::vector<Mount> binds;

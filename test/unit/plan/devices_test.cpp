@@ -40,7 +40,7 @@ TEST_F(DevicesPlan, NodesAreMadeWithoutAUserNamespace) {
     const auto nodes = all_args<NodeArgs>(made->steps, Op::MakeNode);
     ASSERT_EQ(nodes.size(), 6U);
     EXPECT_TRUE(ordered(made->steps, Op::OpenDirectory, Op::MakeNode));
-    EXPECT_STREQ(args<PathArgs>(made->steps, Op::OpenDirectory).path, "/dev");
+    EXPECT_STREQ(args<DirectoryArgs>(made->steps, Op::OpenDirectory).path, "/dev");
     EXPECT_STREQ(nodes[0].name, "null");
     EXPECT_EQ(nodes[0].mode, unsigned{S_IFCHR | 0666});
     EXPECT_EQ(nodes[0].major, 1U);
@@ -99,7 +99,7 @@ TEST_F(DevicesPlan, OwnOnesAreMadeInTheirDirectory) {
                     {.path = "/disk", .type = DeviceType::Block, .major = 8}};
     const auto made = plan();
     const auto nodes = all_args<NodeArgs>(made->steps, Op::MakeNode);
-    const auto directories = all_args<PathArgs>(made->steps, Op::OpenDirectory);
+    const auto directories = all_args<DirectoryArgs>(made->steps, Op::OpenDirectory);
     ASSERT_EQ(nodes.size(), 2U);
     ASSERT_EQ(directories.size(), 2U);
     EXPECT_STREQ(directories[0].path, "/dev");
@@ -124,6 +124,25 @@ TEST_F(DevicesPlan, OwnOnesAreBoundInAUserNamespace) {
     EXPECT_EQ(sentence(made->steps, Op::BindNode), "bind the device '/dev/zero' on '/dev/zero'");
     spec.devices = {{.path = "/dev/zero", .major = 4000, .minor = 5}};
     EXPECT_THROW((void)plan(), Error);
+}
+
+TEST(DevicesInAnImage, AreRemembered) {
+    const auto passing = [](Start start) {
+        return args<DirectoryArgs>(start.compile()->steps, Op::OpenDirectory).passing;
+    };
+    Start start;
+    start.spec.namespaces[Namespace::Mount] = NewNamespace{};
+    start.spec.root = Root{.path = "/"};
+    start.spec.default_devices = true;
+    EXPECT_FALSE(passing(start));
+    start.spec.default_mounts = true;
+    EXPECT_TRUE(passing(start));
+    start.spec.mounts.push_back({.source = "/dev", .target = "/dev/", .options = {}});
+    EXPECT_FALSE(passing(start));
+    start.spec.mounts.back().type = "tmpfs";
+    EXPECT_TRUE(passing(start));
+    start.spec.default_mounts = false;
+    EXPECT_TRUE(passing(start));
 }
 
 } // namespace
