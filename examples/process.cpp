@@ -45,6 +45,9 @@ int main(int argc, char** argv) try {
     process.oom_score_adj = 500;
     process.session_keyring.emplace();
     //! [scheduling]
+    //! [init]
+    process.init = ct::Init::Reaper;
+    //! [init]
     //! [thread]
     process.parent_death_signal = SIGKILL;
     std::thread([&] { container.start(process); }).join(); // the container lives on

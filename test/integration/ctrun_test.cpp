@@ -75,6 +75,21 @@ TEST_F(CtrunTest, MakesAContainer) {
     EXPECT_EQ(ctrun(shell({}, "exec >/dev/null </dev/zero; readlink /dev/fd")).status, 0);
 }
 
+TEST_F(CtrunTest, RunsTheCommandUnderAnInit) {
+    EXPECT_EQ(ctrun(boxed({"--init"}, {"/bin/sh", "-c", "echo $$"})).out, "2\n");
+    EXPECT_EQ(ctrun(boxed({"--init"}, {"/bin/sh", "-c", "kill -TERM $$"})).status, 128 + SIGTERM);
+    EXPECT_EQ(ctrun(boxed({}, {"/bin/sh", "-c", "kill -TERM $$; exit 3"})).status, 3); // a first process is immune
+}
+
+TEST_F(CtrunTest, ChecksTheHost) {
+    const Said table = ctrun({"check"});
+    EXPECT_EQ(table.status, 0) << table;
+    EXPECT_TRUE(contains(table.out, "namespace.pid ")) << table;
+    const Said json = ctrun({"check", "--json"});
+    EXPECT_EQ(json.status, 0) << json;
+    EXPECT_TRUE(contains(json.out, "\"name\": \"namespace.pid\",\n    \"available\": true")) << json;
+}
+
 TEST_F(CtrunTest, PassesTheCommandOnWordForWord) {
     const Words words{"[a,b]", "", "--", "{}", "%%", "--help", "-t"};
     Words command{"/bin/sh", "-c", R"(printf '<%s>' "$@")", "sh"};
