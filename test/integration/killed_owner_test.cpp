@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The libct authors
 
 // Host processes with records are killed at any moment: the next session cleans up, and others are never disturbed.
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -89,14 +90,17 @@ TEST_F(KilledOwner, LeavesAStartThatTheNextSessionUndoes) {
     const auto only_bin = [&] { return tree(image()).find("/proc") == std::string::npos; };
     std::minstd_rand random(1);
     int half_started = 0;
+    unsigned latest = 4000; // follows the speed of the machine
     for (int i = 0; i < 150; ++i) {
-        kill_host(std::chrono::microseconds(random() % 4000), [&](Session& session) {
+        kill_host(std::chrono::microseconds(random() % latest), [&](Session& session) {
             Container box = session.create("box").set_root(image().string()).add_default_mounts();
             box.add_namespaces({Namespace::Mount, Namespace::Pid}).start(pause());
         });
         const internal::Store store(state());
         const auto stored = store.read("box");
         const bool started = stored && stored->record.phase == internal::Phase::Running;
+        if (!stored) latest = std::min(latest + latest / 8, 500'000U);
+        if (started) latest = std::max(latest - latest / 8, 1000U);
         half_started += stored && stored->record.phase == internal::Phase::Starting ? 1 : 0;
         clean_up();
         if (!started) {

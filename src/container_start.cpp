@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+
+// The part of container_core.hpp that makes processes.
+#include "container_core.hpp"
+
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/concat.hpp"
+#include "base/subject.hpp"
+#include "base/sys.hpp"
+#include "config/validate.hpp"
+#include "launch/exit_status.hpp"
+#include "launch/mount_trees.hpp"
+#include "monitor/seccomp_watch.hpp"
+#include "plan/namespace_flags.hpp"
+
+namespace ct::internal {
+
+void ContainerCore::begin_start(std::string_view action) {
+    (void)state();
+    const std::lock_guard lock(mutex_);
+    if (state_ != State::Stopped) throw wrong_state(action, "stopped", state_);
+    if (session_->closed())
+        throw Error(Errc::InvalidState, Stage::Configure, concat(subject(), ": ", action), {}, "its session is closed");
+    if (removed_)
+        throw Error(Errc::InvalidState, Stage::Configure, concat(subject(), ": ", action), {}, "it was removed");
+    state_ = State::Starting;
+}
+
+std::shared_ptr<ProcessCore> ContainerCore::start(const ProcessSpec& process, const std::function<int()>& callable) {
+    begin_start("start");
+    std::shared_ptr<ProcessCore> init;
+    try {
+        init = with_subject(subject(), [&] { return launch_first(process, callable); });
+    } catch (...) {
+        take_down_host_side();
+        fail_record();
+        become_stopped();
+        throw;
+    }
+    publish(init, nullptr, "start");
+    return init;
+}
+
+void ContainerCore::publish(std::shared_ptr<ProcessCore> init, std::shared_ptr<const Joins> held,
+                            std::string_view action) {
+    // Registered before anybody can see it run, and notice its end.
+    const bool kept = session_->keep(shared_from_this());
+    {
+        const std::lock_guard lock(mutex_);
+        if (const auto owner = pid_owner_.lock(); owner && init) owner->add(init);
+        init_ = std::move(init);
+        adopted_ = false;
+        held_ = std::move(held);
+        enter_target_ = {init_ ? init_->pidfd() : -1, static_cast<unsigned>(namespace_flags(*spec_)), -1, {}};
+        state_ = State::Running;
+    }
+    changed_.notify_all();
+    if (kept) return;
+    close(OnClose::Kill);
+    throw Error(Errc::InvalidState, Stage::Launch, concat(subject(), ": ", action), {},
+                "its session was closed meanwhile");
+}
+
+ContainerCore::Prepared ContainerCore::prepare(const Spec& spec, const std::vector<std::string>* command) {
+    session_->leftovers.sweep();
+    {
+        const std::lock_guard lock(mutex_);
+        session_->leftovers.take_all(*entered_);
+        entered_ = std::make_shared<Entered>();
+    }
+    HostSide::Announce announce;
+    if (registration_ && command != nullptr) {
+        registration_->claim(spec_, *command, session_->on_close());
+        announce = [this](const HostMount& mount) { registration_->announce(mount); };
+    }
+    HostSide host_side(spec, announce);
+    Prepared prepared{host_side.files_root(), host_side.take_image(), {}, host_side.bound()};
+    if (prepared.image) {
+        // Only for the time of the start: a descriptor of the image's would keep the loop device.
+        prepared.image_root.reset(::openat(prepared.image.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        if (prepared.files_root < 0) prepared.files_root = prepared.image_root.get();
+    }
+    const std::lock_guard lock(mutex_);
+    host_side_ = std::move(host_side);
+    return prepared;
+}
+
+void ContainerCore::keep_upper(Plan& plan) {
+    if (!plan.upper) return;
+    auto upper = std::make_shared<const UniqueFd>(std::move(plan.upper));
+    const std::lock_guard lock(mutex_);
+    upper_.swap(upper);
+}
+
+void ContainerCore::check_process(std::string_view action, const Spec& spec, const ProcessSpec& process, Runs runs,
+                                  Role role) {
+    auto found = violations(spec, process, runs, role);
+    if (process.seccomp && has_action(*process.seccomp, SeccompAction::Kind::Notify)) {
+        const std::lock_guard lock(mutex_);
+        if (on_seccomp_ == nullptr) found.push_back("a seccomp filter that notifies needs a handler: on_seccomp()");
+    }
+    if (!found.empty()) throw Error::invalid_config(action, std::move(found));
+}
+
+HostFacts ContainerCore::host_facts(StartThread* thread) const {
+    HostFacts facts;
+    if (thread == nullptr) {
+        facts = HostFacts::detect();
+    } else {
+        thread->run([&] { facts = HostFacts::detect(); });
+    }
+    facts.filters = &session_->filters;
+    return facts;
+}
+
+Launched ContainerCore::launch_plan(Plan& plan, int files_root, const std::function<int()>& callable,
+                                    StartThread* thread, std::span<const FilesRoot> bound) {
+    std::shared_ptr<Loop> loop;
+    if (plan.filter && plan.filter->notifies) loop = session_->loop();
+    Launched launched = launch({plan, files_root, callable, thread, bound}, session_->areas);
+    if (loop == nullptr) return launched;
+    const auto find_handler = [self = weak_from_this()]() -> std::shared_ptr<const SeccompHandler> {
+        const auto container = self.lock();
+        if (container == nullptr) return nullptr;
+        const std::lock_guard lock(container->mutex_);
+        return container->on_seccomp_;
+    };
+    try {
+        watch_listener(*loop, std::move(plan.listener), find_handler);
+    } catch (...) {
+        ::syscall(SYS_pidfd_send_signal, launched.pidfd.get(), SIGKILL, nullptr, 0);
+        (void)reap(launched.pidfd.get());
+        throw;
+    }
+    return launched;
+}
+
+std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& process,
+                                                         const std::function<int()>& callable) {
+    const Spec& spec = *spec_; // constant while starting
+    const auto runs = callable ? Runs::Callable : Runs::Program;
+    check_process("start", spec, process, runs, Role::First);
+    check_borrowed_fds(spec, process);
+    const Joins joins = open_joins(spec);
+    Prepared prepared = prepare(spec, &process.argv);
+    Streams streams(process, session_->low_fds, stream_owner(spec, process));
+    if (writes_proc(process) || needs_proc(spec)) streams.lend_proc();
+    if (process.init == Init::Reaper) streams.add_reaper(session_->reaper_image());
+    lend_trees(streams, spec, session_->areas);
+    if (prepared.image) streams.lend_area(std::move(prepared.image));
+    streams.set_joins(joins.list());
+    const std::shared_ptr<const HookTable> hooks = hooks_; // constant like the specification
+    Plan plan;
+    // The child goes on once the record tells who it is: if this process dies, its successor can end it.
+    if (registration_) {
+        plan.parent_tasks.push_back(
+            {Await::Birth, [&](const WaitingChild& child) { registration_->born(child.pid, prepared.files_root); }});
+    }
+    const std::shared_ptr<StartThread> thread = session_->start_thread();
+    compile_start(plan, spec, process, streams.layout(), host_facts(thread.get()), callable != nullptr, *hooks);
+    Launched launched = launch_plan(plan, prepared.files_root, callable, thread.get(), prepared.bound);
+    keep_upper(plan);
+    auto init = std::make_shared<ProcessCore>(name_, std::move(launched), streams.take_host_ends(),
+                                              has_namespace(spec, Namespace::Pid) ? entered_ : nullptr);
+    if (registration_) check_running_record(init);
+    if (thread && process.parent_death_signal != 0) thread->watch(ProcessCore::pidfd_of(init));
+    return init;
+}
+
+std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, const std::function<int()>& callable) {
+    const std::shared_ptr<ProcessCore> init = running_init("enter");
+    EnterTarget target{};
+    UniqueFd root;
+    std::shared_ptr<const Spec> spec;
+    std::shared_ptr<Entered> entered;
+    std::shared_ptr<Entered> pid_owner;
+    std::shared_ptr<const Joins> held;
+    {
+        // The container may end and take its host side down at any time.
+        const std::lock_guard lock(mutex_);
+        if (init_ != init || state_ != State::Running) throw wrong_state("enter", "running", state_);
+        target = enter_target_;
+        held = held_;
+        if (held) target.held = held->list();
+        spec = spec_;
+        entered = entered_;
+        pid_owner = pid_owner_.lock();
+        if (host_side_.chroot() >= 0) root = sys::duplicate(host_side_.chroot(), Stage::Enter, "duplicate the root");
+        target.root_fd = root.get();
+    }
+    return with_subject(subject(), [&] {
+        const auto runs = callable ? Runs::Callable : Runs::Program;
+        check_process("enter", *spec, process, runs, Role::Entering);
+        check_borrowed_fds({}, process);
+        entered->sweep();
+        Streams streams(process, session_->low_fds, stream_owner(*spec, process));
+        if (writes_proc(process)) streams.lend_proc();
+        Plan plan;
+        const std::shared_ptr<StartThread> thread = session_->start_thread();
+        compile_enter(plan, *spec, target, process, streams.layout(), host_facts(thread.get()), callable != nullptr);
+        Launched launched = launch_plan(plan, -1, callable, thread.get());
+        auto entering = std::make_shared<ProcessCore>(name_, std::move(launched), streams.take_host_ends(), nullptr);
+        if (thread && process.parent_death_signal != 0) thread->watch(ProcessCore::pidfd_of(entering));
+        entered->add(entering);
+        if (pid_owner) pid_owner->add(entering);
+        return entering;
+    });
+}
+
+} // namespace ct::internal
