@@ -11,7 +11,9 @@
 #include <sys/syscall.h>
 
 #include <cerrno>
+#include <chrono>
 #include <csignal>
+#include <thread>
 
 #include <boost/filesystem/operations.hpp>
 
@@ -52,11 +54,21 @@ void remove_if_empty(int root, const std::string& path) noexcept {
     }
 }
 
-void remove_mount_points(const Record& record) {
+/// A child that a killed host had just made may have a lock of the host's for a moment: it looks for the host every
+/// 100 ms.
+bool lock_alone(int directory, bool host_was_killed) {
+    for (int tries = host_was_killed ? 30 : 0; ::flock(directory, LOCK_EX | LOCK_NB) < 0; --tries) {
+        if (tries == 0) return false;
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return true;
+}
+
+void remove_mount_points(const Record& record, bool host_was_killed) {
     if (record.mount_points.empty()) return;
     const UniqueFd root(::open(record.files_root.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     // Whoever uses the directory has it locked, and may need them.
-    if (!root || ::flock(root.get(), LOCK_EX | LOCK_NB) < 0) return;
+    if (!root || !lock_alone(root.get(), host_was_killed)) return;
     for (auto path = record.mount_points.rbegin(); path != record.mount_points.rend(); ++path) {
         remove_if_empty(root.get(), *path);
     }
@@ -106,9 +118,10 @@ Assessment assess(const Record& record, const Viewpoint& viewpoint) {
 
 std::optional<StoredRecord> finish(LockedEntry& entry, Record record, const Viewpoint& viewpoint,
                                    std::optional<ExitStatus> status) {
+    const bool owned = owner_alive(record, viewpoint);
     unmount_area(record);
-    remove_mount_points(record);
-    if (!record.saved && !owner_alive(record, viewpoint)) {
+    remove_mount_points(record, !owned);
+    if (!record.saved && !owned) {
         entry.remove();
         return std::nullopt;
     }

@@ -7,6 +7,7 @@
 #include <new>
 
 #include <csignal>
+#include <cstdio>
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -124,12 +125,17 @@ TEST_P(Fault, AtEachPointTheHostMayBeKilledAndTheNextSessionCleansUp) {
         *internal::faults = Faults{.at = at};
         const pid_t host = ::fork();
         if (host == 0) {
-            Session session(options);
-            ProcessSpec process;
-            Container container = configured(process, session);
-            (void)start(container, process);
-            container.wait();
-            ::_exit(0);
+            try {
+                Session session(options);
+                ProcessSpec process;
+                Container container = configured(process, session);
+                (void)start(container, process);
+                container.wait();
+                ::_exit(0);
+            } catch (const std::exception& error) {
+                std::fprintf(stderr, "%s\n", error.what());
+                ::_exit(1);
+            }
         }
         int status = 0;
         while (::waitpid(host, &status, WNOHANG) == 0) {
