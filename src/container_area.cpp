@@ -15,14 +15,20 @@ namespace ct::internal {
 std::optional<OverlayView> ContainerCore::overlay(std::string_view action) const {
     std::shared_ptr<const Spec> spec;
     std::shared_ptr<const UniqueFd> upper;
+    bool foreign = false;
     {
         const std::lock_guard lock(mutex_);
+        foreign = adopted_;
         spec = spec_;
         upper = upper_;
     }
     const auto* const area = spec->private_area ? std::get_if<OverlayArea>(&*spec->private_area) : nullptr;
     if (area == nullptr || !spec->root) {
         throw Error(Errc::InvalidState, Stage::Configure, action, {}, "its private area is no overlay");
+    }
+    if (area->upper.empty() && !upper && foreign) {
+        throw Error(Errc::InvalidState, Stage::Configure, action, {},
+                    "only the process that has started it knows the changes of its throw-away overlay");
     }
     if (area->upper.empty() && !upper) return std::nullopt;
     return open_overlay(*spec, upper ? upper->get() : -1);

@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -19,6 +20,8 @@
 namespace ct::internal {
 
 namespace {
+
+constexpr std::chrono::hours Forever{24 * 365}; ///< A time limit that no clock overflows by.
 
 constexpr std::array AllNamespaces{Namespace::Mount, Namespace::Pid,  Namespace::Net,    Namespace::Uts,
                                    Namespace::Ipc,   Namespace::User, Namespace::Cgroup, Namespace::Time};
@@ -38,7 +41,7 @@ ContainerCore::ContainerCore(std::shared_ptr<SessionCore> session, std::string n
       spec_(std::make_shared<const Spec>(std::move(spec))) {}
 
 ContainerCore::~ContainerCore() {
-    if (registration_) session_->log_errors([&] { registration_->release(); });
+    if (registration_ && session_->is_in_its_process()) session_->log_errors([&] { registration_->release(); });
     session_->leftovers.take_all(*entered_);
     session_->release(name_);
 }
@@ -188,8 +191,26 @@ void ContainerCore::become_stopped() {
     changed_.notify_all();
 }
 
+bool ContainerCore::await_start(std::optional<std::chrono::nanoseconds> limit) {
+    std::unique_lock lock(mutex_);
+    const auto over = [&] { return state_ != State::Starting; };
+    if (limit) return changed_.wait_for(lock, std::min<std::chrono::nanoseconds>(*limit, Forever), over);
+    changed_.wait(lock, over);
+    return true;
+}
+
+std::optional<ExitStatus> ContainerCore::earlier_exit() const {
+    const std::lock_guard lock(mutex_);
+    return init_ || held_ ? std::nullopt : last_exit_;
+}
+
 std::optional<ExitStatus> ContainerCore::wait(std::optional<std::chrono::nanoseconds> limit) {
+    using Clock = std::chrono::steady_clock;
+    const auto begin = Clock::now();
+    if (!await_start(limit)) return std::nullopt;
+    if (const auto earlier = earlier_exit()) return earlier;
     const std::shared_ptr<ProcessCore> process = init();
+    if (limit) limit = std::max(*limit - (Clock::now() - begin), std::chrono::nanoseconds(0));
     const std::optional<ExitStatus> status = process->wait(limit);
     if (!status) return std::nullopt;
     finish(process);
@@ -209,6 +230,7 @@ void ContainerCore::signal(int number) {
 }
 
 ExitStatus ContainerCore::stop(std::chrono::nanoseconds grace, int number) {
+    (void)await_start(std::nullopt);
     std::shared_ptr<ProcessCore> process;
     {
         const std::lock_guard lock(mutex_);
@@ -216,7 +238,7 @@ ExitStatus ContainerCore::stop(std::chrono::nanoseconds grace, int number) {
     }
     if (!process) {
         end_held(grace, number);
-        return {};
+        return earlier_exit().value_or(ExitStatus{});
     }
     if (process->signal(number)) {
         if (const auto status = wait(grace)) return *status;

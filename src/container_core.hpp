@@ -128,6 +128,10 @@ private:
                                        StartThread* thread, std::span<const FilesRoot> bound = {});
     /// Takes down the host's side after the end of \p init, unless another thread does so.
     void finish(const std::shared_ptr<ProcessCore>& init);
+    /// Waits until no start is under way. \returns false if \p limit has passed first
+    [[nodiscard]] bool await_start(std::optional<std::chrono::nanoseconds> limit);
+    /// Of a run that another process has seen end.
+    [[nodiscard]] std::optional<ExitStatus> earlier_exit() const;
     void take_down_host_side();
     void become_stopped();
     void fail_record() noexcept;

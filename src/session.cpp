@@ -170,7 +170,17 @@ std::shared_ptr<StartThread> SessionCore::start_thread() {
     return start_thread_;
 }
 
+bool SessionCore::is_in_its_process() const noexcept {
+    return ::getpid() == process_;
+}
+
 void SessionCore::close() noexcept {
+    if (!is_in_its_process()) {
+        // A copy of the host takes nothing down, and so never destroys its copies of what would.
+        static auto* const kept = new std::vector<std::shared_ptr<SessionCore>>;
+        kept->push_back(shared_from_this());
+        return;
+    }
     decltype(running_) running;
     std::shared_ptr<StartThread> thread;
     std::shared_ptr<Loop> loop;

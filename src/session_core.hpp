@@ -2,6 +2,9 @@
 // SPDX-FileCopyrightText: The libct authors
 #pragma once
 
+#include <sys/types.h>
+#include <unistd.h>
+
 #include <map>
 #include <memory>
 #include <mutex>
@@ -75,6 +78,8 @@ public:
     [[nodiscard]] std::shared_ptr<Loop> loop();
     /// The program of Init::Reaper, made on first use.
     [[nodiscard]] int reaper_image();
+    /// False in a process that the host has forked: its containers are not that one's to end.
+    [[nodiscard]] bool is_in_its_process() const noexcept;
 
     LowFds low_fds;
     FilterCache filters;
@@ -85,6 +90,7 @@ private:
     std::shared_ptr<ContainerCore> insert(std::string name, Spec spec, std::string_view action = "create");
 
     const SessionOptions options_;
+    const pid_t process_ = ::getpid();
     std::once_flag reaper_made_;
     UniqueFd reaper_image_;
     mutable std::mutex mutex_; ///< Guards what follows; never held over a system call that blocks.

@@ -275,7 +275,8 @@ public:
     [[nodiscard]] Process init() const;
 
     /// Blocks until the first process has ended and the host's side is taken down; the container is stopped then.
-    /// At once if it is stopped already. \throws Error with Errc::InvalidState if it was never started.
+    /// At once if it is stopped already; during a start it waits for that run. \throws Error with Errc::InvalidState if
+    /// it was never started.
     ExitStatus wait();
     /// The same with a time limit; empty when it has passed first.
     [[nodiscard]] std::optional<ExitStatus> wait_for(std::chrono::nanoseconds limit);
@@ -285,7 +286,8 @@ public:
     void signal(int number);
     /// Kills the first process, and with a pid namespace every other one; does not wait. Needs State::Running.
     void kill();
-    /// Sends \p number, waits up to \p grace, then kills and waits. Does nothing if the container is stopped.
+    /// Sends \p number, waits up to \p grace, then kills and waits. Does nothing if the container is stopped; waits for
+    /// the end of a start under way.
     /// The first process of a pid namespace gets only signals for which it has a handler; for others the grace is lost.
     ExitStatus stop(std::chrono::nanoseconds grace, int number = SIGTERM);
 

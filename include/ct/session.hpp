@@ -58,6 +58,7 @@ struct SessionOptions {
 /// A session has no thread (but see StartThread::Own), changes no signal handler and keeps only a few close-on-exec
 /// descriptors, at numbers as low as it finds: open it early in a host process with thousands of descriptors. It may be
 /// used from any thread. Destroying it closes it: running containers are treated as SessionOptions::on_close says.
+/// In a fork(2) of the host process a session can only be destroyed, which leaves its containers alone.
 class CT_EXPORT Session {
 public:
     /// \throws Error with Stage::Session if /dev/null or memory is not to be had.

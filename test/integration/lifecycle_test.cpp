@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The libct authors
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <fstream>
 #include <iterator>
 #include <thread>
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -278,6 +280,31 @@ TEST_F(Lifecycle, RunningOneNeedsNoHandle) {
     EXPECT_TRUE(found->running());
     found->kill();
     EXPECT_TRUE(signaled(found->wait(), SIGKILL));
+}
+
+TEST_F(Lifecycle, WaitingDuringAStartIsForTheRunThatBegins) {
+    std::array<int, 2> gate{};
+    ASSERT_EQ(::pipe2(gate.data(), O_CLOEXEC), 0);
+    Container container = isolated();
+    EXPECT_TRUE(exited(run(container, program({"exit", "7"})).status, 7));
+    const Mount mount{.source = "tmpfs", .target = "/data", .type = "tmpfs", .options = {}};
+    const auto pass = [&gate] {
+        char byte = 0;
+        return ::read(gate[0], &byte, 1) == 1 ? 0 : 1;
+    };
+    container.add_mount(mount, {.before = {MountHook{pass}}});
+    std::thread starter([&] { container.start(program({"trap", "15", "6"})); });
+    while (container.state() != State::Starting) std::this_thread::yield();
+    EXPECT_FALSE(container.try_wait().has_value());
+    EXPECT_FALSE(container.wait_for(1ms).has_value());
+    std::optional<ExitStatus> stopped;
+    std::thread stopper([&] { stopped = container.stop(0s, SIGKILL); });
+    EXPECT_EQ(::write(gate[1], "x", 1), 1);
+    starter.join();
+    stopper.join();
+    EXPECT_TRUE(signaled(*stopped, SIGKILL));
+    EXPECT_EQ(container.state(), State::Stopped);
+    for (const int fd : gate) ::close(fd);
 }
 
 } // namespace

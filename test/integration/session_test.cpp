@@ -156,6 +156,34 @@ TEST_F(SessionTest, DetachesOnRequest) {
 }
 
 /// A running container that somebody else made: a child of the test.
+TEST_F(SessionTest, AForkOfTheHostTakesNothingDown) {
+    make_file("area/file");
+    make_dir("image/data");
+    Container bound = session().create("bound").set_root(image().string());
+    bound.set_private(BindDir{.source = (dir() / "area").string(), .target = "/data"});
+    const Process process = start_ready(bound, program({"pause"}));
+    std::optional<Session> own(std::in_place, SessionOptions{.start_thread = StartThread::Own});
+    Container other = own->create("other", isolated().spec());
+    (void)start_ready(other, program({"pause"}));
+    const std::string mounts = host_mounts();
+    const pid_t copy = ::fork();
+    if (copy == 0) {
+        close_session(); // as exit(3) does with static objects
+        own.reset();
+        ::_exit(0);
+    }
+    int status = -1;
+    ASSERT_EQ(::waitpid(copy, &status, 0), copy);
+    EXPECT_EQ(status, 0);
+    EXPECT_EQ(host_mounts(), mounts);
+    EXPECT_EQ(bound.state(), State::Running);
+    EXPECT_EQ(other.state(), State::Running);
+    bound.kill();
+    bound.wait();
+    own.reset();
+    EXPECT_EQ(other.state(), State::Stopped);
+}
+
 class Adopt : public ContainerTest {
 protected:
     void SetUp() override {
