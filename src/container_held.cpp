@@ -20,6 +20,7 @@ void ContainerCore::hold() {
         held = with_subject(subject(), [&] { return launch_held(); });
     } catch (...) {
         take_down_host_side();
+        fail_record();
         become_stopped();
         throw;
     }
@@ -32,7 +33,8 @@ std::shared_ptr<const Joins> ContainerCore::launch_held() {
     const ProcessSpec nobody{.stdio = {Stdio::Null, Stdio::Null, Stdio::Null}};
     check_borrowed_fds(spec, nobody);
     const Joins joins = open_joins(spec);
-    Prepared prepared = prepare(spec, nullptr);
+    const std::vector<std::string> no_command;
+    Prepared prepared = prepare(spec, &no_command);
     Streams streams(nobody, session_->low_fds);
     streams.set_joins(joins.list());
     if (needs_proc(spec)) streams.lend_proc();
@@ -43,6 +45,10 @@ std::shared_ptr<const Joins> ContainerCore::launch_held() {
 
     const auto held = std::make_shared<Joins>();
     Plan plan;
+    if (registration_) {
+        plan.parent_tasks.push_back(
+            {Await::Birth, [&](const WaitingChild& child) { registration_->born(child.pid, prepared.files_root); }});
+    }
     const std::shared_ptr<StartThread> thread = session_->start_thread();
     compile_hold(plan, spec, streams.layout(), host_facts(thread.get()), *hooks);
     plan.parent_tasks.push_back(
@@ -59,6 +65,7 @@ std::shared_ptr<const Joins> ContainerCore::launch_held() {
     (void)launch({plan, prepared.files_root, none, thread.get(), prepared.bound}, session_->areas);
     keep_upper(plan);
     held->put_in_order();
+    if (registration_) registration_->held();
     return held;
 }
 
@@ -121,6 +128,7 @@ void ContainerCore::finish_held(const std::shared_ptr<const Joins>& held) {
         held_.reset();
     }
     take_down_host_side();
+    if (registration_) session_->log_errors([&] { registration_->ended({}); });
     const auto self = shared_from_this(); // the session's may be the last reference
     session_->forget(*this);
     become_stopped();

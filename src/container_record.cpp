@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The libct authors
+#include <algorithm>
+
 #include "base/concat.hpp"
 #include "base/subject.hpp"
 #include "container_core.hpp"
@@ -30,6 +32,11 @@ State state_of(Standing standing, Phase phase) {
     case Standing::Elsewhere: break;
     }
     return phase == Phase::Idle ? State::Stopped : phase == Phase::Starting ? State::Starting : State::Running;
+}
+
+bool has_hooks(const HookTable& hooks) {
+    return std::any_of(hooks.begin(), hooks.end(),
+                       [](const auto& entry) { return !entry.second.before.empty() || !entry.second.after.empty(); });
 }
 
 ContainerInfo recorded(const Record& record) {
@@ -67,6 +74,7 @@ ContainerInfo ContainerCore::info() {
     info.own = !adopted_;
     if (last_exit_) info.last_exit = last_exit_;
     if (!registration_) {
+        info.on_close = session_->on_close();
         info.owner = adopted_ ? -1 : ::getpid();
         return info;
     }
@@ -82,6 +90,10 @@ void ContainerCore::reserve() {
 
 void ContainerCore::follow(StoredRecord stored) {
     const Assessment found = assess(stored.record, session_->store->viewpoint());
+    if (stored.record.held && found.standing == Standing::Running) {
+        throw Error(Errc::InvalidState, Stage::State, concat(subject(), ": open"), {},
+                    concat("it is held by process ", stored.record.owner.pid, ", without a process to enter"));
+    }
     const Record record = stored.record;
     registration_->follow(std::move(stored));
     {
@@ -89,6 +101,7 @@ void ContainerCore::follow(StoredRecord stored) {
         if (state_ != State::Stopped) return;
         spec_ = record.spec;
         process_ = record.process;
+        hooks_ = std::make_shared<const HookTable>();
         last_exit_ = record.last_exit;
         init_.reset();
     }
@@ -109,9 +122,14 @@ void ContainerCore::read_news() {
     }
     auto news = registration_->news();
     if (std::holds_alternative<Registration::Removed>(news)) {
-        const std::lock_guard lock(mutex_);
-        removed_ = state_ == State::Stopped;
-    } else if (auto* const stored = std::get_if<StoredRecord>(&news)) {
+        {
+            const std::lock_guard lock(mutex_);
+            if (state_ != State::Stopped) return;
+            removed_ = true;
+        }
+        session_->drop(*this);
+    } else if (auto* const stored = std::get_if<StoredRecord>(&news); stored != nullptr && !stored->record.held) {
+        // Held by somebody else it is none that could be followed: a start finds the record taken.
         follow(std::move(*stored));
     }
 }
@@ -138,12 +156,18 @@ void ContainerCore::save() {
     const State now = state();
     std::shared_ptr<const Spec> spec;
     std::shared_ptr<const ProcessSpec> process;
+    std::shared_ptr<const HookTable> hooks;
     {
         const std::lock_guard lock(mutex_);
         if (removed_) throw Error(Errc::InvalidState, Stage::State, concat(subject(), ": save"), {}, "it was removed");
         if (now == State::Starting || now == State::Stopping) throw wrong_state("save", "stopped or running", now);
         spec = spec_;
         process = process_;
+        hooks = hooks_;
+    }
+    if (has_hooks(*hooks)) {
+        throw Error(Errc::InvalidConfig, Stage::Configure, concat(subject(), ": save"), {},
+                    "the hooks of its mounts cannot be saved");
     }
     with_subject(subject(), [&] {
         check_savable(*spec, process.get());
@@ -156,12 +180,13 @@ void ContainerCore::remove(Remove how) {
         (void)stop(std::chrono::nanoseconds(0), SIGKILL);
     }
     const State now = state();
+    bool removed = false;
     {
         const std::lock_guard lock(mutex_);
         if (now != State::Stopped || state_ != State::Stopped) throw wrong_state("remove", "stopped", now);
-        if (removed_) return;
+        removed = removed_;
     }
-    if (registration_) with_subject(subject(), [&] { registration_->remove(); });
+    if (registration_ && !removed) with_subject(subject(), [&] { registration_->remove(); });
     {
         const std::lock_guard lock(mutex_);
         removed_ = true;

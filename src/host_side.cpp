@@ -80,9 +80,10 @@ void HostSide::open_area(const Spec& spec) {
 void HostSide::open_upper(const OverlayArea& overlay) {
     if (overlay.upper.empty()) return;
     upper_ = open_directory(overlay.upper, "open the upper directory of the overlay");
-    const UniqueFd work = open_directory(overlay.work, "open the work directory of the overlay");
-    check_upper(overlay, upper_.get(), work.get());
+    work_ = open_directory(overlay.work, "open the work directory of the overlay");
+    check_upper(overlay, upper_.get(), work_.get());
     lock_upper(overlay, upper_.get());
+    lock_work(overlay, work_.get());
 }
 
 void HostSide::open_bound_directories(const Spec& spec) {

@@ -45,6 +45,7 @@ private:
 
     UniqueFd files_root_;
     UniqueFd upper_; ///< Of an overlay, locked against use by others.
+    UniqueFd work_;  ///< The same of its work directory.
     UniqueFd image_;
     std::vector<FilesRoot> bound_;
     std::vector<UniqueFd> bound_directories_;

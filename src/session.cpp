@@ -61,7 +61,8 @@ std::shared_ptr<ContainerCore> SessionCore::open(std::string name) {
     for (;;) {
         if (auto known = find(name)) {
             (void)known->state();
-            return known;
+            if (find(name) == known) return known; // it was not removed meanwhile
+            continue;
         }
         auto stored =
             store ? with_subject(concat("container '", name, "'"), [&] { return store->read(name); }) : std::nullopt;

@@ -85,11 +85,11 @@ private:
     }
     static void add_log(Adder& add, DetachedOptions& detached) {
         add.option("--log", "FILE", "Append what a detached container writes to FILE",
-                   [&](const std::string& text) { detached.log = text; });
+                   [&](const std::string& text) { detached.log = host_path(text); });
     }
     static void add_timeout(Adder& add, std::optional<std::chrono::milliseconds>& timeout) {
         add.option("--timeout", "SECONDS", "Then send SIGTERM, and 5 seconds later SIGKILL",
-                   [&](const std::string& text) { timeout = std::chrono::seconds(parse_number(text, 1'000'000'000)); });
+                   [&](const std::string& text) { timeout = parse_seconds(text); });
     }
     void add_starting();
     void add_holding();
@@ -97,6 +97,21 @@ private:
     void add_looking();
     void add_ending();
     Command take(const std::vector<std::string>& argv);
+    [[nodiscard]] std::runtime_error wrong(const std::string& text) const;
+
+    /// Options that would have no effect beside the others.
+    template <typename Chosen>
+    void check(const Chosen&) const {}
+    void check(const RunCommand& run) const {
+        const DetachedOptions& detached = run.detached;
+        if (detached.detached && run.process.timeout) throw wrong("--timeout is not for a detached container");
+        if (!detached.detached && !detached.log.empty()) throw wrong("--log is for a detached container; see --detach");
+    }
+    void check(const StartCommand& start) const {
+        const DetachedOptions& detached = start.detached;
+        if (detached.detached && start.timeout) throw wrong("--timeout is not for a detached container; see --attach");
+        if (!detached.detached && !detached.log.empty()) throw wrong("--log is not for --attach");
+    }
 
     CLI::App app_{"Runs commands in containers.", "ctrun"};
     RunCommand run_;
@@ -160,7 +175,7 @@ void Parser::add_holding() {
     const auto add_directory = [](Adder& add, std::string& directory) {
         add.group("Container");
         add.option("--directory", "DIR", "Where the namespaces have their names; by default one in /run/libct-ns",
-                   [&directory](const std::string& text) { directory = text; });
+                   [&directory](const std::string& text) { directory = host_path(text); });
     };
     CLI::App& hold_app =
         subcommand("hold", "Set up a container without a process, kept by the names of its namespaces", hold_,
@@ -224,9 +239,8 @@ void Parser::add_ending() {
     CLI::App& stop_app = subcommand("stop", "Ask a container to end, then kill it", stop_);
     add_name(stop_app, stop_.name);
     Adder stop(stop_app);
-    stop.option("--grace", "SECONDS", "Time between the two; by default 10", [&](const std::string& text) {
-        stop_.grace = std::chrono::seconds(parse_number(text, 1'000'000'000));
-    });
+    stop.option("--grace", "SECONDS", "Time between the two; by default 10",
+                [&](const std::string& text) { stop_.grace = parse_seconds(text); });
     stop.option("-s,--signal", "SIGNAL", "To ask with; by default TERM",
                 [&](const std::string& text) { stop_.signal = parse_signal(text); });
 
@@ -248,9 +262,16 @@ Command Parser::parse(int argc, const char* const* argv) {
         const bool takes_command =
             app_.got_subcommand("run") || app_.got_subcommand("create") || app_.got_subcommand("exec");
         const char* const reminder = mark == end && takes_command ? "; the command goes after '--'" : "";
-        throw std::runtime_error(error.what() + std::string(reminder) + " (see ctrun --help)");
+        throw wrong(error.what() + std::string(reminder));
     }
     return take({std::min(mark + 1, end), end});
+}
+
+/// \param text  what is wrong with the command line
+std::runtime_error Parser::wrong(const std::string& text) const {
+    std::string subcommand;
+    for (const CLI::App* const app : app_.get_subcommands()) subcommand = app->get_name() + " ";
+    return std::runtime_error(text + " (see ctrun " + subcommand + "--help)");
 }
 
 /// \param argv  what followed "--"
@@ -258,14 +279,15 @@ Command Parser::take(const std::vector<std::string>& argv) {
     return std::visit(
         [&](auto chosen) -> Command {
             if constexpr (std::is_same_v<decltype(chosen), std::monostate>) {
-                throw std::runtime_error("no subcommand was given (see ctrun --help)");
+                throw wrong("no subcommand was given");
             } else {
                 if constexpr (requires { chosen->process; }) {
-                    if (argv.empty()) throw std::runtime_error("there is no command after '--' (see ctrun --help)");
+                    if (argv.empty()) throw wrong("there is no command after '--'");
                     chosen->process.spec.argv = argv;
                 } else if (!argv.empty()) {
-                    throw std::runtime_error("this subcommand takes no command after '--' (see ctrun --help)");
+                    throw wrong("this subcommand takes no command after '--'");
                 }
+                check(*chosen);
                 return std::move(*chosen);
             }
         },

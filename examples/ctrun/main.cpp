@@ -3,9 +3,13 @@
 
 /// ctrun makes containers and looks after them: a thin command line over libct.
 
+#include <array>
+#include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <exception>
 #include <iostream>
+#include <system_error>
 #include <variant>
 
 #include <fcntl.h>
@@ -33,12 +37,24 @@ void fill_standard_descriptors() {
     ::close(fd);
 }
 
+/// \throws std::system_error if something that was printed is lost.
+void flush_output() {
+    errno = 0;
+    std::cout.flush();
+    if (!std::cout) throw std::system_error(errno != 0 ? errno : EIO, std::system_category(), "write");
+}
+
 int run(int argc, const char* const* argv) {
     fill_standard_descriptors();
+    static std::array<char, 1 << 20> buffer; // so large that flush_output() is what writes, and knows the error
+    (void)std::setvbuf(stdout, buffer.data(), _IOFBF, buffer.size());
     ::signal(SIGPIPE, SIG_IGN); // a broken pipe is an error of write(2)
     ::signal(SIGCHLD, SIG_DFL); // if it came ignored, the kernel would forget how the command ended
     try {
-        return std::visit([](const auto& command) { return execute(command); }, parse_command_line(argc, argv));
+        const int status =
+            std::visit([](const auto& command) { return execute(command); }, parse_command_line(argc, argv));
+        flush_output();
+        return status;
     } catch (const ct::Error& error) {
         std::cerr << "ctrun: " << error.what() << '\n';
         return exit_code(error);

@@ -19,6 +19,20 @@ namespace ctrun {
 
 namespace {
 
+/// A specification with nothing but the caller's map. The container that it is asked of is none that the user knows.
+ct::Spec subordinate_ids() {
+    const std::string name = "map-subids";
+    ct::Session session;
+    try {
+        return session.create(name).map_subordinate_ids().spec();
+    } catch (const ct::Error& error) {
+        std::string text = error.what();
+        const std::string subject = "container '" + name + "': ";
+        if (text.starts_with(subject)) text.erase(0, subject.size());
+        throw std::runtime_error("--map-subids: " + text);
+    }
+}
+
 void add_namespace_options(Adder& add, ct::Spec& spec) {
     add.group("Namespaces");
     add.option("--new", "KIND,...",
@@ -44,8 +58,7 @@ void add_namespace_options(Adder& add, ct::Spec& spec) {
         spec.gid_map.push_back({.inside = 0, .outside = ::getegid()});
     });
     add.flag("--map-subids", "The same, and above root the caller's ids of /etc/subuid and /etc/subgid", [&] {
-        ct::Session session;
-        const ct::Spec mapped = session.create("map").map_subordinate_ids().spec();
+        const ct::Spec mapped = subordinate_ids();
         spec.namespaces[ct::Namespace::User] = ct::NewNamespace{};
         std::ranges::copy(mapped.uid_map, std::back_inserter(spec.uid_map));
         std::ranges::copy(mapped.gid_map, std::back_inserter(spec.gid_map));
@@ -67,7 +80,8 @@ void add_namespace_options(Adder& add, ct::Spec& spec) {
 void add_file_options(Adder& add, ct::Spec& spec) {
     const auto root = [&]() -> ct::Root& { return spec.root ? *spec.root : spec.root.emplace(); };
     add.group("Files");
-    add.option("--root", "DIR", "Make DIR the root directory", [root](const std::string& text) { root().path = text; });
+    add.option("--root", "DIR", "Make DIR the root directory",
+               [root](const std::string& text) { root().path = host_path(text); });
     add.flag("--read-only", "Make the root's file system read-only", [root] { root().read_only = true; });
     add.option("--private", "DIR[:TARGET[:ro]]", "Bind DIR into the root, over all of it without TARGET",
                [&](const std::string& text) { spec.private_area = parse_private(text); });

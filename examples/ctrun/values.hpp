@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The libct authors
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -19,6 +20,10 @@ std::vector<std::string> split(std::string_view text, char separator);
 /// All of \p text as a number from 0 to \p max.
 std::uint64_t parse_number(std::string_view text, std::uint64_t max = std::numeric_limits<std::uint64_t>::max(),
                            int base = 10);
+/// A whole number.
+std::chrono::seconds parse_seconds(std::string_view text);
+/// The same path in any working directory; an empty one stays empty.
+std::string host_path(const std::string& text);
 
 /// KIND[,KIND...], where `all` is every kind but user, which needs id maps to be of use, and time.
 std::vector<ct::Namespace> parse_kinds(std::string_view text);

@@ -164,7 +164,8 @@ public:
     /// none without a function. May be called in any state. The handler runs within Session::dispatch(), while the
     /// calling process waits: a host that does not dispatch blocks it, and so does a host that waits for the container
     /// meanwhile. Without a handler, or when the session is closed, these calls fail with ENOSYS. If the handler
-    /// throws, the call fails with EIO, and the exception leaves dispatch().
+    /// throws, the call fails with EIO, and the exception leaves dispatch(); but what SeccompNotice throws for a bad
+    /// address or a caller that is gone (EFAULT, ESRCH) is only the answer to the call.
     Container& on_seccomp(SeccompHandler handler);
 
     /// Starts the container with a program as its first process.

@@ -95,13 +95,24 @@ void check_upper(const OverlayArea& overlay, int upper, int work) {
     }
 }
 
-void lock_upper(const OverlayArea& overlay, int upper) {
-    sys::fault_point(Stage::Root, "lock the upper directory of the overlay", overlay.upper);
+namespace {
+
+void lock_directory(int directory, std::string_view action, const std::string& path) {
+    sys::fault_point(Stage::Root, action, path);
     // The kernel would only write a warning to its log. EBADF: a directory that this user may not read.
-    if (::flock(upper, LOCK_EX | LOCK_NB) == 0 || errno == EBADF) return;
+    if (::flock(directory, LOCK_EX | LOCK_NB) == 0 || errno == EBADF) return;
     const bool used = errno == EWOULDBLOCK;
-    throw sys::error(used ? EBUSY : errno, Stage::Root, "lock the upper directory of the overlay", overlay.upper,
-                     used ? "another container uses it" : "");
+    throw sys::error(used ? EBUSY : errno, Stage::Root, action, path, used ? "another container uses it" : "");
+}
+
+} // namespace
+
+void lock_upper(const OverlayArea& overlay, int upper) {
+    lock_directory(upper, "lock the upper directory of the overlay", overlay.upper);
+}
+
+void lock_work(const OverlayArea& overlay, int work) {
+    lock_directory(work, "lock the work directory of the overlay", overlay.work);
 }
 
 } // namespace ct::internal

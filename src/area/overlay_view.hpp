@@ -41,6 +41,7 @@ struct OverlayView {
 void check_upper(const OverlayArea& overlay, int upper, int work);
 /// Locks the upper directory for as long as \p upper is open. \throws Error with EBUSY if another container has it
 void lock_upper(const OverlayArea& overlay, int upper);
+void lock_work(const OverlayArea& overlay, int work);
 
 /// What the upper directory changes, see Container::changes().
 [[nodiscard]] std::vector<Change> list_changes(const OverlayView& view);

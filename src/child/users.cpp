@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The libct authors
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <linux/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 
 #include <cerrno>
 
@@ -30,7 +32,12 @@ long is_regular(long fd) noexcept {
     if (error < 0) return error;
     if ((status.stx_mode & 0170000U) == 0040000U) return -EISDIR;
     if ((status.stx_mode & 0170000U) != 0100000U) return -EOPNOTSUPP;
-    return status.stx_size > MostBytes ? -EFBIG : 0;
+    if (status.stx_size > MostBytes) return -EFBIG;
+    // The files of these say that they are regular, but to read one may do something: /proc/kmsg forgets what was read.
+    struct statfs system;
+    const long looked = raw_syscall(SYS_fstatfs, fd, &system);
+    if (looked < 0) return looked;
+    return system.f_type == PROC_SUPER_MAGIC || system.f_type == SYSFS_MAGIC ? -EOPNOTSUPP : 0;
 }
 
 /// Opens a file below the root directory of this process, but nothing else than a file.

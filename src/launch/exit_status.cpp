@@ -151,6 +151,12 @@ ExitStatus look_at(int pidfd) {
     return wait_for_end(pidfd, WNOWAIT);
 }
 
+bool is_stopped(int pidfd) noexcept {
+    siginfo_t info{};
+    constexpr int options = WSTOPPED | WNOHANG | WNOWAIT | __WALL;
+    return ::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfd), &info, options) == 0 && info.si_pid != 0;
+}
+
 std::optional<ExitStatus> told_status(int pipe) {
     pollfd fd{pipe, POLLIN, 0};
     int status = 0;

@@ -23,6 +23,9 @@ namespace ct::internal {
 /// The same, but leaves it to be reaped by its owner.
 [[nodiscard]] ExitStatus look_at(int pidfd);
 
+/// Whether a child is stopped by a signal.
+[[nodiscard]] bool is_stopped(int pidfd) noexcept;
+
 /// What waitpid(2) gives, in words.
 [[nodiscard]] ExitStatus from_wait_status(int status);
 

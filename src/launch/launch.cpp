@@ -161,13 +161,30 @@ private:
                 if (!serve_filter()) return;
                 continue;
             }
-            // A process killed before it could register is the one death that the kernel does not announce here.
-            const timespec moment{0, 20'000'000};
-            if (futex(&handshake_.word, FUTEX_WAIT, word, born ? nullptr : &moment) < 0 && errno == ETIMEDOUT &&
-                stillborn()) {
-                return;
+            // A process killed before it could register is the one death that the kernel does not announce here; nor
+            // does it announce that somebody has stopped one.
+            const timespec moment{0, born ? 100'000'000 : 20'000'000};
+            if (futex(&handshake_.word, FUTEX_WAIT, word, &moment) < 0 && errno == ETIMEDOUT) {
+                if (!born && stillborn()) return;
+                wake_stopped();
             }
         }
+    }
+
+    /// Wakes processes of this launch that others have stopped: whoever shares a pid namespace or a user with them may
+    /// do that, and SIGSTOP cannot be blocked. \throws Error if it happens again and again
+    void wake_stopped() {
+        find_child();
+        bool woken = false;
+        for (const int pidfd : {launched_.pidfd.get(), helper_.get()}) {
+            if (pidfd < 0 || !is_stopped(pidfd)) continue;
+            ::syscall(SYS_pidfd_send_signal, pidfd, SIGCONT, nullptr, 0);
+            woken = true;
+        }
+        constexpr int most = 30; // 3 seconds
+        if (!woken || ++times_woken_ < most) return;
+        throw sys::error(ETIMEDOUT, Stage::Launch, "set up the process", {},
+                         "another process that may signal it keeps stopping it");
     }
 
     bool stillborn() {
@@ -207,9 +224,10 @@ private:
     bool serve_filter() {
         find_child();
         const int pidfd = launched_.pidfd.get();
-        while (__atomic_load_n(&handshake_.filtered, __ATOMIC_ACQUIRE) == 0) {
+        for (unsigned looks = 1; __atomic_load_n(&handshake_.filtered, __ATOMIC_ACQUIRE) == 0; ++looks) {
             // The end of the process is the one thing that is always noticed.
             if (wait_until_ended(pidfd, std::chrono::microseconds(20))) return false;
+            if (looks % 1000 == 0) wake_stopped();
         }
         serve(Await::Filter);
         return true;
@@ -256,8 +274,14 @@ private:
                handshake_.step < steps.size() && steps[handshake_.step].op == (has_reaper ? Op::ExecReaper : Op::Exec);
     }
 
+    /// It has nothing left to do; if somebody has stopped it, it is killed.
     void reap_helper() noexcept {
-        if (helper_) (void)reap(helper_.get());
+        if (helper_) {
+            if (!wait_until_ended(helper_.get(), std::chrono::milliseconds(100)) && is_stopped(helper_.get())) {
+                ::syscall(SYS_pidfd_send_signal, helper_.get(), SIGKILL, nullptr, 0);
+            }
+            (void)reap(helper_.get());
+        }
         helper_.reset();
     }
 
@@ -292,6 +316,7 @@ private:
     child::HelperPlan helper_plan_{};
     UniqueFd helper_;
     Launched launched_{};
+    int times_woken_ = 0;
     std::vector<CreatedEntry> created_;
 };
 

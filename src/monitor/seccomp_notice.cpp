@@ -68,7 +68,8 @@ std::vector<std::byte> SeccompNotice::read_memory(std::uint64_t address, std::si
         const ssize_t read =
             ::pread(memory.get(), bytes.data() + count, size - count, static_cast<off_t>(address + count));
         if (read < 0 && errno == EINTR) continue;
-        if (read < 0 && count == 0) fail(errno == EIO ? EFAULT : errno, action);
+        // EINVAL: an address that no offset can be.
+        if (read < 0 && count == 0) fail(errno == EIO || errno == EINVAL ? EFAULT : errno, action);
         if (read <= 0) break;
         count += static_cast<std::size_t>(read);
     }

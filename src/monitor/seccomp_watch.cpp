@@ -77,6 +77,12 @@ void serve(int listener, const FindSeccompHandler& find_handler) {
         if (handler != nullptr) reply = (*handler)(SeccompNotice(ReceivedNotice{listener, call}));
         check(reply);
         answer(listener, call.id, reply);
+    } catch (const Error& error) {
+        // A bad address, or a caller that is gone, is the caller's fault, not the handler's: as the kernel answers.
+        const int number = error.code().value();
+        const bool callers = error.stage() == Stage::Seccomp && (number == EFAULT || number == ESRCH);
+        answer(listener, call.id, SeccompReply::fail(callers ? number : EIO));
+        if (!callers) throw;
     } catch (...) {
         answer(listener, call.id, SeccompReply::fail(EIO));
         throw;

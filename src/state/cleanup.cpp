@@ -101,17 +101,21 @@ bool owner_alive(const Record& record, const Viewpoint& viewpoint) {
 }
 
 Assessment assess(const Record& record, const Viewpoint& viewpoint) {
-    // After a reboot nothing is alive. With other namespaces, pids and start times have another meaning.
-    if (record.viewpoint.boot == viewpoint.boot && record.viewpoint != viewpoint) return {Standing::Elsewhere, {}, {}};
-    const bool same_boot = record.viewpoint.boot == viewpoint.boot;
-    Assessment found{Standing::Running, same_boot ? open_if_alive(record.owner) : UniqueFd(),
-                     same_boot ? open_if_alive(record.init) : UniqueFd()};
+    // After a reboot nothing is alive. With other namespaces, pids and start times have another meaning; what is saved
+    // and not running depends on no process.
+    const bool here = record.viewpoint == viewpoint;
+    const bool needs_process = record.phase != Phase::Idle || !record.saved;
+    if (record.viewpoint.boot == viewpoint.boot && !here && needs_process) return {Standing::Elsewhere, {}, {}};
+    Assessment found{Standing::Running, here ? open_if_alive(record.owner) : UniqueFd(),
+                     here ? open_if_alive(record.init) : UniqueFd()};
     switch (record.phase) {
     case Phase::Idle:
         found.standing = record.saved ? Standing::Saved : found.owner ? Standing::Reserved : Standing::Abandoned;
         break;
     case Phase::Starting: found.standing = found.owner ? Standing::Starting : Standing::HalfStarted; break;
-    case Phase::Running: found.standing = found.init ? Standing::Running : Standing::Ended; break;
+    case Phase::Running:
+        found.standing = (record.held ? found.owner : found.init) ? Standing::Running : Standing::Ended;
+        break;
     }
     return found;
 }
@@ -128,6 +132,7 @@ std::optional<StoredRecord> finish(LockedEntry& entry, Record record, const View
     if (status) record.last_exit = status;
     record.phase = Phase::Idle;
     record.adopted = false;
+    record.held = false;
     record.init = {};
     record.area_mount.reset();
     record.files_root.clear();
@@ -151,7 +156,7 @@ UniqueFd settle_locked(const Store& store, LockedEntry& entry) {
         ::syscall(SYS_pidfd_send_signal, found.init.get(), SIGKILL, nullptr, 0);
         return std::move(found.init);
     }
-    const bool ran = found.standing == Standing::Ended;
+    const bool ran = found.standing == Standing::Ended && !stored->record.held;
     (void)finish(entry, stored->record, store.viewpoint(), ran ? std::optional(ExitStatus{}) : std::nullopt);
     return {};
 }

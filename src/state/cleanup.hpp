@@ -22,7 +22,7 @@ enum class Standing {
     Starting,    ///< Its living owner is starting it.
     HalfStarted, ///< Its owner died while starting it.
     Running,
-    Ended,     ///< Its process has ended, and nobody has taken notice yet.
+    Ended,     ///< Its process, or the one that held it, has ended, and nobody has taken notice yet.
     Abandoned, ///< Not running, and its owner is dead.
 };
 

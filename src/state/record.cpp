@@ -65,6 +65,7 @@ struct Fields<Record> {
         field("phase", &Record::phase),
         field("saved", &Record::saved),
         field("adopted", &Record::adopted),
+        field("held", &Record::held),
         field("on_close", &Record::on_close),
         field("viewpoint", &Record::viewpoint),
         field("owner", &Record::owner),

@@ -37,6 +37,7 @@ struct Record {
     Phase phase = Phase::Idle;
     bool saved = false;   ///< Kept until it is removed; else it goes with its owner and its process.
     bool adopted = false; ///< The owner has not started the process.
+    bool held = false;    ///< While it runs: it has no first process, and goes with its owner.
     OnClose on_close = OnClose::Kill;
     Viewpoint viewpoint;
     ProcessId owner;                 ///< The process whose session the container belongs to; none if detached.

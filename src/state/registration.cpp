@@ -19,7 +19,10 @@ Error taken(const Record& record, Standing standing) {
     std::string holder;
     switch (standing) {
     case Standing::Saved: holder = "it is a saved one"; break;
-    case Standing::Running: holder = concat("it is running, with process ", record.init.pid); break;
+    case Standing::Running:
+        holder = record.held ? concat("process ", record.owner.pid, " holds it")
+                             : concat("it is running, with process ", record.init.pid);
+        break;
     case Standing::Elsewhere: holder = "it is one of another pid namespace"; break;
     default: holder = concat("process ", record.owner.pid, " has it"); break;
     }
@@ -44,14 +47,14 @@ void Registration::reserve(std::shared_ptr<const Spec> spec, OnClose on_close) {
         entry.reset();
         settle(store_, name_);
     }
-    record_ = {};
-    record_.name = name_;
-    record_.on_close = on_close;
-    record_.viewpoint = store_.viewpoint();
-    record_.owner = ProcessId::self();
-    record_.created = now();
-    record_.spec = std::move(spec);
-    write(*entry);
+    Record next;
+    next.name = name_;
+    next.on_close = on_close;
+    next.viewpoint = store_.viewpoint();
+    next.owner = ProcessId::self();
+    next.created = now();
+    next.spec = std::move(spec);
+    write(*entry, std::move(next));
 }
 
 void Registration::follow(StoredRecord stored) {
@@ -67,8 +70,18 @@ std::variant<Registration::Unchanged, Registration::Removed, StoredRecord> Regis
     const auto present = store_.token(name_);
     if (present && token_ && *present == *token_) return Unchanged{};
     auto stored = store_.read(name_);
-    if (!stored) return Removed{};
+    // Another one of the same name may have been made since.
+    if (!stored || !stored->record.saved || stored->record.created != record_.created) return Removed{};
     return std::move(*stored);
+}
+
+void Registration::write(LockedEntry& entry, Record next) {
+    token_ = entry.write(next);
+    record_ = std::move(next);
+}
+
+bool Registration::is_at_rest() const {
+    return record_.phase == Phase::Idle || (record_.phase == Phase::Starting && record_.owner == ProcessId::self());
 }
 
 LockedEntry Registration::lock_own() {
@@ -83,7 +96,7 @@ LockedEntry Registration::lock_own() {
 LockedEntry Registration::lock_to_claim() {
     for (;;) {
         std::optional<LockedEntry> entry(store_.lock(name_));
-        if (is_current(*entry)) return std::move(*entry);
+        if (is_current(*entry) && is_at_rest()) return std::move(*entry);
         auto present = entry->read();
         if (!present && !record_.saved) return std::move(*entry);
         if (!present) {
@@ -109,58 +122,86 @@ void Registration::claim(std::shared_ptr<const Spec> spec, std::vector<std::stri
     LockedEntry entry = lock_to_claim();
     // A name that is reserved is nobody else's, and there is nothing to undo until announce() or born() writes.
     const bool reserved = is_current(entry) && !record_.saved && record_.owner == ProcessId::self();
-    record_.phase = Phase::Starting;
-    record_.viewpoint = store_.viewpoint();
-    record_.owner = ProcessId::self();
-    record_.on_close = on_close;
-    record_.command = std::move(command);
-    record_.spec = std::move(spec);
-    if (!reserved) write(entry);
+    Record next = record_;
+    next.phase = Phase::Starting;
+    next.viewpoint = store_.viewpoint();
+    next.owner = ProcessId::self();
+    next.on_close = on_close;
+    next.command = std::move(command);
+    next.spec = std::move(spec);
+    if (reserved) {
+        record_ = std::move(next);
+    } else {
+        write(entry, std::move(next));
+    }
 }
 
 void Registration::announce(const HostMount& mount) {
     const std::lock_guard lock(mutex_);
     LockedEntry entry = lock_own();
-    record_.area_mount = mount;
-    write(entry);
+    Record next = record_;
+    next.area_mount = mount;
+    write(entry, std::move(next));
 }
 
 void Registration::born(pid_t init, int files_root) {
     const std::lock_guard lock(mutex_);
     // Before the lock: it looks for every mount point.
-    record_.mount_points = missing_mount_points(files_root, *record_.spec);
-    record_.files_root = record_.mount_points.empty() ? "" : path_of_fd(files_root);
-    record_.init = ProcessId::of(init).value_or(ProcessId{});
+    Record next = record_;
+    next.mount_points = missing_mount_points(files_root, *next.spec);
+    next.files_root = next.mount_points.empty() ? "" : path_of_fd(files_root);
+    next.init = ProcessId::of(init).value_or(ProcessId{});
     LockedEntry entry = lock_own();
-    write(entry);
+    write(entry, std::move(next));
 }
 
 void Registration::running() {
     const std::lock_guard lock(mutex_);
+    write_running(record_);
+}
+
+void Registration::held() {
+    const std::lock_guard lock(mutex_);
+    Record next = record_;
+    next.held = true;
+    next.init = {};
+    write_running(std::move(next));
+}
+
+void Registration::write_running(Record next) {
     LockedEntry entry = lock_own();
-    record_.phase = Phase::Running;
-    record_.started = now();
-    record_.files_root.clear(); // after a success mount points stay
-    record_.mount_points.clear();
-    write(entry);
+    next.phase = Phase::Running;
+    next.started = now();
+    next.files_root.clear(); // after a success mount points stay
+    next.mount_points.clear();
+    write(entry, std::move(next));
 }
 
 void Registration::failed() {
     const std::lock_guard lock(mutex_);
     LockedEntry entry = store_.lock(name_);
     if (!is_current(entry) || record_.phase != Phase::Starting) return;
-    keep(finish(entry, record_, store_.viewpoint(), std::nullopt));
+    try {
+        keep(finish(entry, record_, store_.viewpoint(), std::nullopt));
+    } catch (const Error&) {
+        if (record_.saved) throw; // release() tries again
+        // Better no record than one of a start that never ends.
+        entry.remove();
+        record_.phase = Phase::Idle;
+        token_.reset();
+    }
 }
 
 void Registration::adopted(pid_t init, std::shared_ptr<const Spec> spec) {
     const std::lock_guard lock(mutex_);
     LockedEntry entry = lock_own();
-    record_.phase = Phase::Running;
-    record_.adopted = true;
-    record_.init = ProcessId::of(init).value_or(ProcessId{});
-    record_.started = now();
-    record_.spec = std::move(spec);
-    write(entry);
+    Record next = record_;
+    next.phase = Phase::Running;
+    next.adopted = true;
+    next.init = ProcessId::of(init).value_or(ProcessId{});
+    next.started = now();
+    next.spec = std::move(spec);
+    write(entry, std::move(next));
 }
 
 void Registration::ended(const ExitStatus& status) {
@@ -171,9 +212,11 @@ void Registration::ended(const ExitStatus& status) {
         auto present = entry->read();
         // Another run's, or somebody was faster.
         if (!present || present->record.phase != Phase::Running || !(present->record.init == record_.init)) return;
+        if (present->record.held && present->record.owner != record_.owner) return;
         record_ = std::move(present->record);
     }
-    if (record_.phase == Phase::Running) keep(finish(*entry, record_, store_.viewpoint(), status));
+    if (record_.phase != Phase::Running) return;
+    keep(finish(*entry, record_, store_.viewpoint(), record_.held ? std::nullopt : std::optional(status)));
 }
 
 void Registration::keep(std::optional<StoredRecord> stored) {
@@ -195,18 +238,20 @@ void Registration::save(std::shared_ptr<const Spec> spec, std::shared_ptr<const 
         const Standing standing = assess(present->record, store_.viewpoint()).standing;
         if (standing == Standing::Starting) throw taken(present->record, standing);
         record_ = std::move(present->record);
+        token_ = present->token;
     }
-    record_.saved = true;
-    record_.spec = std::move(spec);
-    record_.process = std::move(process);
-    write(entry);
+    Record next = record_;
+    next.saved = true;
+    next.spec = std::move(spec);
+    next.process = std::move(process);
+    write(entry, std::move(next));
 }
 
 void Registration::remove() {
     const std::lock_guard lock(mutex_);
     auto entry = store_.lock_present(name_);
     if (entry) {
-        if (!is_current(*entry)) {
+        if (!is_current(*entry) || !is_at_rest()) {
             const auto present = entry->read();
             const Standing standing =
                 present ? assess(present->record, store_.viewpoint()).standing : Standing::Abandoned;
@@ -229,16 +274,24 @@ void Registration::detach() {
         throw Error(Errc::InvalidState, Stage::State, "detach", {},
                     concat("process ", record_.owner.pid, " has started it"));
     }
-    record_.owner = {};
-    record_.on_close = OnClose::Detach;
-    write(entry);
+    Record next = record_;
+    next.owner = {};
+    next.on_close = OnClose::Detach;
+    write(entry, std::move(next));
 }
 
 void Registration::release() {
     const std::lock_guard lock(mutex_);
-    if (!token_ || record_.saved || record_.phase != Phase::Idle) return;
+    const bool idle = record_.phase == Phase::Idle;
+    if (!token_ || (idle ? record_.saved : record_.owner != ProcessId::self())) return;
     auto entry = store_.lock_present(name_);
-    if (entry && is_current(*entry)) entry->remove();
+    if (!entry || !is_current(*entry)) return;
+    if (!idle) {
+        // The end of a start or run that could not be written.
+        if (assess(record_, store_.viewpoint()).standing == Standing::Running) return;
+        keep(finish(*entry, record_, store_.viewpoint(), std::nullopt));
+    }
+    if (!record_.saved) entry->remove();
 }
 
 Record Registration::last_known() const {

@@ -39,11 +39,13 @@ public:
     void announce(const HostMount& mount);
     void born(pid_t init, int files_root);
     void running();
+    /// The same for a container without a first process.
+    void held();
     /// @}
     void failed();
     /// \p init is a process that somebody else has started.
     void adopted(pid_t init, std::shared_ptr<const Spec> spec);
-    /// The first process \p init has ended, whoever has started it.
+    /// The first process has ended, whoever has started it, or the container is not held any more.
     void ended(const ExitStatus& status);
 
     void save(std::shared_ptr<const Spec> spec, std::shared_ptr<const ProcessSpec> process);
@@ -62,7 +64,11 @@ private:
     [[nodiscard]] bool is_current(const LockedEntry& entry) const { return token_ && entry.is_current(*token_); }
     /// Locks it. \throws Error if somebody else has changed it
     [[nodiscard]] LockedEntry lock_own();
-    void write(LockedEntry& entry) { token_ = entry.write(record_); }
+    /// After a failure everything is as before.
+    void write(LockedEntry& entry, Record next);
+    void write_running(Record next);
+    /// Whether it is neither running nor being started, by anybody but this process.
+    [[nodiscard]] bool is_at_rest() const;
     /// Locks it for a start.
     [[nodiscard]] LockedEntry lock_to_claim();
     void keep(std::optional<StoredRecord> stored);

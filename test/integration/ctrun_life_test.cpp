@@ -78,6 +78,24 @@ TEST_F(CtrunLifeTest, AttachesToAStart) {
     EXPECT_TRUE(contains(ctrun({"list"}).out, "stopped, exited with code 4"));
 }
 
+TEST_F(CtrunLifeTest, SavesPathsThatHoldInAnyDirectory) {
+    make_file("shared/file", "shared");
+    make_file("private/file", "private");
+    const auto here = [this] { ASSERT_EQ(::chdir(dir().c_str()), 0); };
+    const Said said = ctrun({"create", "box", "--root", "root", "--new", "mount,pid", "--private", "./private:/data",
+                             "--bind", "shared:/tmp", "--mount", "type=tmpfs,source=name,target=/dev", "--", "/bin/cat",
+                             "/data/file", "/tmp/file"},
+                            here);
+    EXPECT_EQ(said.status, 0) << said;
+    EXPECT_EQ(json_value(ctrun({"inspect", "--json", "box"}).out, "path"), '"' + root().string() + '"');
+    EXPECT_EQ(ctrun({"start", "-a", "box"}, [] { ASSERT_EQ(::chdir("/"), 0); }).out, "privateshared");
+    EXPECT_TRUE(contains(ctrun({"inspect", "--json", "box"}).out, "\"name\""));
+    EXPECT_EQ(ctrun({"run", "--root", "root", "--bind", "shared:/tmp", "--new", "mount", "--", "/bin/cat", "/tmp/file"},
+                    here)
+                  .out,
+              "shared");
+}
+
 TEST_F(CtrunLifeTest, RunsDetached) {
     Said said = ctrun(shell({"-d", "--name", "box", "--log", log_file()}, Service));
     EXPECT_EQ(said.out, "box\n") << said;

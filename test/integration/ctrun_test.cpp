@@ -2,6 +2,8 @@
 // SPDX-FileCopyrightText: The libct authors
 
 // The program ctrun as its users see it: command lines, exit statuses, signals, terminals, files left behind.
+#include <sys/mount.h>
+
 #include "ctrun_fixture.hpp"
 
 namespace ct::test {
@@ -49,7 +51,9 @@ TEST_F(CtrunTest, EndsWith125AndASentenceIfItFailsItself) {
         {{"run", "--name", "../x", "--", "true"}, "../x"},
         {{"exec", "nobody", "--", "true"}, "container 'nobody': open: no such container"},
         {{"run", "--user", "x", "--", "true"}, "find user 'x'"},
-        {{}, "no subcommand"},
+        {{"run", "--timeout", "0.5", "--", "true"}, "'0.5' is not a whole number of seconds (see ctrun run --help)"},
+        {{"stop", "--grace", "0.2", "box"}, "'0.2' is not a whole number of seconds (see ctrun stop --help)"},
+        {{}, "no subcommand was given (see ctrun --help)"},
     };
     for (const auto& [words, part] : wrong) {
         const Said said = ctrun(words);
@@ -256,6 +260,66 @@ TEST_F(CtrunTest, RunsUnnamedWithoutAPlaceForRecords) {
     said = ctrun(shell({"--name", "box"}, "exit 6"), elsewhere);
     EXPECT_EQ(said.status, 125);
     EXPECT_TRUE(contains(said.err, "XDG_RUNTIME_DIR")) << said;
+}
+
+TEST_F(CtrunTest, RunsUnnamedWithoutRoomForRecords) {
+    const std::string place = make_dir("place").string();
+    fs::create_directory(dir() / "place/libct");
+    fs::permissions(dir() / "place/libct", fs::perms{0700});
+    for (const char* options : {"mode=700,size=4k", "mode=700,nr_inodes=2", "mode=700,ro"}) {
+        if (::mount("tmpfs", (place + "/libct").c_str(), "tmpfs", contains(options, "ro") ? MS_RDONLY : 0,
+                    contains(options, "ro") ? "mode=700" : options) != 0)
+            GTEST_SKIP() << "needs the right to mount";
+        const auto there = [&] { ::setenv("XDG_RUNTIME_DIR", place.c_str(), 1); };
+        Said said = ctrun({"run", "--", "sh", "-c", "echo hi; exit 6"}, there);
+        EXPECT_EQ(said.status, 6) << options << said;
+        EXPECT_EQ(said.out, "hi\n") << options << said;
+        EXPECT_TRUE(contains(said.err, "will not find this container: ")) << said;
+        said = ctrun({"run", "--name", "box", "--", "true"}, there);
+        EXPECT_EQ(said.status, 125) << options << said;
+        EXPECT_EQ(::umount2((place + "/libct").c_str(), MNT_DETACH), 0);
+    }
+}
+
+TEST_F(CtrunTest, FailsIfItsOutputIsLost) {
+    const Fd full{::open("/dev/full", O_WRONLY | O_CLOEXEC)};
+    for (const Words& words : {Words{"list", "--json"}, {"check", "--json"}, {"check"}, {"--help"}, {"run", "--help"}}) {
+        const Ctrun lost = spawn(words, full.get(), full.get());
+        EXPECT_EQ(lost.wait(), 125) << words.front();
+        EXPECT_EQ(content(lost.err), "ctrun: write: No space left on device\n") << words.front();
+    }
+}
+
+TEST_F(CtrunTest, SaysThatAUserHasNoSubordinateIds) {
+    if (::geteuid() != 0) GTEST_SKIP() << "needs root, to be such a user";
+    const Said said = ctrun({"run", "--map-subids", "--name", "box", "--", "true"}, [] { (void)::setuid(54321); });
+    EXPECT_EQ(said.status, 125) << said;
+    EXPECT_TRUE(said.err.starts_with("ctrun: --map-subids: map the subordinate ids of user '54321'")) << said;
+}
+
+TEST_F(CtrunTest, SaysWhatWouldHaveNoEffect) {
+    const std::vector<std::pair<Words, std::string>> wrong{
+        {{"run", "-d", "--timeout", "1", "--", "true"}, "--timeout is not for a detached container"},
+        {{"run", "--log", "/x", "--", "true"}, "--log is for a detached container; see --detach"},
+        {{"start", "box", "--timeout", "1"}, "--timeout is not for a detached container; see --attach"},
+        {{"start", "-a", "box", "--log", "/x"}, "--log is not for --attach"},
+    };
+    for (const auto& [words, part] : wrong) {
+        const Said said = ctrun(words);
+        EXPECT_EQ(said.status, 125) << said;
+        EXPECT_EQ(said.err, "ctrun: " + part + " (see ctrun " + words.front() + " --help)\n");
+    }
+}
+
+TEST_F(CtrunTest, WarnsOnceOfABadRecord) {
+    fs::create_directory(runtime() / "libct");
+    fs::permissions(runtime() / "libct", fs::perms{0700});
+    make_file("runtime/libct/bad", "");
+    const Said said = ctrun({"list"});
+    const std::size_t at = said.err.find("libct/bad");
+    EXPECT_NE(at, std::string::npos) << said;
+    EXPECT_EQ(at, said.err.rfind("libct/bad")) << said;
+    fs::remove(runtime() / "libct/bad");
 }
 
 TEST_F(CtrunTest, HandsOnSignals) {

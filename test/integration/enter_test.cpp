@@ -300,5 +300,27 @@ TEST_F(Enter, WhileTheFirstProcessDiesSucceedsOrThrows) {
     }
 }
 
+TEST_F(Enter, ProcessesInsideCannotHoldItUpForEver) {
+    Container container = isolated();
+    ProcessSpec spec;
+    spec.stdio.out = Stdio::Pipe;
+    const Process init = container.start(spec, []() -> int {
+        ::signal(SIGCONT, SIG_IGN);
+        (void)!::write(1, "ready\n", 6);
+        for (;;) ::kill(-1, SIGSTOP);
+    });
+    ASSERT_EQ(read_line(init.stream(1)), "ready");
+    for (int i = 0; i < 3; ++i) {
+        try {
+            // If it got in, it is stopped there.
+            container.enter(program({"exit", "0"}));
+        } catch (const Error& error) {
+            EXPECT_TRUE(contains(error.what(), "keeps stopping it"));
+        }
+    }
+    container.kill();
+    EXPECT_TRUE(signaled(container.wait(), SIGKILL));
+}
+
 } // namespace
 } // namespace ct::test

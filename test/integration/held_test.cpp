@@ -301,6 +301,13 @@ TEST_F(Held, UnpinTakesNothingElseAway) {
     mount_tmpfs(dir() / "other");
     make_file("other/file");
     EXPECT_TRUE(fails([&] { plain().unpin((dir() / "other/file").string()); }, std::errc::not_a_directory, {"other/file"}));
+    EXPECT_TRUE(fails([&] { plain().unpin((dir() / "other").string()); }, std::errc::device_or_resource_busy,
+                      {"other", "nothing was pinned there"}));
+    const fs::path alike = make_dir("alike");
+    ASSERT_EQ(::mount("libct-pins", alike.c_str(), "tmpfs", 0, nullptr), 0);
+    make_file("alike/net", "text");
+    EXPECT_TRUE(fails([&] { plain().unpin(alike.string()); }, std::errc::device_or_resource_busy, {"alike"}));
+    EXPECT_EQ(::umount2(alike.c_str(), MNT_DETACH), 0);
     fs::create_directory_symlink(dir() / "other", dir() / "link");
     EXPECT_TRUE(fails([&] { plain().unpin((dir() / "link").string()); }, std::errc::not_a_directory, {"link"}));
     EXPECT_TRUE(fs::exists(dir() / "other/file"));

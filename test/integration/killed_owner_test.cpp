@@ -137,6 +137,38 @@ TEST_F(KilledOwner, LeavesMountsThatTheNextSessionUndoes) {
     EXPECT_EQ(log(), "");
 }
 
+TEST_F(KilledOwner, LeavesAHeldContainerThatTheNextSessionUndoes) {
+    const std::string before = host_mounts();
+    make_file("area/file", "mine");
+    fs::create_directory(image() / "data");
+    const std::string files = tree(image());
+    std::minstd_rand random(5);
+    for (int i = 0; i < 40; ++i) {
+        kill_host(std::chrono::microseconds(i == 0 ? 200'000 : random() % 4000), [&](Session& session) {
+            Container box = session.create("box").set_root(image().string());
+            box.set_private(BindDir{.source = (dir() / "area").string(), .target = "/data"});
+            box.hold();
+        });
+        clean_up();
+        ASSERT_EQ(host_mounts(), before) << "round " << i;
+    }
+    for (int i = 0; i < 80; ++i) {
+        kill_host(std::chrono::microseconds(i == 0 ? 200'000 : random() % 4000), [&](Session& session) {
+            Container box = session.create("box").set_root(image().string()).add_default_mounts();
+            box.add_namespaces({Namespace::Mount, Namespace::Uts}).hold();
+        });
+        const auto stored = internal::Store(state()).read("box");
+        const bool held = stored && stored->record.phase == internal::Phase::Running;
+        clean_up();
+        if (!held) {
+            ASSERT_EQ(tree(image()), files) << "round " << i;
+        }
+        for (const char* mount_point : {"proc", "sys", "dev"}) fs::remove_all(image() / mount_point);
+        reap();
+    }
+    EXPECT_EQ(log(), "");
+}
+
 TEST_F(KilledOwner, LeavesASavedContainerThatCanBeStarted) {
     kill_host(std::chrono::milliseconds(0), [&](Session&) {});
     {

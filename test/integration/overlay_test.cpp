@@ -99,6 +99,7 @@ TEST_F(Overlay, DoesNotLeaveTheRootByASymbolicLink) {
 
 TEST_F(Overlay, TakesManyLowerDirectories) {
     for (const std::size_t count : {64U, 120U}) {
+        if (count > 80 && !kernel_is_at_least(6, 5)) GTEST_SKIP() << "more than 80 lower directories need Linux 6.5";
         OverlayArea area;
         for (std::size_t i = 0; i < count; ++i) {
             const std::string name = "layer" + std::to_string(i);
@@ -176,6 +177,7 @@ TEST_F(Overlay, LooksLikeItsLowerDirectory) {
 }
 
 TEST_F(Overlay, WorksInAUserNamespace) {
+    if (!kernel_is_at_least(6, 6)) GTEST_SKIP() << "before Linux 6.6 a tmpfs has no user extended attributes";
     for (const OverlayArea& area : {kept(), OverlayArea{}}) {
         if (!area.upper.empty()) {
             ASSERT_EQ(::chown(area.upper.c_str(), 100'000, 100'000), 0);
@@ -312,6 +314,24 @@ TEST_F(Overlay, HoldsAFewDescriptorsOnly) {
     EXPECT_EQ(count(), before);
     container.discard();
     EXPECT_LT(count(), before);
+}
+
+TEST_F(Overlay, WorkDirectoryIsForOneContainerOnly) {
+    OverlayArea area{.upper = make("upper"), .work = make("work")};
+    Container first = isolated("first").set_private(area);
+    (void)start_ready(first, program({"pause"}));
+    area.upper = make("other");
+    Container second = isolated("second").set_private(area);
+    EXPECT_TRUE(fails(
+        [&] {
+            second.start(program({"exit", "0"}));
+        },
+        std::errc::device_or_resource_busy,
+        {"container 'second': lock the work directory of the overlay '" + area.work + "'",
+         "another container uses it"}));
+    first.kill();
+    first.wait();
+    EXPECT_TRUE(exited(run(second, program({"exit", "0"})).status, 0));
 }
 
 } // namespace

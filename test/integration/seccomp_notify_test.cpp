@@ -75,6 +75,26 @@ TEST_F(SeccompNotify, HandlerDecides) {
     EXPECT_EQ(calls, 3);
 }
 
+TEST_F(SeccompNotify, BadAddressOfTheCallerIsOnlyItsOwnMistake) {
+    Container box = isolated();
+    box.on_seccomp([](const SeccompNotice& notice) {
+        (void)notice.read_string(notice.arguments()[0]);
+        return SeccompReply::return_value(0);
+    });
+    ProcessSpec spec = reporting_program({}, {"mkdir"});
+    spec.argv.clear();
+    spec.stdio = {Stdio::Null, Stdio::Null, Stdio::Null};
+    const Process process = box.start(spec, [] {
+        for (const long address : {8L, -1L})
+            if (::syscall(SYS_mkdir, address, 0700) == 0 || errno != EFAULT) return 1;
+        return 0;
+    });
+    while (!process.wait_for(std::chrono::nanoseconds(0))) {
+        EXPECT_NO_THROW(session().dispatch_for(std::chrono::milliseconds(10)));
+    }
+    EXPECT_TRUE(exited(box.wait(), 0));
+}
+
 TEST_F(SeccompNotify, SessionsDescriptorIsReadableWhenACallWaits) {
     Container box = isolated();
     box.on_seccomp([](const SeccompNotice&) { return SeccompReply::return_value(0); });

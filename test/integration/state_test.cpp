@@ -98,6 +98,77 @@ TEST_F(StateTest, AFailedStartLeavesAStoppedContainer) {
     box.set_spec(boxed()).start(pause());
 }
 
+/// The hook runs between the record of the new process and that of the running one.
+TEST_F(StateTest, AStartWhoseRecordCannotBeWrittenLeavesAStoppedContainer) {
+    mount_tmpfs(state(), "mode=0700,size=64k");
+    const std::string fill = state() + "/.fill";
+    Session session = open_session();
+    Container box = session.create("box", boxed());
+    box.add_mount({.target = "/made", .type = "tmpfs"}, {.before = {[&] {
+                                                             std::ofstream file(fill);
+                                                             while (file.put('x').flush()) continue;
+                                                             return 0;
+                                                         }}});
+    EXPECT_TRUE(fails([&] { box.start(pause()); }, std::errc::no_space_on_device, {"container 'box'"}));
+    EXPECT_EQ(box.state(), State::Stopped);
+    EXPECT_FALSE(fs::exists(image() / "made"));
+    EXPECT_TRUE(passes_in_child(
+        [&] { EXPECT_TRUE(fails([&] { (void)open_session().open("box"); }, Errc::NotFound, {"'box'"})); }));
+    fs::remove(fill);
+    box.set_spec(boxed()).start(pause());
+    EXPECT_EQ(names(), "box=running ");
+}
+
+TEST_F(StateTest, AHeldContainerIsSeenButNotEntered) {
+    Session session = open_session();
+    Spec spec = boxed();
+    spec.namespaces.erase(Namespace::Pid);
+    Container box = session.create("box", spec);
+    box.hold();
+    EXPECT_TRUE(passes_in_child([&] {
+        EXPECT_EQ(names(), "box=running ");
+        Session other = open_session();
+        EXPECT_TRUE(fails([&] { (void)other.open("box"); }, Errc::InvalidState,
+                          {"'box': open", "held by process " + std::to_string(::getppid())}));
+        EXPECT_TRUE(fails([&] { (void)other.create("box"); }, Errc::NameInUse, {"holds it"}));
+    }));
+    box.kill();
+    EXPECT_EQ(names(), "box=stopped ");
+    box.save().hold();
+    Session second = open_session();
+    EXPECT_TRUE(fails([&] { (void)second.open("box"); }, Errc::InvalidState, {"'box': open"}));
+    box.kill();
+    Container opened = second.open("box");
+    box.hold();
+    EXPECT_TRUE(fails([&] { opened.hold(); }, Errc::NameInUse, {"holds it"}));
+    EXPECT_TRUE(fails([&] { opened.remove(); }, Errc::InvalidState, {"'box'"}));
+    box.kill();
+    opened.remove();
+    EXPECT_TRUE(fs::is_empty(state())) << tree(state());
+    EXPECT_EQ(log(), "");
+}
+
+TEST_F(StateTest, ANameThatAnotherHasRemovedIsFree) {
+    Session session = open_session();
+    Session other = open_session();
+    Container box = session.create("box", boxed()).save();
+    other.open("box").remove();
+    EXPECT_NO_THROW((void)session.create("box"));
+    box = session.create("box", boxed()).save();
+    other.open("box").remove();
+    EXPECT_EQ(box.state(), State::Stopped);
+    box.remove(); // nothing to do
+    other.create("box", boxed()).set_hostname("new").save();
+    EXPECT_EQ(session.open("box").spec().hostname, "new");
+    EXPECT_TRUE(fails([&] { box.start(pause()); }, Errc::InvalidState, {"it was removed"}));
+    other.open("box").remove();
+}
+
+TEST_F(StateTest, WithoutARecordThePolicyIsThatOfTheSession) {
+    Session session({.on_close = OnClose::Detach});
+    EXPECT_EQ(session.create("box").info().on_close, OnClose::Detach);
+}
+
 TEST_F(StateTest, ANameIsUniqueInTheDirectory) {
     Session session = open_session();
     Session other = open_session();
@@ -179,6 +250,9 @@ TEST_F(StateTest, WhatCannotBeSavedIsNamed) {
     Session session = open_session();
     Container box = session.create("box").join_namespace(Namespace::Net, 0);
     EXPECT_TRUE(fails([&] { box.save(); }, Errc::InvalidConfig, {"container 'box': save", "namespaces[net].fd"}));
+    Container hooked = session.create("hooked").add_mount({.target = "/tmp", .type = "tmpfs"},
+                                                          {.after = {HookCommand{.argv = {"true"}}}});
+    EXPECT_TRUE(fails([&] { hooked.save(); }, Errc::InvalidConfig, {"container 'hooked': save", "hooks"}));
     EXPECT_TRUE(fails([&] { plain("other").save(); }, Errc::InvalidState, {"its session has no state directory"}));
 }
 

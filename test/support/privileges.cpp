@@ -2,12 +2,14 @@
 // SPDX-FileCopyrightText: The libct authors
 #include "privileges.hpp"
 
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 
 #include <linux/capability.h>
 #include <sched.h>
 #include <sys/prctl.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -54,6 +56,15 @@ std::string_view describe(Privilege privilege) {
     case Privilege::SetUser: return "CAP_SETUID and CAP_SETGID";
     }
     return "an unknown privilege";
+}
+
+bool kernel_is_at_least(int major, int minor) {
+    utsname kernel{};
+    ::uname(&kernel);
+    int its_major = 0;
+    int its_minor = 0;
+    if (std::sscanf(kernel.release, "%d.%d", &its_major, &its_minor) != 2) return false;
+    return its_major > major || (its_major == major && its_minor >= minor);
 }
 
 bool strict() {

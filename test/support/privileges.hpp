@@ -17,6 +17,8 @@ enum class Privilege {
 
 [[nodiscard]] bool has(Privilege privilege);
 [[nodiscard]] std::string_view describe(Privilege privilege);
+/// For what nothing but the version tells, such as what a file system can do.
+[[nodiscard]] bool kernel_is_at_least(int major, int minor);
 /// CT_TEST_STRICT=1: a skipped test is a failed one, so that a continuous integration run cannot skip by accident.
 [[nodiscard]] bool strict();
 

@@ -2,10 +2,16 @@
 // SPDX-FileCopyrightText: The libct authors
 
 // run, create, start, exec: what starts a process.
+#include <cerrno>
+#include <functional>
 #include <iostream>
+#include <mutex>
+#include <set>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <system_error>
+#include <utility>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -17,19 +23,47 @@ namespace ctrun {
 
 namespace {
 
+/// Each text once: a bad record is met by all that look for records.
 void print_warning(ct::LogLevel level, std::string_view text) {
-    if (level == ct::LogLevel::Warning) std::cerr << "ctrun: warning: " << text << '\n';
+    static std::mutex mutex;
+    static std::set<std::string, std::less<>> printed;
+    if (level != ct::LogLevel::Warning) return;
+    const std::lock_guard lock(mutex);
+    if (printed.emplace(text).second) std::cerr << "ctrun: warning: " << text << '\n';
+}
+
+/// Whether there is room for what a start writes. Asked before it: a start whose last record cannot be written has
+/// executed the command, which must not happen twice.
+void check_room(const std::string& directory) {
+    constexpr off_t room = 65536;
+    const int fd = ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    const int error = fd < 0 || ::fallocate(fd, 0, 0, room) != 0 ? errno : 0;
+    if (fd >= 0) ::close(fd);
+    if (error == ENOSPC || error == EDQUOT || error == EROFS)
+        throw ct::Error({error, std::system_category()}, ct::Stage::State, "make room for a record in", directory);
+}
+
+struct Created {
+    ct::Session session;
+    ct::Container container;
+};
+
+Created create_in(ct::Session session, const std::string& name, const ct::Spec& spec) {
+    ct::Container container = session.create(name, spec);
+    return {std::move(session), std::move(container)};
 }
 
 /// Nobody misses the record of a container whose name is a made-up one.
-ct::Session open_session_for(bool needs_records) {
+Created create_with_or_without_record(const std::string& name, const ct::Spec& spec) {
     try {
-        return open_session();
+        Created created = create_in(open_session(), name, spec);
+        check_room(ct::default_state_directory());
+        return created;
     } catch (const ct::Error& error) {
-        if (needs_records) throw;
+        if (error.stage() != ct::Stage::State) throw;
         std::cerr << "ctrun: warning: other ctruns will not find this container: " << error.what() << '\n';
-        return ct::Session({.log_handler = print_warning});
     }
+    return create_in(ct::Session({.log_handler = print_warning}), name, spec);
 }
 
 ct::ProcessSpec process_spec(const ProcessOptions& options) {
@@ -96,9 +130,10 @@ ct::Session open_session() {
 
 int execute(const RunCommand& command) {
     const Signals signals; // before anything is started, so that none is lost
-    ct::Session session = open_session_for(!command.name.empty() || command.detached.detached);
     const std::string name = command.name.empty() ? "ctrun-" + std::to_string(::getpid()) : command.name;
-    ct::Container container = session.create(name, command.spec);
+    const bool needs_record = !command.name.empty() || command.detached.detached;
+    auto [session, container] = needs_record ? create_in(open_session(), name, command.spec)
+                                             : create_with_or_without_record(name, command.spec);
     if (!command.detached.detached)
         return start_attached(container, process_spec(command.process), signals, command.process.timeout);
     start_detached(container, process_spec(command.process), command.detached);

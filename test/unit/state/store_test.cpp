@@ -300,8 +300,22 @@ TEST_F(StoreTest, AssessesARecord) {
     EXPECT_EQ(standing(), Standing::Running);
     one.viewpoint.pid_namespace = 1;
     EXPECT_EQ(standing(), Standing::Elsewhere);
+    one.phase = Phase::Idle;
+    EXPECT_EQ(standing(), Standing::Saved);
+    one.saved = false;
+    EXPECT_EQ(standing(), Standing::Elsewhere);
+    one.phase = Phase::Running;
     one.viewpoint.boot = "another";
     EXPECT_EQ(standing(), Standing::Ended);
+}
+
+TEST_F(StoreTest, AHeldContainerLivesAsLongAsItsOwner) {
+    Record one = record("box");
+    one.phase = Phase::Running;
+    one.held = true;
+    EXPECT_EQ(assess(one, Viewpoint::here()).standing, Standing::Running);
+    one.owner = {::getpid(), 1};
+    EXPECT_EQ(assess(one, Viewpoint::here()).standing, Standing::Ended);
 }
 
 TEST_F(StoreTest, AStartThatAnotherProcessHasTakenOverFails) {
