@@ -85,7 +85,7 @@ private:
     }
     static void add_log(Adder& add, DetachedOptions& detached) {
         add.option("--log", "FILE", "Append what a detached container writes to FILE",
-                   [&](const std::string& text) { detached.log = host_path(text); });
+                   [&](const std::string& text) { detached.log = text; });
     }
     static void add_timeout(Adder& add, std::optional<std::chrono::milliseconds>& timeout) {
         add.option("--timeout", "SECONDS", "Then send SIGTERM, and 5 seconds later SIGKILL",
@@ -175,7 +175,7 @@ void Parser::add_holding() {
     const auto add_directory = [](Adder& add, std::string& directory) {
         add.group("Container");
         add.option("--directory", "DIR", "Where the namespaces have their names; by default one in /run/libct-ns",
-                   [&directory](const std::string& text) { directory = host_path(text); });
+                   [&directory](const std::string& text) { directory = text; });
     };
     CLI::App& hold_app =
         subcommand("hold", "Set up a container without a process, kept by the names of its namespaces", hold_,

@@ -80,8 +80,7 @@ void add_namespace_options(Adder& add, ct::Spec& spec) {
 void add_file_options(Adder& add, ct::Spec& spec) {
     const auto root = [&]() -> ct::Root& { return spec.root ? *spec.root : spec.root.emplace(); };
     add.group("Files");
-    add.option("--root", "DIR", "Make DIR the root directory",
-               [root](const std::string& text) { root().path = host_path(text); });
+    add.option("--root", "DIR", "Make DIR the root directory", [root](const std::string& text) { root().path = text; });
     add.flag("--read-only", "Make the root's file system read-only", [root] { root().read_only = true; });
     add.option("--private", "DIR[:TARGET[:ro]]", "Bind DIR into the root, over all of it without TARGET",
                [&](const std::string& text) { spec.private_area = parse_private(text); });

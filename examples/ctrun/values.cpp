@@ -8,7 +8,6 @@
 #include <cmath>
 #include <csignal>
 #include <cstring>
-#include <filesystem>
 #include <optional>
 #include <stdexcept>
 
@@ -149,10 +148,6 @@ std::chrono::seconds parse_seconds(std::string_view text) {
     return std::chrono::seconds(parse_number(text, 1'000'000'000));
 }
 
-std::string host_path(const std::string& text) {
-    return text.empty() ? text : std::filesystem::absolute(text).string();
-}
-
 std::vector<ct::Namespace> parse_kinds(std::string_view text) {
     using enum ct::Namespace;
     std::vector<ct::Namespace> kinds;
@@ -170,7 +165,7 @@ std::pair<ct::Namespace, ct::NamespaceSource> parse_join(std::string_view text) 
     constexpr std::string_view container = "container:";
     const auto [kind, source] = halves(text, '=', "KIND=PATH");
     if (source.starts_with(container)) return {parse_kind(kind), ct::NamespaceOf{source.substr(container.size())}};
-    return {parse_kind(kind), ct::NamespacePath{host_path(source)}};
+    return {parse_kind(kind), ct::NamespacePath{source}};
 }
 
 void parse_time_offset(std::string_view text, ct::TimeOffsets& offsets) {
@@ -205,7 +200,7 @@ ct::SetGroups parse_setgroups(std::string_view text) {
 ct::BindDir parse_private(std::string_view text) {
     const auto parts = split(text, ':');
     if (parts.size() > 3 || (parts.size() == 3 && parts[2] != "ro")) reject(text, "DIR[:TARGET[:ro]]");
-    ct::BindDir dir{.source = host_path(parts[0]), .read_only = parts.size() == 3};
+    ct::BindDir dir{.source = parts[0], .read_only = parts.size() == 3};
     if (parts.size() > 1) dir.target = parts[1];
     return dir;
 }
@@ -224,11 +219,11 @@ ct::OverlayArea parse_overlay(std::string_view text) {
     for (const std::string& word : split(text, ',')) {
         const auto [key, value] = halves(word, '=', "KEY=VALUE");
         if (key == "lower") {
-            overlay.lower.push_back(host_path(value));
+            overlay.lower.push_back(value);
         } else if (key == "upper") {
-            overlay.upper = host_path(value);
+            overlay.upper = value;
         } else if (key == "work") {
-            overlay.work = host_path(value);
+            overlay.work = value;
         } else if (key == "size") {
             overlay.size = parse_size(value);
         } else if (key == "target") {
@@ -258,7 +253,7 @@ ct::TmpfsArea parse_tmpfs_root(std::string_view text) {
 ct::ImageArea parse_image(std::string_view text) {
     const auto parts = split(text, ':');
     if (parts.size() > 3) reject(text, "FILE[:TARGET[:FLAG,...]]");
-    ct::ImageArea image{.path = host_path(parts[0])};
+    ct::ImageArea image{.path = parts[0]};
     if (parts.size() > 1) image.target = parts[1];
     if (parts.size() < 3) return image;
     for (const std::string& word : split(parts[2], ',')) {
@@ -277,7 +272,7 @@ ct::Mount parse_bind(std::string_view text) {
     const auto [source, rest] = halves(text, ':', "SOURCE:TARGET[:FLAG,...]");
     const std::size_t colon = rest.find(':');
     ct::Mount mount;
-    mount.source = host_path(source);
+    mount.source = source;
     mount.target = rest.substr(0, colon);
     if (colon != std::string::npos)
         for (const std::string& word : split(std::string_view(rest).substr(colon + 1), ','))
@@ -313,12 +308,7 @@ ct::Mount parse_mount(std::string_view text) {
         }
     }
     if (mount.target.empty()) reject(text, "type=TYPE,source=SOURCE,target=TARGET[,OPTION...]");
-    // Of other types only what is surely a path: zfs has pool/dataset, nfs has host:/dir.
-    if (mount.type.empty() || mount.source.starts_with("./") || mount.source.starts_with("../")) {
-        mount.source = host_path(mount.source);
-    } else if (mount.source.empty()) {
-        mount.source = mount.type;
-    }
+    if (!mount.type.empty() && mount.source.empty()) mount.source = mount.type;
     return mount;
 }
 
@@ -336,7 +326,7 @@ ct::ProcMode parse_proc_mode(std::string_view text) {
 ct::Device parse_device(std::string_view text) {
     const auto parts = split(text, ':');
     if (parts.size() > 3) reject(text, "PATH[:TARGET[:MODE]]");
-    ct::Device device = ct::device_of_host(host_path(parts[0]));
+    ct::Device device = ct::device_of_host(parts[0]);
     if (parts.size() > 1 && !parts[1].empty()) device.path = parts[1];
     if (parts.size() > 2) device.mode = static_cast<std::uint32_t>(parse_number(parts[2], 07777, 8));
     return device;

@@ -22,8 +22,6 @@ std::uint64_t parse_number(std::string_view text, std::uint64_t max = std::numer
                            int base = 10);
 /// A whole number.
 std::chrono::seconds parse_seconds(std::string_view text);
-/// The same path in any working directory; an empty one stays empty.
-std::string host_path(const std::string& text);
 
 /// KIND[,KIND...], where `all` is every kind but user, which needs id maps to be of use, and time.
 std::vector<ct::Namespace> parse_kinds(std::string_view text);

@@ -92,7 +92,7 @@ TEST_F(JoinContainer, FindsContainersInTheStateDirectory) {
     // What is held is nobody else's to find, and nobody waits for it.
     owner.hold();
     Session third({.state_directory = directory});
-    EXPECT_TRUE(fails([&] { (void)third.open("owner"); }, Errc::InvalidState, {"has neither started nor saved it"}));
+    EXPECT_TRUE(fails([&] { (void)third.open("owner"); }, Errc::InvalidState, {"held by process"}));
     owner.stop(Patience);
 }
 

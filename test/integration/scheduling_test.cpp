@@ -18,6 +18,18 @@ using namespace std::chrono_literals;
 
 class SchedulingTest : public ContainerTest {
 protected:
+    void SetUp() override {
+        ContainerTest::SetUp();
+        before_ = ::getpriority(PRIO_PROCESS, 0);
+        if (IsSkipped()) return;
+        ASSERT_EQ(::setpriority(PRIO_PROCESS, 0, 0), 0); // however the tests were started
+    }
+    void TearDown() override {
+        ::setpriority(PRIO_PROCESS, 0, before_);
+        ContainerTest::TearDown();
+    }
+
+    int before_ = 0;
     static std::string attributes_in(Container& container, ProcessSpec spec) {
         spec.argv = {InitPath, "attributes"};
         const Finished finished = run(container, std::move(spec));

@@ -141,12 +141,6 @@ int execute(const RunCommand& command) {
     return 0;
 }
 
-int execute(const CreateCommand& command) {
-    ct::Session session = open_session();
-    session.create(command.name, command.spec).set_process(process_spec(command.process)).save();
-    return 0;
-}
-
 int execute(const StartCommand& command) {
     const Signals signals;
     ct::Session session = open_session();
