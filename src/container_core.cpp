@@ -139,6 +139,7 @@ void ContainerCore::attach(pid_t pid, UniqueFd pidfd, std::optional<Spec> spec, 
         const std::lock_guard lock(mutex_);
         if (state_ != State::Stopped) return;
         adopted_ = true;
+        starter_ = ::getpid();
         init_ = std::make_shared<ProcessCore>(name_, Launched{pid, std::move(pidfd), true}, HostEnds{}, entered_);
         enter_target_ = {init_->pidfd(), static_cast<unsigned>(namespace_flags(found)), -1};
         spec_ = std::make_shared<const Spec>(spec ? std::move(*spec) : std::move(found));

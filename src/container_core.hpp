@@ -2,6 +2,9 @@
 // SPDX-FileCopyrightText: The libct authors
 #pragma once
 
+#include <unistd.h>
+
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <functional>
@@ -81,6 +84,8 @@ public:
     void signal(int number);
     void kill();
     ExitStatus stop(std::chrono::nanoseconds grace, int number);
+    /// False in a fork of the host process that has started it.
+    [[nodiscard]] bool started_here() const noexcept { return starter_ == ::getpid(); }
     /// For the end of the session; leaves adopted containers alone.
     void close(OnClose policy) noexcept;
 
@@ -160,7 +165,8 @@ private:
     /// Of the container that has made the pid namespace in which this one is; or none. What is started here has to be
     /// reaped before that one's first process can end.
     std::weak_ptr<Entered> pid_owner_;
-    EnterTarget enter_target_{}; ///< Without the root, which enter() duplicates.
+    std::atomic<pid_t> starter_{0}; ///< The process of the present or last run.
+    EnterTarget enter_target_{};    ///< Without the root, which enter() duplicates.
     HostSide host_side_;
     std::shared_ptr<const UniqueFd> upper_; ///< The throw-away upper directory of the present or last run, if any.
     std::shared_ptr<const SeccompHandler> on_seccomp_;

@@ -50,6 +50,7 @@ std::shared_ptr<ProcessCore> ContainerCore::start(const ProcessSpec& process, co
 void ContainerCore::publish(std::shared_ptr<ProcessCore> init, std::shared_ptr<const Joins> held,
                             std::string_view action) {
     // Registered before anybody can see it run, and notice its end.
+    starter_ = ::getpid();
     const bool kept = session_->keep(shared_from_this());
     {
         const std::lock_guard lock(mutex_);

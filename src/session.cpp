@@ -171,28 +171,43 @@ std::shared_ptr<StartThread> SessionCore::start_thread() {
     return start_thread_;
 }
 
+namespace {
+
+/// A fork of the host takes nothing down that is the host's, and so never destroys its copies of what would.
+void keep_for_good(std::shared_ptr<const void> object) {
+    static auto* const kept = new std::vector<std::shared_ptr<const void>>;
+    kept->push_back(std::move(object));
+}
+
+} // namespace
+
 bool SessionCore::is_in_its_process() const noexcept {
     return ::getpid() == process_;
 }
 
 void SessionCore::close() noexcept {
-    if (!is_in_its_process()) {
-        // A copy of the host takes nothing down, and so never destroys its copies of what would.
-        static auto* const kept = new std::vector<std::shared_ptr<SessionCore>>;
-        kept->push_back(shared_from_this());
-        return;
-    }
     decltype(running_) running;
     std::shared_ptr<StartThread> thread;
     std::shared_ptr<Loop> loop;
     {
-        const std::lock_guard lock(mutex_);
+        std::unique_lock lock(mutex_, std::defer_lock);
+        if (is_in_its_process()) {
+            lock.lock();
+        } else if (!lock.try_lock()) {
+            return keep_for_good(shared_from_this()); // a thread that the fork does not have holds it
+        }
         closed_ = true;
         running = std::exchange(running_, {});
         thread = std::move(start_thread_);
         loop = std::move(loop_);
     }
-    for (const auto& [key, container] : running) container->close(options_.on_close);
+    for (const auto& [key, container] : running) {
+        if (container->started_here()) {
+            container->close(options_.on_close);
+        } else {
+            keep_for_good(container);
+        }
+    }
     if (thread && options_.on_close == OnClose::Detach) thread->outlive_object();
     leftovers.sweep();
 }
