@@ -37,8 +37,8 @@ struct NamespaceFd {
     bool operator==(const NamespaceFd&) const = default;
 };
 
-/// The namespace of another container, one of the session or one that it can open(), which has to run (or be held) at every start, and not to share
-/// that kind with the host.
+/// The namespace of another container, one of the session or one that it can open(), which has to run (or be held) at
+/// every start, and not to share that kind with the host.
 struct NamespaceOf {
     std::string container;
     bool operator==(const NamespaceOf&) const = default;

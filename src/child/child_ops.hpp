@@ -14,11 +14,11 @@ struct Context {
     int root_fd = -1;      ///< The container's root directory, in which targets are resolved.
     int directory_fd = -1; ///< Of the last Op::OpenDirectory.
     bool directory_passing = false;
-    int home_fd = -1;      ///< The working directory; mounting leaves it for a moment.
-    int empty_fd = -1;     ///< The first masked directory: what others are copies of.
-    int null_fd = -1;      ///< The host's /dev/null, once a file is masked.
-    long umask = 0;        ///< The host's.
-    int ruleset_fd = -1;   ///< Of Landlock.
+    int home_fd = -1;    ///< The working directory; mounting leaves it for a moment.
+    int empty_fd = -1;   ///< The first masked directory: what others are copies of.
+    int null_fd = -1;    ///< The host's /dev/null, once a file is masked.
+    long umask = 0;      ///< The host's.
+    int ruleset_fd = -1; ///< Of Landlock.
     /// Of Op::FindProgram: nothing but this program is to be executed; or why there is none, if `error` is set.
     bool found_program = false;
     long program_error = 0;

@@ -52,8 +52,8 @@ std::vector<IdRange> subordinate_map(std::istream& file, std::string_view user_n
         const auto start = number(text.substr(first + 1, second - first - 1));
         const auto count = number(text.substr(second + 1));
         if (!start || !count || *count == 0 || *start + *count > InvalidId || next + *count > InvalidId) continue;
-        map.push_back({static_cast<std::uint32_t>(next), static_cast<std::uint32_t>(*start),
-                       static_cast<std::uint32_t>(*count)});
+        map.push_back(
+            {static_cast<std::uint32_t>(next), static_cast<std::uint32_t>(*start), static_cast<std::uint32_t>(*count)});
         next += *count;
     }
     return map;

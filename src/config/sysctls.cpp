@@ -16,9 +16,9 @@ namespace ct::internal {
 namespace {
 
 /// Those of /proc/sys/kernel that belong to the IPC namespace, see ipc_namespaces(7); all others are the host's.
-constexpr std::array<std::string_view, 12> IpcParameters{
-    "auto_msgmni", "msg_next_id", "msgmax",          "msgmnb",      "msgmni", "sem",
-    "sem_next_id", "shm_next_id", "shm_rmid_forced", "shmall",      "shmmax", "shmmni"};
+constexpr std::array<std::string_view, 12> IpcParameters{"auto_msgmni",     "msg_next_id", "msgmax",      "msgmnb",
+                                                         "msgmni",          "sem",         "sem_next_id", "shm_next_id",
+                                                         "shm_rmid_forced", "shmall",      "shmmax",      "shmmni"};
 
 [[noreturn]] void reject(std::string_view name, std::string_view why) {
     throw Error::invalid_config({}, {concat("sysctl '", name.substr(0, 256), "' ", why)});
@@ -26,8 +26,8 @@ constexpr std::array<std::string_view, 12> IpcParameters{
 
 /// \p path after \p directory and a slash, or nothing.
 std::string_view below(std::string_view path, std::string_view directory) {
-    const bool inside = path.size() > directory.size() + 1 && path.starts_with(directory) &&
-                        path[directory.size()] == '/';
+    const bool inside =
+        path.size() > directory.size() + 1 && path.starts_with(directory) && path[directory.size()] == '/';
     return inside ? path.substr(directory.size() + 1) : std::string_view{};
 }
 
@@ -96,8 +96,9 @@ void find_sysctl_violations(std::vector<std::string>& found, const Spec& spec) {
             found.push_back(concat("sysctl '", name, "' would change the host: it needs ", what_it_needs(*kind)));
         } else if ((path == "kernel/hostname" && !spec.hostname.empty()) ||
                    (path == "kernel/domainname" && !spec.domainname.empty())) {
-            found.push_back(concat("sysctl '", name, "' and the specification's own name both set it; "
-                                                     "set_hostname() and set_domainname() are enough"));
+            found.push_back(concat("sysctl '", name,
+                                   "' and the specification's own name both set it; "
+                                   "set_hostname() and set_domainname() are enough"));
         }
     }
 }

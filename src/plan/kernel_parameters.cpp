@@ -28,10 +28,10 @@ void plan_time_offsets(Plan& plan, const Spec& spec, const FdLayout& fds) {
     if (spec.time_offsets == TimeOffsets{}) return;
     plan.new_namespaces &= ~std::uint64_t{CLONE_NEWTIME};
     plan.steps.add(Op::UnshareTime, {Stage::Namespaces, "make a time namespace"});
-    plan_proc_write(
-        plan, fds, "self/timens_offsets",
-        clock_line("monotonic", spec.time_offsets.monotonic) + clock_line("boottime", spec.time_offsets.boottime),
-        {Stage::Namespaces, "set the clock offsets of the time namespace"});
+    plan_proc_write(plan, fds, "self/timens_offsets",
+                    clock_line("monotonic", spec.time_offsets.monotonic) +
+                        clock_line("boottime", spec.time_offsets.boottime),
+                    {Stage::Namespaces, "set the clock offsets of the time namespace"});
     plan.steps.add(Op::EnterOwnTime, FdArgs{fds.proc}, {Stage::Namespaces, "enter the new time namespace"});
 }
 

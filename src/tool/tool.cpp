@@ -45,7 +45,8 @@ clone_args clone_request(std::array<std::byte, Area::StackSize>& stack) {
 
 void wait_for_end(int pidfd) {
     pollfd fd{pidfd, POLLIN, 0};
-    while (::poll(&fd, 1, -1) < 0 && errno == EINTR) {}
+    while (::poll(&fd, 1, -1) < 0 && errno == EINTR) {
+    }
 }
 
 std::string last_line(int fd) {

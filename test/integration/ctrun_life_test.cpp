@@ -90,10 +90,10 @@ TEST_F(CtrunLifeTest, SavesPathsThatHoldInAnyDirectory) {
     EXPECT_EQ(json_value(ctrun({"inspect", "--json", "box"}).out, "path"), '"' + root().string() + '"');
     EXPECT_EQ(ctrun({"start", "-a", "box"}, [] { ASSERT_EQ(::chdir("/"), 0); }).out, "privateshared");
     EXPECT_TRUE(contains(ctrun({"inspect", "--json", "box"}).out, "\"name\""));
-    EXPECT_EQ(ctrun({"run", "--root", "root", "--bind", "shared:/tmp", "--new", "mount", "--", "/bin/cat", "/tmp/file"},
-                    here)
-                  .out,
-              "shared");
+    EXPECT_EQ(
+        ctrun({"run", "--root", "root", "--bind", "shared:/tmp", "--new", "mount", "--", "/bin/cat", "/tmp/file"}, here)
+            .out,
+        "shared");
 }
 
 TEST_F(CtrunLifeTest, RunsDetached) {

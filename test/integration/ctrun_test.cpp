@@ -283,7 +283,8 @@ TEST_F(CtrunTest, RunsUnnamedWithoutRoomForRecords) {
 
 TEST_F(CtrunTest, FailsIfItsOutputIsLost) {
     const Fd full{::open("/dev/full", O_WRONLY | O_CLOEXEC)};
-    for (const Words& words : {Words{"list", "--json"}, {"check", "--json"}, {"check"}, {"--help"}, {"run", "--help"}}) {
+    for (const Words& words :
+         {Words{"list", "--json"}, {"check", "--json"}, {"check"}, {"--help"}, {"run", "--help"}}) {
         const Ctrun lost = spawn(words, full.get(), full.get());
         EXPECT_EQ(lost.wait(), 125) << words.front();
         EXPECT_EQ(content(lost.err), "ctrun: write: No space left on device\n") << words.front();

@@ -185,8 +185,9 @@ TEST_F(Leftovers, MountPointsInTheSourceOfABindGo) {
     const Mount inner{.source = "tmpfs", .target = "/data/a/b", .type = "tmpfs", .options = {}};
     const Mount area{.source = "tmpfs", .target = "/area/a", .type = "tmpfs", .options = {}};
     expect_nothing_left(isolated("bind").add_mount(bind).add_mount(inner).add_device(zero("/data/nought")));
-    expect_nothing_left(
-        isolated("area").set_private(BindDir{.source = (dir() / "private").string(), .target = "/area"}).add_mount(area));
+    expect_nothing_left(isolated("area")
+                            .set_private(BindDir{.source = (dir() / "private").string(), .target = "/area"})
+                            .add_mount(area));
     Mount dev = bind;
     dev.target = "/dev";
     expect_nothing_left(isolated("dev").add_mount(dev).add_default_mounts());

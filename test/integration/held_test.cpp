@@ -218,7 +218,8 @@ TEST_F(Held, LivesWithoutHandles) {
 TEST_F(Held, FailureNamesTheStepAndLeavesNothing) {
     Container container = pod().add_mount({.source = (dir() / "missing").string(), .target = "/data"});
     const std::string before = tree(image());
-    EXPECT_TRUE(fails([&] { container.hold(); }, std::errc::no_such_file_or_directory, {"container 'pod': ", "missing"}));
+    EXPECT_TRUE(
+        fails([&] { container.hold(); }, std::errc::no_such_file_or_directory, {"container 'pod': ", "missing"}));
     EXPECT_EQ(tree(image()), before);
     EXPECT_EQ(container.state(), State::Stopped);
 }
@@ -300,7 +301,8 @@ TEST_F(Held, PinWithoutPrivilegeOrPlaceLeavesNothing) {
 TEST_F(Held, UnpinTakesNothingElseAway) {
     mount_tmpfs(dir() / "other");
     make_file("other/file");
-    EXPECT_TRUE(fails([&] { plain().unpin((dir() / "other/file").string()); }, std::errc::not_a_directory, {"other/file"}));
+    EXPECT_TRUE(
+        fails([&] { plain().unpin((dir() / "other/file").string()); }, std::errc::not_a_directory, {"other/file"}));
     EXPECT_TRUE(fails([&] { plain().unpin((dir() / "other").string()); }, std::errc::device_or_resource_busy,
                       {"other", "nothing was pinned there"}));
     const fs::path alike = make_dir("alike");

@@ -18,7 +18,8 @@ using Sysctl = ContainerTest;
 const std::string Forward = "/proc/sys/net/ipv4/ip_forward";
 
 TEST_F(Sysctl, IsSetInsideAndNotOutside) {
-    const std::string before = content(Forward) + content("/proc/sys/kernel/shmmax") + content("/proc/sys/fs/mqueue/msg_max");
+    const std::string before =
+        content(Forward) + content("/proc/sys/kernel/shmmax") + content("/proc/sys/fs/mqueue/msg_max");
     Container container = plain()
                               .add_namespaces({Namespace::Net, Namespace::Ipc, Namespace::Uts})
                               .set_sysctl("net.ipv4.ip_forward", "1")
@@ -28,9 +29,9 @@ TEST_F(Sysctl, IsSetInsideAndNotOutside) {
                               .set_sysctl("fs.mqueue.msg_max", "17")
                               .set_sysctl("kernel.domainname", "inside");
     const Finished finished =
-        run(container, host_program({"cat", Forward, "/proc/sys/net/ipv4/conf/lo/rp_filter", "/proc/sys/kernel/shmmax",
-                                     "/proc/sys/kernel/sem", "/proc/sys/fs/mqueue/msg_max",
-                                     "/proc/sys/kernel/domainname"}));
+        run(container,
+            host_program({"cat", Forward, "/proc/sys/net/ipv4/conf/lo/rp_filter", "/proc/sys/kernel/shmmax",
+                          "/proc/sys/kernel/sem", "/proc/sys/fs/mqueue/msg_max", "/proc/sys/kernel/domainname"}));
     EXPECT_EQ(finished.out, "1\n2\n123456\n100\t1000\t20\t7\n17\ninside\n") << finished.err;
     EXPECT_EQ(content(Forward) + content("/proc/sys/kernel/shmmax") + content("/proc/sys/fs/mqueue/msg_max"), before);
 }
@@ -64,8 +65,11 @@ TEST_F(Sysctl, WorksWithCallablesHeldContainersAndUserNamespaces) {
 TEST_F(Sysctl, ErrorNamesSysctlAndValue) {
     const auto refused = [&](const std::string& name, const std::string& value, std::errc code, std::string_view why) {
         Container container = plain().add_namespace(Namespace::Net).set_sysctl(name, value);
-        return fails([&] { container.start(host_program({"exit", "0"})); }, code,
-                     {"container 'box': write \"" + value + "\" to the sysctl '" + name + "'", why});
+        return fails(
+            [&] {
+                container.start(host_program({"exit", "0"}));
+            },
+            code, {"container 'box': write \"" + value + "\" to the sysctl '" + name + "'", why});
     };
     EXPECT_TRUE(refused("net.ipv4.ip_forward", "yes", std::errc::invalid_argument, "does not take that value"));
     EXPECT_TRUE(refused("net.no_such_thing", "1", std::errc::no_such_file_or_directory, "no such sysctl"));
@@ -73,14 +77,18 @@ TEST_F(Sysctl, ErrorNamesSysctlAndValue) {
 
 TEST_F(Sysctl, OfTheHostIsRefused) {
     const auto refused = [&](Container container, std::string_view why) {
-        return fails([&] { container.start(host_program({"exit", "0"})); }, Errc::InvalidConfig,
-                     {"container 'box'", "would change the host", why});
+        return fails(
+            [&] {
+                container.start(host_program({"exit", "0"}));
+            },
+            Errc::InvalidConfig, {"container 'box'", "would change the host", why});
     };
     EXPECT_TRUE(refused(plain().set_sysctl("vm.swappiness", "1"), "'vm.swappiness'"));
     EXPECT_TRUE(refused(plain().set_sysctl("kernel.core_pattern", "|/bin/sh"), "belongs to no namespace"));
     EXPECT_TRUE(refused(plain().set_sysctl("net.ipv4.ip_forward", "1"), "a new or joined net namespace"));
-    EXPECT_TRUE(refused(plain().set_sysctl("net.ipv4.ip_forward", "1").join_namespace(Namespace::Net, "/proc/self/ns/net"),
-                        "the joined net namespace is the host's own"));
+    EXPECT_TRUE(
+        refused(plain().set_sysctl("net.ipv4.ip_forward", "1").join_namespace(Namespace::Net, "/proc/self/ns/net"),
+                "the joined net namespace is the host's own"));
 }
 
 TEST_F(Sysctl, UnprivilegedUserSetsThoseOfItsNamespaces) {
@@ -178,14 +186,24 @@ TEST_F(TimeOffsetsOf, UnprivilegedUserHasItsOwnTime) {
 
 TEST_F(TimeOffsetsOf, OutOfRangeIsExplained) {
     Container container = timed().set_time_offsets({.monotonic = -24h * 365 * 50});
-    EXPECT_TRUE(fails([&] { container.start(host_program({"exit", "0"})); }, std::errc::result_out_of_range,
-                      {"container 'box': set the clock offsets of the time namespace", "below zero"}));
+    EXPECT_TRUE(fails(
+        [&] {
+            container.start(host_program({"exit", "0"}));
+        },
+        std::errc::result_out_of_range,
+        {"container 'box': set the clock offsets of the time namespace", "below zero"}));
     container.set_time_offsets({.boottime = 24h * 365 * 200});
-    EXPECT_TRUE(fails([&] { container.start(host_program({"exit", "0"})); }, std::errc::result_out_of_range,
-                      {"past 146 years"}));
+    EXPECT_TRUE(fails(
+        [&] {
+            container.start(host_program({"exit", "0"}));
+        },
+        std::errc::result_out_of_range, {"past 146 years"}));
     container.share_host(Namespace::Time);
-    EXPECT_TRUE(fails([&] { container.start(host_program({"exit", "0"})); }, Errc::InvalidConfig,
-                      {"time offsets need a new time namespace"}));
+    EXPECT_TRUE(fails(
+        [&] {
+            container.start(host_program({"exit", "0"}));
+        },
+        Errc::InvalidConfig, {"time offsets need a new time namespace"}));
 }
 
 } // namespace

@@ -79,8 +79,8 @@ TEST_F(Processes, AreDescendantsWithoutAPidNamespace) {
     Container container = plain();
     const Process init = start_ready(container, host_program({"fork-pause"}));
     const Process entered = enter_ready(container, host_program({"fork-pause"}));
-    const Pids expected = sorted(
-        {init.pid(), children_of(init.pid()).at(0), entered.pid(), children_of(entered.pid()).at(0)});
+    const Pids expected =
+        sorted({init.pid(), children_of(init.pid()).at(0), entered.pid(), children_of(entered.pid()).at(0)});
     EXPECT_EQ(container.processes(), expected);
     for (const pid_t pid : expected) ::kill(pid, SIGKILL);
     EXPECT_TRUE(reaches_end(init.stream(1)));

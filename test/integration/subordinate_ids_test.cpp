@@ -134,8 +134,8 @@ TEST_F(SubordinateIds, MissingOnesAreExplained) {
         Session session;
         Container container = session.create("own").add_namespace(Namespace::User);
         EXPECT_TRUE(fails([&] { container.map_subordinate_ids(); }, Errc::Unsupported,
-                          {"container 'own': map the subordinate ids of user", "'/etc/subuid'",
-                           "add a line such as", ":100000:65536"}));
+                          {"container 'own': map the subordinate ids of user", "'/etc/subuid'", "add a line such as",
+                           ":100000:65536"}));
         EXPECT_TRUE(container.spec().uid_map.empty());
         EXPECT_TRUE(container.spec().gid_map.empty());
     }));
@@ -148,14 +148,21 @@ TEST_F(SubordinateIds, HelperTellsWhatItRefuses) {
         Session session;
         Container container = session.create("own").add_namespace(Namespace::User);
         container.add_uid_map({0, 0, 10}).add_gid_map({0, 1000, 1});
-        EXPECT_TRUE(fails([&] { container.start(host_program({"exit", "0"})); }, std::errc::operation_not_permitted,
-                          {"container 'own': write the map \"0 0 10\" to '/proc/", "uid_map", "newuidmap exited with",
-                           "not allowed", "/etc/subuid"}));
+        EXPECT_TRUE(fails(
+            [&] {
+                container.start(host_program({"exit", "0"}));
+            },
+            std::errc::operation_not_permitted,
+            {"container 'own': write the map \"0 0 10\" to '/proc/", "uid_map", "newuidmap exited with", "not allowed",
+             "/etc/subuid"}));
         EXPECT_EQ(container.state(), State::Stopped);
         ASSERT_EQ(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
         Container late = session.create("late").add_namespace(Namespace::User).map_subordinate_ids();
-        EXPECT_TRUE(fails([&] { late.start(host_program({"exit", "0"})); }, std::errc::operation_not_permitted,
-                          {"gid_map", "no_new_privs"}));
+        EXPECT_TRUE(fails(
+            [&] {
+                late.start(host_program({"exit", "0"}));
+            },
+            std::errc::operation_not_permitted, {"gid_map", "no_new_privs"}));
     }));
 }
 
@@ -166,8 +173,11 @@ TEST_F(SubordinateIds, MissingHelperIsNamed) {
         become_unprivileged();
         Session session;
         Container container = mapped(session);
-        EXPECT_TRUE(fails([&] { container.start(host_program({"exit", "0"})); }, Errc::Unsupported,
-                          {"gid_map", "needs newgidmap", "Debian package uidmap"}));
+        EXPECT_TRUE(fails(
+            [&] {
+                container.start(host_program({"exit", "0"}));
+            },
+            Errc::Unsupported, {"gid_map", "needs newgidmap", "Debian package uidmap"}));
     }));
 }
 

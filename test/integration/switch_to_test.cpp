@@ -39,9 +39,7 @@ std::string host_name() {
 
 class SwitchTo : public ContainerTest {
 protected:
-    Container box() {
-        return isolated().add_namespace(Namespace::Net).set_hostname("switched").add_default_mounts();
-    }
+    Container box() { return isolated().add_namespace(Namespace::Net).set_hostname("switched").add_default_mounts(); }
 
     /// Runs \p body in a thread of its own, and checks that this one stays where it is.
     static void in_thread(const std::function<void()>& body) {
