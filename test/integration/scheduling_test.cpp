@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The libct authors
 #include <chrono>
+#include <cstdio>
 #include <fstream>
 
-#include <cstdio>
 #include <linux/sched.h>
 
 #include <sched.h>
