@@ -91,15 +91,14 @@ public:
 
 private:
     std::shared_ptr<ProcessCore> launch_first(const ProcessSpec& process, const std::function<int()>& callable);
-    /// What every start does on the host's side before it makes a process. \p command is for the record; null if the
-    /// container is not to be recorded as a running one.
+    /// What every start does on the host's side before it makes a process. \p command is for the record.
     struct Prepared {
         int files_root; ///< The directory with the files.
         UniqueFd image; ///< The mount of the private area's image, if that is one.
         UniqueFd image_root;
         std::vector<FilesRoot> bound; ///< Further directories with files.
     };
-    [[nodiscard]] Prepared prepare(const Spec& spec, const std::vector<std::string>* command);
+    [[nodiscard]] Prepared prepare(const Spec& spec, const std::vector<std::string>& command);
     /// Keeps what the set-up has left for later.
     void keep_upper(Plan& plan);
     void begin_start(std::string_view action);

@@ -33,8 +33,7 @@ std::shared_ptr<const Joins> ContainerCore::launch_held() {
     const ProcessSpec nobody{.stdio = {Stdio::Null, Stdio::Null, Stdio::Null}};
     check_borrowed_fds(spec, nobody);
     const Joins joins = open_joins(spec);
-    const std::vector<std::string> no_command;
-    Prepared prepared = prepare(spec, &no_command);
+    Prepared prepared = prepare(spec, nobody.argv);
     Streams streams(nobody, session_->low_fds);
     streams.set_joins(joins.list());
     if (needs_proc(spec)) streams.lend_proc();

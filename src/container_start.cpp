@@ -68,7 +68,7 @@ void ContainerCore::publish(std::shared_ptr<ProcessCore> init, std::shared_ptr<c
                 "its session was closed meanwhile");
 }
 
-ContainerCore::Prepared ContainerCore::prepare(const Spec& spec, const std::vector<std::string>* command) {
+ContainerCore::Prepared ContainerCore::prepare(const Spec& spec, const std::vector<std::string>& command) {
     session_->leftovers.sweep();
     {
         const std::lock_guard lock(mutex_);
@@ -76,8 +76,8 @@ ContainerCore::Prepared ContainerCore::prepare(const Spec& spec, const std::vect
         entered_ = std::make_shared<Entered>();
     }
     HostSide::Announce announce;
-    if (registration_ && command != nullptr) {
-        registration_->claim(spec_, *command, session_->on_close());
+    if (registration_) {
+        registration_->claim(spec_, command, session_->on_close());
         announce = [this](const HostMount& mount) { registration_->announce(mount); };
     }
     HostSide host_side(spec, announce);
@@ -149,7 +149,7 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& proc
     check_process("start", spec, process, runs, Role::First);
     check_borrowed_fds(spec, process);
     const Joins joins = open_joins(spec);
-    Prepared prepared = prepare(spec, &process.argv);
+    Prepared prepared = prepare(spec, process.argv);
     Streams streams(process, session_->low_fds, stream_owner(spec, process));
     if (writes_proc(process) || needs_proc(spec)) streams.lend_proc();
     if (process.init == Init::Reaper) streams.add_reaper(session_->reaper_image());

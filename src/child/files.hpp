@@ -38,7 +38,10 @@ inline constexpr std::uint32_t CharacterType = 0020000U;
 /// Opens \p path with \p root as "/": neither ".." nor a symbolic link, nor a rename under way, leads out of it.
 long open_in(long root, const char* path, std::uint64_t flags) noexcept;
 
-/// The same without following any link at all.
+/// The same, for what is in it: with O_RDONLY and the like.
+long open_content_in(long root, const char* path, std::uint64_t flags) noexcept;
+
+/// The first without following any link at all.
 long open_in_strictly(long root, const char* path, std::uint64_t flags) noexcept;
 
 /// Opens \p path below the directory \p base, which has no hostile links.

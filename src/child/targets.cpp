@@ -18,7 +18,7 @@ constexpr std::size_t PathMax = 4096;
 
 long resolve(long directory, const char* path, std::uint64_t flags, std::uint64_t how_to_resolve) noexcept {
     open_how how;
-    how.flags = flags | O_PATH | O_CLOEXEC;
+    how.flags = flags | O_CLOEXEC;
     how.mode = 0;
     how.resolve = how_to_resolve;
     long fd = -EAGAIN;
@@ -71,15 +71,19 @@ void remember_created(Context& context, const struct statx& status, std::size_t 
 }
 
 long open_in(long root, const char* path, std::uint64_t flags) noexcept {
+    return resolve(root, path, flags | O_PATH, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+}
+
+long open_content_in(long root, const char* path, std::uint64_t flags) noexcept {
     return resolve(root, path, flags, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
 }
 
 long open_in_strictly(long root, const char* path, std::uint64_t flags) noexcept {
-    return resolve(root, path, flags, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
+    return resolve(root, path, flags | O_PATH, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
 }
 
 long open_below(long base, const char* path) noexcept {
-    return resolve(base, path, 0, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
+    return resolve(base, path, O_PATH, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
 }
 
 long open_target(Context& context, const char* target, bool is_file) noexcept {

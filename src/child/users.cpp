@@ -2,7 +2,6 @@
 // SPDX-FileCopyrightText: The libct authors
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <linux/openat2.h>
 #include <linux/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -10,6 +9,7 @@
 #include <cerrno>
 
 #include "child/child_ops.hpp"
+#include "child/files.hpp"
 #include "child/raw_syscall.hpp"
 
 /// Users and groups in the container's own /etc/passwd and /etc/group: files of an image, which may be anything.
@@ -44,24 +44,12 @@ long is_regular(long fd) noexcept {
 long open_regular(const char* path) noexcept {
     const long root = raw_syscall(SYS_openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (root < 0) return root;
-    const auto open_in_root = [&](std::uint64_t flags) noexcept {
-        open_how how;
-        how.flags = flags | O_CLOEXEC;
-        how.mode = 0;
-        how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-        long fd = -EAGAIN;
-        // openat2(2): EAGAIN when a rename or mount somewhere on the system made the walk doubtful.
-        for (int attempt = 0; fd == -EAGAIN && attempt < 128; ++attempt) {
-            fd = raw_syscall(SYS_openat2, root, path, &how, sizeof how);
-        }
-        return fd;
-    };
     // Looked at before it is opened: to open a device may do something, to a watchdog for example.
-    long fd = open_in_root(O_PATH);
+    long fd = open_in(root, path, 0);
     long error = fd < 0 ? fd : is_regular(fd);
     if (fd >= 0) raw_syscall(SYS_close, fd);
     if (error >= 0) {
-        fd = open_in_root(O_RDONLY | O_NONBLOCK | O_NOCTTY);
+        fd = open_content_in(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
         error = fd < 0 ? fd : is_regular(fd); // it may be another one by now
         if (fd >= 0 && error < 0) raw_syscall(SYS_close, fd);
     }

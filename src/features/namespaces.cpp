@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The libct authors
 #include <linux/sched.h>
-#include <pwd.h>
 #include <unistd.h>
 
 #include <array>
-#include <fstream>
 
 #include "base/concat.hpp"
+#include "config/subordinate_ids.hpp"
 #include "features/features.hpp"
 #include "launch/launch.hpp"
 #include "plan/namespace_flags.hpp"
@@ -43,35 +42,25 @@ std::string user_namespace_remedy() {
     return "a kernel with CONFIG_USER_NS, and no filter of system calls that forbids clone3(2) with CLONE_NEWUSER";
 }
 
-/// The line of /etc/subuid or /etc/subgid that gives this user ids to map.
-std::string subordinate_line(const std::string& path, const std::string& name, uid_t uid) {
-    std::ifstream file(path);
-    for (std::string line; std::getline(file, line);) {
-        if (line.starts_with(name + ':') || line.starts_with(concat(uid, ':'))) return line;
-    }
-    return {};
-}
-
 void add_id_mapping(Features& features) {
-    const uid_t uid = ::geteuid();
-    if (uid == 0) {
-        add_feature(features, "namespace.user.ranges", 0, {}, "root maps any ids");
+    constexpr const char* feature = "namespace.user.ranges";
+    if (::geteuid() == 0) {
+        add_feature(features, feature, 0, {}, "root maps any ids");
         return;
     }
-    const passwd* const entry = ::getpwuid(uid);
-    const std::string name = entry != nullptr ? entry->pw_name : std::to_string(uid);
-    std::string missing;
-    for (const char* path : {"/etc/subuid", "/etc/subgid"}) {
-        if (subordinate_line(path, name, uid).empty()) missing = concat("no line for ", name, " in ", path);
-    }
-    std::string remedy = concat("add the line '", name, ":100000:65536' to /etc/subuid and /etc/subgid");
     for (const char* program : {"/usr/bin/newuidmap", "/usr/bin/newgidmap"}) {
         if (::access(program, X_OK) == 0) continue;
-        missing = concat("there is no ", program);
-        remedy = "install the package uidmap";
+        add_feature(features, feature, ENOENT, "install the package uidmap", concat("there is no ", program));
+        return;
     }
-    add_feature(features, "namespace.user.ranges", missing.empty() ? 0 : ENOENT, remedy,
-                missing.empty() ? subordinate_line("/etc/subuid", name, uid) : missing);
+    try {
+        (void)subordinate_map_of_caller("/etc/subuid", ::geteuid());
+        (void)subordinate_map_of_caller("/etc/subgid", ::getegid());
+        add_feature(features, feature, 0, {}, "those that /etc/subuid and /etc/subgid give to this user");
+    } catch (const Error& error) {
+        add_feature(features, feature, ENOENT, std::string(error.hint()),
+                    concat(error.path(), " gives this user none"));
+    }
 }
 
 } // namespace
