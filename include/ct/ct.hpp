@@ -6,11 +6,13 @@
 /// Everything of libct's C++ interface.
 
 #include <ct/attributes.hpp>
+#include <ct/cgroup.hpp>
 #include <ct/container.hpp>
 #include <ct/error.hpp>
 #include <ct/hooks.hpp>
 #include <ct/host_feature.hpp>
 #include <ct/landlock.hpp>
+#include <ct/limits.hpp>
 #include <ct/namespaces.hpp>
 #include <ct/process.hpp>
 #include <ct/seccomp.hpp>

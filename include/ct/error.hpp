@@ -44,6 +44,8 @@ enum class Stage {
     Credentials, ///< Users, groups, capabilities, no_new_privs.
     Seccomp,     ///< Building, installing and answering a system call filter.
     Landlock,    ///< Restricting by Landlock.
+    Cgroup,      ///< Control groups: making, joining, limiting, reading, removing.
+    Network,     ///< Links, addresses, routes and the like.
     Process,     ///< Other attributes: working directory, session, parent-death signal.
     Exec,        ///< Executing the program.
     Enter,       ///< Entering a running container.

@@ -51,6 +51,11 @@ struct SessionOptions {
     /// on. Default: no records.
     std::optional<std::string> state_directory = {};
     StartThread start_thread = StartThread::Caller;
+    /// The group in which containers have theirs, in every hierarchy that they need: a path below the root of the
+    /// hierarchy, such as "/machine". What is missing of it is made, and removed with the session if it is empty then.
+    /// Default: the root of the hierarchy; for an ordinary user what is delegated to that user, on version 2 the
+    /// topmost group above the host process that the user may write to.
+    std::optional<std::string> cgroup_parent = {};
 };
 
 /// The entry to libct: makes containers and owns the running ones.

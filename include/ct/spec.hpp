@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include <ct/cgroup.hpp>
 #include <ct/export.hpp>
 #include <ct/namespaces.hpp>
 #include <ct/private_area.hpp>
@@ -131,6 +132,7 @@ struct Spec {
     /// Needs Namespace::Mount. Missing ones are skipped. Applied, after read_only_paths, once everything is mounted.
     std::vector<std::string> masked_paths = {};
     std::vector<std::string> read_only_paths = {}; ///< The same, but read-only with all that is mounted below.
+    Cgroup cgroup = {};
 
     bool operator==(const Spec&) const = default;
 };

@@ -69,6 +69,8 @@ std::string_view to_string(Stage stage) noexcept {
     case Stage::Credentials: return "credentials";
     case Stage::Seccomp: return "seccomp";
     case Stage::Landlock: return "landlock";
+    case Stage::Cgroup: return "cgroup";
+    case Stage::Network: return "network";
     case Stage::Process: return "process";
     case Stage::Exec: return "exec";
     case Stage::Enter: return "enter";

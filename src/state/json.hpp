@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cmath>
 #include <cstddef>
 #include <map>
 #include <memory>
@@ -89,6 +90,23 @@ struct JsonOf<T, std::enable_if_t<std::is_integral_v<T> && !std::is_same_v<T, bo
         if (!fits) throw JsonError(": is out of range");
         return json.get<T>();
     }
+};
+
+template <>
+struct JsonOf<double> {
+    /// JSON has no infinity.
+    static Json write(double value) { return std::isinf(value) ? Json("unlimited") : Json(value); }
+    static double read(const Json& json) {
+        if (json.is_string() && json.get_ref<const std::string&>() == "unlimited") return HUGE_VAL;
+        if (!json.is_number()) throw JsonError(": has to be a number");
+        return json.get<double>();
+    }
+};
+
+template <>
+struct JsonOf<Bytes> {
+    static Json write(Bytes value) { return value.count; }
+    static Bytes read(const Json& json) { return {from_json_value<std::uint64_t>(json)}; }
 };
 
 template <>

@@ -92,6 +92,20 @@ struct Words<AccessTime> {
     static constexpr std::array<std::string_view, 4> list{"default", "relative", "strict", "never"};
 };
 template <>
+struct Words<Controller> {
+    static constexpr std::array<std::string_view, 14> list{"cpu",      "cpuacct",    "cpuset",  "memory",  "pids",
+                                                           "io",       "devices",    "freezer", "hugetlb", "net_cls",
+                                                           "net_prio", "perf_event", "rdma",    "misc"};
+};
+template <>
+struct Words<CgroupMount> {
+    static constexpr std::array<std::string_view, 3> list{"none", "ro", "rw"};
+};
+template <>
+struct Words<DeviceClass> {
+    static constexpr std::array<std::string_view, 3> list{"all", "character", "block"};
+};
+template <>
 struct Words<DeviceType> {
     static constexpr std::array<std::string_view, 2> list{"character", "block"};
 };
@@ -213,6 +227,70 @@ struct Fields<Device> {
     };
 };
 template <>
+struct Fields<IoLimit> {
+    static constexpr std::tuple list{
+        field("major", &IoLimit::major),
+        field("minor", &IoLimit::minor),
+        field("read_per_second", &IoLimit::read_per_second),
+        field("write_per_second", &IoLimit::write_per_second),
+        field("reads_per_second", &IoLimit::reads_per_second),
+        field("writes_per_second", &IoLimit::writes_per_second),
+        field("weight", &IoLimit::weight),
+    };
+};
+template <>
+struct Fields<DeviceRule> {
+    static constexpr std::tuple list{
+        field("allow", &DeviceRule::allow), field("type", &DeviceRule::type), field("major", &DeviceRule::major),
+        field("minor", &DeviceRule::minor), field("read", &DeviceRule::read), field("write", &DeviceRule::write),
+        field("make", &DeviceRule::make),
+    };
+};
+template <>
+struct Fields<Limits> {
+    static constexpr std::tuple list{
+        field("memory_max", &Limits::memory_max),
+        field("memory_high", &Limits::memory_high),
+        field("memory_low", &Limits::memory_low),
+        field("memory_min", &Limits::memory_min),
+        field("swap_max", &Limits::swap_max),
+        field("oom_group", &Limits::oom_group),
+        field("cpus", &Limits::cpus),
+        field("cpu_period", &Limits::cpu_period),
+        field("cpu_weight", &Limits::cpu_weight),
+        field("cpu_idle", &Limits::cpu_idle),
+        field("cpuset_cpus", &Limits::cpuset_cpus),
+        field("cpuset_mems", &Limits::cpuset_mems),
+        field("pids_max", &Limits::pids_max),
+        field("io_weight", &Limits::io_weight),
+        field("io", &Limits::io),
+        field("hugetlb", &Limits::hugetlb),
+        field("devices", &Limits::devices),
+        field("net_class", &Limits::net_class),
+        field("net_priority", &Limits::net_priority),
+    };
+};
+template <>
+struct Fields<ControllerValue> {
+    static constexpr std::tuple list{
+        field("controller", &ControllerValue::controller),
+        field("file", &ControllerValue::file),
+        field("value", &ControllerValue::value),
+    };
+};
+template <>
+struct Fields<Cgroup> {
+    static constexpr std::tuple list{
+        field("own_group", &Cgroup::own_group),
+        field("controllers", &Cgroup::controllers),
+        field("limits", &Cgroup::limits),
+        field("values", &Cgroup::values),
+        field("limits_after_set_up", &Cgroup::limits_after_set_up),
+        field("born_frozen", &Cgroup::born_frozen),
+        field("mount", &Cgroup::mount),
+    };
+};
+template <>
 struct Fields<Spec> {
     static constexpr std::tuple list{
         field("namespaces", &Spec::namespaces),
@@ -232,6 +310,7 @@ struct Fields<Spec> {
         field("devices", &Spec::devices),
         field("masked_paths", &Spec::masked_paths),
         field("read_only_paths", &Spec::read_only_paths),
+        field("cgroup", &Spec::cgroup),
     };
 };
 

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <ct/export.hpp>
+#include <ct/limits.hpp>
+
+namespace ct {
+
+/// What cgroups can control; see cgroups(7). Each is used where this host has it: in a hierarchy of version 1, or in
+/// that of version 2.
+enum class Controller : std::uint8_t {
+    Cpu,
+    Cpuacct, ///< Version 2 always accounts CPU time.
+    Cpuset,
+    Memory,
+    Pids,
+    Io,      ///< Called blkio by version 1.
+    Devices, ///< Version 2 has an eBPF program in its place.
+    Freezer, ///< Version 2 can always freeze.
+    Hugetlb,
+    NetCls, ///< Version 1 only, as NetPrio.
+    NetPrio,
+    PerfEvent,
+    Rdma,
+    Misc,
+};
+
+/// The name that the kernel has for it: "cpu", "net_cls", ...; "io" for Controller::Io.
+[[nodiscard]] CT_EXPORT std::string_view to_string(Controller controller) noexcept;
+
+/// A control file and what is written to it.
+struct ControllerValue {
+    Controller controller = Controller::Cpu;
+    std::string file = {}; ///< As the kernel of this host calls it, such as "memory.max".
+    std::string value = {};
+    bool operator==(const ControllerValue&) const = default;
+};
+
+/// How the container sees its own groups at /sys/fs/cgroup.
+enum class CgroupMount : std::uint8_t {
+    None,
+    ReadOnly,
+    Writable, ///< It may make groups below its own. Needs a new cgroup or user namespace on version 2.
+};
+
+/// Who makes the groups of containers.
+enum class CgroupManager : std::uint8_t {
+    Cgroupfs, ///< libct, in the file system.
+    Systemd,  ///< systemd, as a transient scope; see systemd.scope(5).
+};
+
+/// The cgroups of a container: of each hierarchy that it needs a group that has its name.
+///
+/// A container without any of this has no groups, and is where the host process is. One that has them loses all its
+/// processes when its first one ends, and its groups, with those that it has made below, are removed then.
+struct Cgroup {
+    /// A group of its own even if nothing else asks for it: that makes kill() exact, and freeze() possible, without
+    /// a pid namespace.
+    bool own_group = false;
+    std::vector<Controller> controllers = {};
+    Limits limits = {};
+    std::vector<ControllerValue> values = {}; ///< Written in this order, after `limits`.
+    /// Apply limits and values once the container is set up, so that its set-up is neither charged nor hindered.
+    bool limits_after_set_up = false;
+    bool born_frozen = false; ///< start() leaves it State::Paused: not one instruction of its program has run.
+    CgroupMount mount = CgroupMount::None; ///< Needs Namespace::Mount.
+    bool operator==(const Cgroup&) const = default;
+};
+
+} // namespace ct

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include "cgroup/control_file.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/concat.hpp"
+#include "base/sys.hpp"
+
+namespace ct::internal {
+
+namespace {
+
+/// What errno alone does not tell.
+std::string_view write_hint(const Group& group, std::string_view file, int error) {
+    switch (error) {
+    case ENOENT: return "this kernel, or the version of this hierarchy, has no such file";
+    case EBUSY:
+        if (file == "cgroup.subtree_control") return "the group has processes of its own";
+        if (file == "memory.limit_in_bytes" || file == "memory.memsw.limit_in_bytes")
+            return "more than that is in use, and cannot be reclaimed";
+        return {};
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return group.hierarchy != nullptr && !group.hierarchy->writable ? "the hierarchy is mounted read-only" : "";
+    default: return {};
+    }
+}
+
+} // namespace
+
+void write_control(const Group& group, const std::string& file, std::string_view value) {
+    const std::string path = concat(group.path, "/", file);
+    const auto fail = [&](int error) {
+        return sys::error(error, Stage::Cgroup, concat("write \"", value, "\" to"), path,
+                          write_hint(group, file, error));
+    };
+    sys::fault_point(Stage::Cgroup, "write to", path);
+    const UniqueFd fd(::openat(group.directory.get(), file.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
+    if (!fd) throw fail(errno);
+    const ssize_t written = ::write(fd.get(), value.data(), value.size());
+    if (written < 0) throw fail(errno);
+    if (static_cast<std::size_t>(written) != value.size()) throw fail(EIO);
+}
+
+namespace {
+
+/// \returns errno
+int read_into(const Group& group, const std::string& file, std::string& text) {
+    const UniqueFd fd(::openat(group.directory.get(), file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    if (!fd) return errno;
+    std::size_t used = 0;
+    for (;;) {
+        text.resize(used + 4096);
+        const ssize_t count = ::read(fd.get(), text.data() + used, text.size() - used);
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) return errno;
+        used += static_cast<std::size_t>(count);
+        if (count == 0) break;
+    }
+    while (used > 0 && text[used - 1] == '\n') --used;
+    text.resize(used);
+    return 0;
+}
+
+Error read_error(const Group& group, const std::string& file, int error) {
+    return sys::error(error, Stage::Cgroup, "read", concat(group.path, "/", file), write_hint(group, file, error));
+}
+
+} // namespace
+
+std::string read_control(const Group& group, const std::string& file) {
+    std::string text;
+    if (const int error = read_into(group, file, text); error != 0) throw read_error(group, file, error);
+    return text;
+}
+
+std::optional<std::string> try_read_control(const Group& group, const std::string& file) {
+    std::string text;
+    const int error = read_into(group, file, text);
+    if (error == ENOENT || error == ENODEV || error == EOPNOTSUPP || error == EINVAL) return std::nullopt;
+    if (error != 0) throw read_error(group, file, error);
+    return text;
+}
+
+void check_control_name(std::string_view file) {
+    const auto reject = [&](std::string_view why) {
+        return Error::invalid_config({}, {concat("control file '", file, "' ", why)});
+    };
+    if (file.empty() || file.size() > 255 || file.find('\0') != std::string_view::npos)
+        throw reject("is no file name of 1 to 255 bytes");
+    if (file.find('/') != std::string_view::npos || file == "." || file == "..")
+        throw reject("is not in the group's own directory");
+    if (file == "cgroup.procs" || file == "cgroup.threads" || file == "tasks") throw reject("moves processes");
+}
+
+} // namespace ct::internal

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include "cgroup/groups.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <memory>
+
+#include "base/concat.hpp"
+#include "base/rollback.hpp"
+#include "base/sys.hpp"
+#include "cgroup/controllers.hpp"
+#include "cgroup/parents.hpp"
+
+namespace ct::internal {
+
+const Group* Groups::find(Controller controller) const noexcept {
+    const auto found = std::find_if(groups_.begin(), groups_.end(),
+                                    [&](const Group& group) { return group.hierarchy->has(controller); });
+    return found == groups_.end() ? nullptr : &*found;
+}
+
+const Group* Groups::unified() const noexcept {
+    const auto found =
+        std::find_if(groups_.begin(), groups_.end(), [](const Group& group) { return group.hierarchy->version == 2; });
+    return found == groups_.end() ? nullptr : &*found;
+}
+
+const Group& Groups::at(Controller controller) const {
+    const Group* const group = find(controller);
+    if (group != nullptr) return *group;
+    throw Error(Errc::InvalidState, Stage::Cgroup, concat("use the ", to_string(controller), " controller"), {},
+                "the container was started without it");
+}
+
+namespace {
+
+std::vector<const Hierarchy*> needed_hierarchies(const Hierarchies& hierarchies, const Cgroup& cgroup,
+                                                 const std::vector<Controller>& controllers, bool own_pid_namespace) {
+    std::vector<const Hierarchy*> needed;
+    const auto add = [&](const Hierarchy* hierarchy) {
+        if (std::find(needed.begin(), needed.end(), hierarchy) == needed.end()) needed.push_back(hierarchy);
+    };
+    for (const Controller controller : controllers) {
+        const Hierarchy* const hierarchy = hierarchies.find(controller);
+        if (hierarchy == nullptr) {
+            throw Error(Errc::Unsupported, Stage::Cgroup, concat("use the ", to_string(controller), " controller"), {},
+                        hierarchies.missing(controller));
+        }
+        add(hierarchy);
+    }
+    // To end all processes, and to freeze them.
+    if (cgroup.own_group || cgroup.born_frozen || !own_pid_namespace) {
+        const Hierarchy* const unified = hierarchies.unified();
+        const Hierarchy* const freezer = hierarchies.find(Controller::Freezer);
+        if (unified != nullptr && unified->writable) {
+            add(unified);
+        } else if (freezer != nullptr) {
+            add(freezer);
+        } else if (needed.empty() || cgroup.born_frozen) {
+            throw Error(Errc::Unsupported, Stage::Cgroup, "make a group of its own", {},
+                        hierarchies.missing(Controller::Freezer));
+        }
+    }
+    return needed;
+}
+
+/// \throws Error if the present group of that name has to be left alone
+void remove_stale(const Group& group) {
+    std::array<char, 128> mark{};
+    ssize_t length = -1;
+    {
+        const UniqueFd directory(
+            ::openat(group.parent, group.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        if (!directory) throw sys::error(errno, Stage::Cgroup, "open the cgroup", group.path);
+        length = ::fgetxattr(directory.get(), MarkName, mark.data(), mark.size());
+    }
+    if (length < 0) {
+        throw sys::error(EEXIST, Stage::Cgroup, "make the cgroup", group.path,
+                         "it is none of libct's; choose another name or cgroup parent, or remove it");
+    }
+    const std::string owner(mark.data(), static_cast<std::size_t>(length));
+    const auto in_use = [&](std::string_view hint) {
+        return Error(Errc::NameInUse, Stage::Cgroup, "make the cgroup", group.path, hint);
+    };
+    if (is_owner_alive(owner)) throw in_use("another process that uses libct has it");
+    const int error = remove_tree(group.parent, group.name);
+    if (error == EBUSY) throw in_use("processes of an earlier container of that name are in it");
+    if (error != 0 && error != ENOENT) throw sys::error(error, Stage::Cgroup, "remove the stale cgroup", group.path);
+}
+
+void make_group(Group& group, const GroupParents& parents) {
+    sys::fault_point(Stage::Cgroup, "make the cgroup", group.path);
+    for (int tries = 0;; ++tries) {
+        if (::mkdirat(group.parent, group.name.c_str(), 0755) == 0) break;
+        if (errno != EEXIST || tries > 2) throw sys::error(errno, Stage::Cgroup, "make the cgroup", group.path);
+        remove_stale(group);
+    }
+    try {
+        sys::fault_point(Stage::Cgroup, "open the cgroup", group.path);
+        group.directory.reset(
+            ::openat(group.parent, group.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        if (!group.directory) throw sys::error(errno, Stage::Cgroup, "open the cgroup", group.path);
+        group.directory = sys::above_stdio(std::move(group.directory), Stage::Cgroup, "open the cgroup");
+        // Without the mark it is only nobody's to reuse.
+        (void)::fsetxattr(group.directory.get(), MarkName, parents.mark().data(), parents.mark().size(), 0);
+    } catch (...) {
+        ::unlinkat(group.parent, group.name.c_str(), AT_REMOVEDIR);
+        throw;
+    }
+}
+
+} // namespace
+
+Groups make_groups(GroupParents& parents, const std::string& name, const Cgroup& cgroup, bool own_pid_namespace) {
+    const std::vector<Controller> controllers = needed_controllers(cgroup);
+    const auto hierarchies = needed_hierarchies(parents.hierarchies(), cgroup, controllers, own_pid_namespace);
+    std::vector<Group> groups;
+    groups.reserve(hierarchies.size());
+    Rollback undo;
+    for (const Hierarchy* const hierarchy : hierarchies) {
+        const Group& parent = parents.parent(*hierarchy);
+        if (hierarchy->version == 2) parents.enable(*hierarchy, controllers);
+        Group group{
+            hierarchy, concat(parent.path, parent.path == "/" ? "" : "/", name), {}, parent.directory.get(), name};
+        make_group(group, parents);
+        undo.add([parent_fd = group.parent, name] { (void)remove_tree(parent_fd, name); });
+        inherit_cpuset(parent, group);
+        groups.push_back(std::move(group));
+    }
+    undo.dismiss();
+    return Groups(std::move(groups));
+}
+
+int remove_tree(int parent, const std::string& name) noexcept {
+    if (::unlinkat(parent, name.c_str(), AT_REMOVEDIR) == 0) return 0;
+    if (errno != EBUSY) return errno;
+    const int fd = ::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) return errno;
+    const auto close = [](DIR* directory) { ::closedir(directory); };
+    const std::unique_ptr<DIR, decltype(close)> directory(::fdopendir(fd), close);
+    if (!directory) return ::close(fd), ENOMEM;
+    while (const dirent* const entry = ::readdir(directory.get())) {
+        const std::string_view child = entry->d_name;
+        if (entry->d_type != DT_DIR || child == "." || child == "..") continue;
+        const int error = remove_tree(fd, entry->d_name);
+        if (error != 0 && error != ENOENT) return error;
+    }
+    return ::unlinkat(parent, name.c_str(), AT_REMOVEDIR) == 0 ? 0 : errno;
+}
+
+} // namespace ct::internal

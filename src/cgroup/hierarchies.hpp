@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <ct/cgroup.hpp>
+
+namespace ct::internal {
+
+/// A tree of cgroups, as this process sees it.
+struct Hierarchy {
+    int version = 0;
+    std::string mount_point; ///< Path of its root.
+    std::string root;        ///< What of the hierarchy is mounted there: "/", or the root of this cgroup namespace.
+    std::string name;        ///< As in /proc/PID/cgroup: "cpu,cpuacct", "name=systemd"; empty for version 2.
+    std::vector<Controller> controllers; ///< All that can be used there.
+    bool ns_delegate = false;            ///< Version 2: cgroup namespaces are boundaries of delegation.
+    bool writable = false;
+
+    [[nodiscard]] bool has(Controller controller) const noexcept;
+};
+
+/// The cgroup hierarchies of this host.
+class Hierarchies {
+public:
+    /// \param mountinfo, cgroups   the texts of /proc/self/mountinfo and /proc/cgroups
+    /// \param read_controllers     the text of the file cgroup.controllers in that directory, or empty
+    Hierarchies(std::string_view mountinfo, std::string_view cgroups,
+                const std::function<std::string(const std::string& directory)>& read_controllers);
+    [[nodiscard]] static Hierarchies detect();
+
+    [[nodiscard]] const std::vector<Hierarchy>& all() const noexcept { return all_; }
+    /// Where the controller lives; null if nowhere.
+    [[nodiscard]] const Hierarchy* find(Controller controller) const noexcept;
+    /// That of version 2; null if it is not mounted.
+    [[nodiscard]] const Hierarchy* unified() const noexcept;
+    /// For a controller that is nowhere: where it was looked for, and what to do, as one clause.
+    [[nodiscard]] std::string missing(Controller controller) const;
+
+private:
+    std::vector<Hierarchy> all_;
+    std::vector<std::string> disabled_; ///< Names of /proc/cgroups that are switched off.
+    std::vector<std::string> known_;
+};
+
+} // namespace ct::internal

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include "cgroup/parents.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <fstream>
+#include <sstream>
+
+#include "base/concat.hpp"
+#include "base/sys.hpp"
+#include "cgroup/control_file.hpp"
+#include "cgroup/controllers.hpp"
+#include "state/process_id.hpp"
+
+namespace ct::internal {
+
+namespace {
+
+/// "<pid namespace> <pid> <start time>"
+std::string own_mark() {
+    struct stat status {};
+    (void)::stat("/proc/self/ns/pid", &status);
+    const ProcessId self = ProcessId::self();
+    return concat(status.st_ino, ' ', self.pid, ' ', self.start_time);
+}
+
+/// The group of this process in the hierarchy, below the root of that; empty if it cannot be told.
+std::string own_group(const Hierarchy& hierarchy) {
+    std::ifstream file("/proc/self/cgroup");
+    for (std::string line; std::getline(file, line);) {
+        const std::size_t first = line.find(':');
+        const std::size_t second = line.find(':', first + 1);
+        if (second == std::string::npos || line.substr(first + 1, second - first - 1) != hierarchy.name) continue;
+        const std::string path = line.substr(second + 1);
+        // Of a part of the hierarchy only that part is seen.
+        if (hierarchy.root == "/") return path;
+        if (path.compare(0, hierarchy.root.size(), hierarchy.root) == 0) return path.substr(hierarchy.root.size());
+        return path.compare(0, 4, "/../") == 0 ? "" : path;
+    }
+    return {};
+}
+
+bool is_ours(const std::string& directory, const Hierarchy& hierarchy) {
+    const auto writable = [&](std::string_view file) {
+        return ::faccessat(AT_FDCWD, concat(directory, "/", file).c_str(), W_OK, AT_EACCESS) == 0;
+    };
+    return ::faccessat(AT_FDCWD, directory.c_str(), W_OK, AT_EACCESS) == 0 && writable("cgroup.procs") &&
+           (hierarchy.version == 1 || writable("cgroup.subtree_control"));
+}
+
+/// Where an ordinary user may make groups: the topmost group above this process that is writable.
+std::string delegated(const Hierarchy& hierarchy) {
+    std::string found;
+    for (std::string path = own_group(hierarchy); path.size() > 1; path.resize(path.rfind('/'))) {
+        const std::string directory = concat(hierarchy.mount_point, path);
+        if (!is_ours(directory, hierarchy)) break;
+        found = directory;
+    }
+    return found;
+}
+
+Group open_group(const Hierarchy& hierarchy, std::string path) {
+    Group group{&hierarchy, std::move(path), {}, -1, {}};
+    group.directory = sys::open(group.path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, Stage::Cgroup, "open the cgroup");
+    return group;
+}
+
+std::string parent_directory(const std::string& path) {
+    return path.substr(0, path.rfind('/'));
+}
+
+std::vector<Controller> listed(const Group& group, const std::string& file) {
+    std::vector<Controller> list;
+    std::istringstream names(read_control(group, file));
+    for (std::string name; names >> name;) {
+        if (const auto controller = controller_of(name)) list.push_back(*controller);
+    }
+    return list;
+}
+
+/// Those of \p wanted that are not in \p present.
+std::vector<Controller> without(const std::vector<Controller>& wanted, const std::vector<Controller>& present) {
+    std::vector<Controller> rest;
+    for (const Controller controller : wanted) {
+        if (std::find(present.begin(), present.end(), controller) == present.end()) rest.push_back(controller);
+    }
+    return rest;
+}
+
+/// Enables controllers for what is below the group, and before that where it gets them from.
+void enable_below(const Group& group, const std::vector<Controller>& wanted) {
+    const auto missing = without(wanted, listed(group, "cgroup.subtree_control"));
+    if (missing.empty()) return;
+    if (group.path != group.hierarchy->mount_point && !without(missing, listed(group, "cgroup.controllers")).empty()) {
+        enable_below(open_group(*group.hierarchy, parent_directory(group.path)), missing);
+    }
+    std::string text;
+    for (const Controller controller : missing) text += concat(text.empty() ? "+" : " +", to_string(controller));
+    write_control(group, "cgroup.subtree_control", text);
+}
+
+} // namespace
+
+void check_cgroup_parent(const std::string& parent) {
+    const auto reject = [&](std::string_view why) {
+        throw Error::invalid_config("open a session", {concat("the cgroup parent '", parent, "' ", why)});
+    };
+    if (parent.empty() || parent.front() != '/') reject("is no absolute path");
+    if (parent.find('\0') != std::string::npos) reject("has a NUL byte");
+    std::istringstream parts(parent);
+    for (std::string part; std::getline(parts, part, '/');) {
+        if (part == "." || part == "..") reject(concat("has a '", part, "' in it"));
+        if (part.size() > 255) reject("has a component of more than 255 bytes");
+    }
+}
+
+GroupParents::GroupParents(std::optional<std::string> parent) : parent_(std::move(parent)), mark_(own_mark()) {}
+
+GroupParents::~GroupParents() {
+    for (const auto& parent : parents_) {
+        for (auto path = parent->made.rbegin(); path != parent->made.rend(); ++path) ::rmdir(path->c_str());
+    }
+}
+
+GroupParents::Parent& GroupParents::opened(const Hierarchy& hierarchy) {
+    for (const auto& parent : parents_) {
+        if (parent->group.hierarchy == &hierarchy) return *parent;
+    }
+    auto parent = std::make_unique<Parent>();
+    try {
+        open(*parent, hierarchy);
+    } catch (...) {
+        for (auto path = parent->made.rbegin(); path != parent->made.rend(); ++path) ::rmdir(path->c_str());
+        throw;
+    }
+    parents_.push_back(std::move(parent));
+    return *parents_.back();
+}
+
+void GroupParents::open(Parent& parent, const Hierarchy& hierarchy) const {
+    if (!parent_) {
+        std::string path = is_ours(hierarchy.mount_point, hierarchy) ? hierarchy.mount_point : delegated(hierarchy);
+        if (path.empty()) {
+            throw sys::error(EACCES, Stage::Cgroup, "find a cgroup to make groups in, below", hierarchy.mount_point,
+                             hierarchy.writable ? "nothing there is delegated to this user"
+                                                : "the hierarchy is mounted read-only");
+        }
+        parent.group = open_group(hierarchy, std::move(path));
+        return;
+    }
+    parent.group = open_group(hierarchy, hierarchy.mount_point);
+    std::istringstream parts(*parent_);
+    for (std::string part; std::getline(parts, part, '/');) {
+        if (part.empty()) continue;
+        std::string path = concat(parent.group.path, "/", part);
+        const bool made = ::mkdirat(parent.group.directory.get(), part.c_str(), 0755) == 0;
+        if (!made && errno != EEXIST) throw sys::error(errno, Stage::Cgroup, "make the cgroup", path);
+        if (made) parent.made.push_back(path);
+        Group next = open_group(hierarchy, std::move(path));
+        if (made) inherit_cpuset(parent.group, next);
+        parent.group = std::move(next);
+    }
+}
+
+const Group& GroupParents::parent(const Hierarchy& hierarchy) {
+    const std::lock_guard lock(mutex_);
+    return opened(hierarchy).group;
+}
+
+void GroupParents::enable(const Hierarchy& hierarchy, const std::vector<Controller>& controllers) {
+    // These are always there; and what a group has by itself needs no file.
+    constexpr std::array implicit{Controller::Cpuacct, Controller::Devices, Controller::Freezer, Controller::PerfEvent};
+    std::vector<Controller> wanted;
+    for (const Controller controller : controllers) {
+        if (hierarchy.has(controller) && std::find(implicit.begin(), implicit.end(), controller) == implicit.end())
+            wanted.push_back(controller);
+    }
+    if (wanted.empty()) return;
+    const std::lock_guard lock(mutex_);
+    Parent& parent = opened(hierarchy);
+    wanted = without(wanted, parent.enabled);
+    if (wanted.empty()) return;
+    enable_below(parent.group, wanted);
+    parent.enabled.insert(parent.enabled.end(), wanted.begin(), wanted.end());
+}
+
+void inherit_cpuset(const Group& parent, const Group& group) {
+    if (group.hierarchy->version != 1 || !group.hierarchy->has(Controller::Cpuset)) return;
+    for (const char* const file : {"cpuset.cpus", "cpuset.mems"})
+        write_control(group, file, read_control(parent, file));
+}
+
+bool is_owner_alive(const std::string& mark) {
+    std::istringstream text(mark);
+    std::istringstream own(own_mark());
+    std::uint64_t pid_namespace = 0;
+    std::uint64_t own_namespace = 0;
+    ProcessId owner;
+    text >> pid_namespace >> owner.pid >> owner.start_time;
+    own >> own_namespace;
+    if (!text) return true;                          // of another version
+    if (pid_namespace != own_namespace) return true; // its pids mean nothing here
+    return owner != ProcessId::self() && open_if_alive(owner).get() >= 0;
+}
+
+} // namespace ct::internal
