@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,7 @@
 #include <ct/process.hpp>
 #include <ct/spec.hpp>
 
+#include "cgroup/view.hpp"
 #include "plan/plan.hpp"
 
 /// Compiles a specification into a plan: one function per theme, each in a file of that name. They only look: nothing
@@ -56,6 +58,8 @@ struct FdLayout {
     std::string terminal_path = {};        ///< Of the terminal on the host.
     std::vector<int> made = {};            ///< Sources of the pipes or the terminal that were made for the process.
     std::map<std::string, int> trees = {}; ///< See MountSetup.
+    CgroupView cgroup_view = {};
+    std::shared_ptr<const Groups> delegated = {}; ///< Groups that become the container's own; or null.
 };
 
 /// By the target of the mount.
@@ -101,6 +105,10 @@ void compile_user_namespace(Plan& plan, const Spec& maps, const HostFacts& host,
 // The themes.
 void plan_joins(Plan& plan, const std::vector<NamespaceJoin>& joins);
 void plan_new_namespaces(Plan& plan, const Spec& spec);
+/// What the container sees of its groups.
+void plan_cgroup_mount(Plan& plan, const Spec& spec, const CgroupView& view);
+/// Once the ids are mapped.
+void plan_delegation_task(Plan& plan, std::shared_ptr<const Groups> groups);
 void plan_time_offsets(Plan& plan, const Spec& spec, const FdLayout& fds);
 void plan_id_maps(Plan& plan, const Spec& spec, const HostFacts& host);
 void plan_root(Plan& plan, const Spec& spec, const FdLayout& fds, const HookTable& hooks);
