@@ -63,7 +63,7 @@ TEST(CgroupMountPlan, ComesAfterAllOtherMounts) {
     spec.namespaces[Namespace::Mount] = NewNamespace{};
     spec.mounts = {{.target = "/sys", .type = "sysfs"}};
     FdLayout fds;
-    fds.cgroup_view = Hybrid;
+    fds.groups.view = Hybrid;
     Plan plan;
     plan_root(plan, spec, fds, {});
     EXPECT_TRUE(ordered(plan.steps, Op::Mount, Op::MountCgroups));
