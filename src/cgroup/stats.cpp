@@ -89,7 +89,7 @@ void read_cpu(Reader& reader, const Groups& groups, CpuStats& stats) {
         std::optional<std::uint64_t> user, system;
         stats.usage = duration_of(reader.count(*accounting, "cpuacct.usage"), std::chrono::nanoseconds(1));
         reader.keyed(*accounting, "cpuacct.stat", {{"user", user}, {"system", system}});
-        const std::chrono::nanoseconds tick = std::chrono::seconds(1) / ::sysconf(_SC_CLK_TCK);
+        const auto tick = std::chrono::nanoseconds(std::chrono::seconds(1)) / ::sysconf(_SC_CLK_TCK);
         stats.user = duration_of(user, tick);
         stats.system = duration_of(system, tick);
     }

@@ -110,7 +110,7 @@ TEST(ReadStats, Version1) {
 
     const Stats stats = read_stats(fake.take());
     Stats expected;
-    const std::chrono::nanoseconds tick = 1s / ::sysconf(_SC_CLK_TCK);
+    const std::chrono::nanoseconds tick = std::chrono::nanoseconds(1s) / ::sysconf(_SC_CLK_TCK);
     expected.cpu = {123456789ns, 10 * tick, 2 * tick, 9, 4, 500ns};
     expected.memory = {.current = Bytes{100},
                        .peak = Bytes{200},
