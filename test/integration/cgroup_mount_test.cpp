@@ -113,10 +113,10 @@ TEST_F(CgroupMounts, ReadOnlyOnesCannotBeChanged) {
     const Process init = start_ready(container, program({"pause"}));
     for (const Hierarchy* const hierarchy : with_controllers()) {
         const std::string place = inside(*hierarchy);
-        EXPECT_TRUE(contains(in(container, {"mkdir", place + "/sub"}).err, "Read-only file system"));
-        EXPECT_TRUE(contains(in(container, {"write", place + "/cgroup.procs", "1"}).err, "Read-only file system"));
+        EXPECT_TRUE(contains(in(container, {"mkdir", place + "/sub"}).err, "EROFS"));
+        EXPECT_TRUE(contains(in(container, {"write", place + "/cgroup.procs", "1"}).err, "EROFS"));
     }
-    EXPECT_TRUE(contains(in(container, {"mkdir", "/sys/fs/cgroup/sub"}).err, "Read-only file system"));
+    EXPECT_TRUE(contains(in(container, {"mkdir", "/sys/fs/cgroup/sub"}).err, "EROFS"));
     end(container);
 }
 
@@ -153,9 +153,10 @@ TEST_F(CgroupMounts, DelegateToTheRootOfAUserNamespace) {
         // Its own limits are the host's.
         const auto [file, value] = limit(*hierarchy);
         if (file.empty()) continue;
-        EXPECT_TRUE(contains(in(container, {"write", place + "/" + file, value}).err, "Permission denied")) << file;
+        EXPECT_TRUE(contains(in(container, {"write", place + "/" + file, value}).err, "EACCES")) << file;
+        if (hierarchy->version == 2) continue; // groups of its own have such files once it has enabled controllers
         const std::string before = in(container, {"cat", place + "/" + file}).out;
-        EXPECT_TRUE(succeeded(in(container, {"write", place + "/sub/" + file, value}))) << "of a group of its own";
+        EXPECT_TRUE(succeeded(in(container, {"write", place + "/sub/" + file, value})));
         EXPECT_EQ(in(container, {"cat", place + "/" + file}).out, before);
     }
     end(container);
@@ -167,11 +168,11 @@ TEST_F(CgroupMounts, ReadOnlyOnesInAUserNamespaceStayTheHostsEvenIfRemounted) {
     for (const Hierarchy* const hierarchy : with_controllers()) {
         const std::string place = inside(*hierarchy);
         EXPECT_TRUE(contains(in(container, {"stat", place}).out, "dir 755 65534:65534")) << place;
-        ASSERT_TRUE(succeeded(in(container, {"call", std::to_string(SYS_mount), "none", place, "none",
-                                             std::to_string(MS_REMOUNT | MS_BIND | MS_NOSUID | MS_NODEV | MS_NOEXEC),
-                                             "0"})));
-        EXPECT_TRUE(contains(in(container, {"mkdir", place + "/sub"}).err, "Permission denied")) << place;
-        EXPECT_TRUE(contains(in(container, {"write", place + "/cgroup.procs", "1"}).err, "Permission denied"));
+        ASSERT_TRUE(
+            succeeded(in(container, {"call", std::to_string(SYS_mount), "none", place, "none",
+                                     std::to_string(MS_REMOUNT | MS_BIND | MS_NOSUID | MS_NODEV | MS_NOEXEC), "0"})));
+        EXPECT_TRUE(contains(in(container, {"mkdir", place + "/sub"}).err, "EACCES")) << place;
+        EXPECT_TRUE(contains(in(container, {"write", place + "/cgroup.procs", "1"}).err, "EACCES"));
     }
     end(container);
 }
@@ -241,9 +242,9 @@ TEST_F(CgroupMounts, WhateverTheKernelLacks) {
                 const std::string place = inside(*hierarchy);
                 EXPECT_TRUE(contains(in(container, {"cat", place + "/cgroup.procs"}).out, "1\n")) << place;
                 EXPECT_TRUE(contains(in(container, {"statvfs", place}).out, " ro nosuid nodev noexec")) << place;
-                EXPECT_TRUE(contains(in(container, {"mkdir", place + "/sub"}).err, "Read-only")) << place;
+                EXPECT_TRUE(contains(in(container, {"mkdir", place + "/sub"}).err, "EROFS")) << place;
             }
-            EXPECT_TRUE(contains(in(container, {"mkdir", "/sys/fs/cgroup/sub"}).err, "Read-only"));
+            EXPECT_TRUE(contains(in(container, {"mkdir", "/sys/fs/cgroup/sub"}).err, "EROFS"));
             end(container);
         }));
     }

@@ -68,7 +68,7 @@ TEST_F(ContainerStats, NeedARunningContainerWithGroups) {
                       {"container 'box': read its statistics", "it is stopped and has to be running"}));
     const Process init = start_ready(container, program({"pause"}));
     EXPECT_TRUE(fails([&] { (void)container.stats(); }, Errc::InvalidState,
-                      {"container 'box': read its statistics", "it has no cgroups"}));
+                      {"container 'box': read its statistics", "has no cgroups"}));
     end(container);
 }
 
