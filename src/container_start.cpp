@@ -208,7 +208,8 @@ std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, co
         entered->sweep();
         Streams streams(process, session_->low_fds, stream_owner(*spec, process));
         if (writes_proc(process)) streams.lend_proc();
-        const Membership membership = this->membership();
+        Membership membership = this->membership();
+        if (init && spec->cgroup.mount == CgroupMount::Writable) membership.follow(init->pid());
         streams.set_groups(membership.layout());
         Plan plan;
         const std::shared_ptr<StartThread> thread = session_->start_thread();

@@ -257,10 +257,12 @@ cd "$1"
 mkdir payload
 echo $$ >payload/cgroup.procs
 echo "+$2" >cgroup.subtree_control
-mkdir payload2
-echo "$4" >"payload2/$3"
-cat "payload2/$3"
+mkdir second
+echo "$4" >"second/$3"
+cat "second/$3"
 grep '^0::' /proc/self/cgroup
+echo ready
+exec sleep 1000
 )";
 
 TEST_F(CgroupMounts, GroupsOfItsOwnGetControllers) {
@@ -272,13 +274,21 @@ TEST_F(CgroupMounts, GroupsOfItsOwnGetControllers) {
     container.add_namespaces({Namespace::Mount, Namespace::Pid, Namespace::Cgroup, Namespace::User, Namespace::Ipc});
     container.add_uid_map({0, 100000, 65536}).add_gid_map({0, 100000, 65536});
     container.add_mount({.target = "/proc", .type = "proc"});
-    container.set_cgroup(
-        {.controllers = {pids ? Controller::Pids : Controller::Hugetlb}, .mount = CgroupMount::Writable});
-    const Finished finished =
-        run(container, {.argv = {"/bin/sh", "-c", Script, "sh", inside(*unified), pids ? "pids" : "hugetlb",
-                                 pids ? "pids.max" : "hugetlb.2MB.max", pids ? "7" : "0"}});
-    EXPECT_TRUE(succeeded(finished));
-    EXPECT_EQ(finished.out, pids ? "7\n0::/payload\n" : "0\n0::/payload\n");
+    const Controller controller = pids ? Controller::Pids : Controller::Hugetlb;
+    container.set_cgroup({.controllers = {controller}, .mount = CgroupMount::Writable});
+    const std::vector<std::string> words = pids ? std::vector<std::string>{"pids", "pids.max", "7"}
+                                                : std::vector<std::string>{"hugetlb", "hugetlb.2MB.max", "0"};
+    const Process init =
+        container.start({.argv = {"/bin/sh", "-c", Script, "sh", inside(*unified), words[0], words[1], words[2]},
+                         .stdio = {.out = Stdio::Pipe}});
+    EXPECT_EQ(read_line(init.stream(1)), words[2]);
+    EXPECT_EQ(read_line(init.stream(1)), "0::/payload");
+    ASSERT_EQ(read_line(init.stream(1)), "ready");
+    // Its own group takes no process any more.
+    const Finished entered = run_entered(container, {.argv = {"/bin/grep", "^0::", "/proc/self/cgroup"}});
+    EXPECT_TRUE(succeeded(entered));
+    EXPECT_EQ(entered.out, "0::/payload\n");
+    end(container);
 }
 
 TEST_F(CgroupMounts, NeedRootInTheUserNamespaceToDelegate) {
