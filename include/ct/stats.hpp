@@ -104,8 +104,9 @@ struct Stats {
     CpuStats cpu = {};
     MemoryStats memory = {};
     PidsStats pids = {};
-    std::optional<std::vector<IoStats>> io = {}; ///< By number; devices that were not used are left out.
-    std::map<Bytes, HugetlbStats> hugetlb = {};  ///< By size of page.
+    /// By number; devices that were not used are left out. Version 1, newer kernels: so are those without a limit.
+    std::optional<std::vector<IoStats>> io = {};
+    std::map<Bytes, HugetlbStats> hugetlb = {}; ///< By size of page.
     /// \name From the container's group of version 2
     /// @{
     Pressure cpu_pressure = {};
