@@ -3,19 +3,18 @@
 #include <linux/mount.h>
 
 #include "cgroup/delegation.hpp"
+#include "config/defaults.hpp"
 #include "plan/compile.hpp"
 
 namespace ct::internal {
 
 namespace {
 
-constexpr const char* Place = "/sys/fs/cgroup";
 constexpr std::uint64_t Harmless = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 
 const MountArgs* tmpfs(Plan& plan) {
     auto* const args = plan.make<MountArgs>();
-    *args = {};
-    args->target = Place;
+    args->target = CgroupPlace;
     args->type = "tmpfs";
     args->source = "cgroup";
     args->options = plan.array<MountOption>({{"mode", "755"}, {"size", "64k"}});
@@ -35,7 +34,7 @@ void plan_cgroup_mount(Plan& plan, const Spec& spec, const CgroupView& view) {
     std::vector<SymlinkArgs> links;
     for (const CgroupView::Tree& tree : view.trees) {
         const char* const name = plan.text(tree.name);
-        const char* const place = view.in_tmpfs ? plan.text(Place, "/", tree.name) : Place;
+        const char* const place = view.in_tmpfs ? plan.text(CgroupPlace, "/", tree.name) : CgroupPlace;
         trees.push_back({plan.text(tree.source), name, place});
         for (const std::string& link : tree.links) links.push_back({plan.text(link), name});
     }
@@ -45,7 +44,7 @@ void plan_cgroup_mount(Plan& plan, const Spec& spec, const CgroupView& view) {
     args.links = plan.array(links);
     args.link_count = static_cast<std::uint32_t>(links.size());
     args.attributes = Harmless | (spec.cgroup.mount == CgroupMount::ReadOnly ? MOUNT_ATTR_RDONLY : 0);
-    plan.steps.add(Op::MountCgroups, args, {Stage::Cgroup, "mount the container's cgroups on", Place});
+    plan.steps.add(Op::MountCgroups, args, {Stage::Cgroup, "mount the container's cgroups on", CgroupPlace});
 }
 
 void plan_delegation_task(Plan& plan, std::shared_ptr<const Groups> groups) {

@@ -177,6 +177,22 @@ TEST_F(CgroupMounts, ReadOnlyOnesInAUserNamespaceStayTheHostsEvenIfRemounted) {
     end(container);
 }
 
+TEST_F(CgroupMounts, WhatTheContainerMountsItselfShowsNoMore) {
+    if (hierarchies_.unified() == nullptr) GTEST_SKIP() << "no cgroup version 2 on this host";
+    Container neighbour = seeing(isolated("neighbour"), CgroupMount::None);
+    const Process other = start_ready(neighbour, program({"pause"}));
+    Container container = in_user_namespace(seeing(isolated(), CgroupMount::Writable));
+    container.add_mount({.target = "/mine", .type = "cgroup2"});
+    const Process init = start_ready(container, program({"pause"}));
+    EXPECT_EQ(in(container, {"inode", "/mine"}).out, in(container, {"inode", inside(*hierarchies_.unified())}).out);
+    EXPECT_EQ(in(container, {"inode", "/mine/.."}).out, in(container, {"inode", "/"}).out);
+    // Nobody outside can be moved, or be seen.
+    EXPECT_TRUE(contains(in(container, {"write", "/mine/cgroup.procs", std::to_string(other.pid())}).err, "E"));
+    EXPECT_EQ(in(container, {"cat", "/mine/cgroup.procs"}).out.find(std::to_string(other.pid())), std::string::npos);
+    end(container);
+    end(neighbour);
+}
+
 TEST_F(CgroupMounts, WithoutACgroupNamespaceToo) {
     Container container = isolated();
     container.set_cgroup({.mount = CgroupMount::ReadOnly}).add_default_mounts();
