@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The libct authors
+#include <algorithm>
 #include <atomic>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <thread>
@@ -217,41 +220,45 @@ TEST_F(ContainerStats, PidsCountAndRefuse) {
     end(container);
 }
 
-/// The disk below a directory, as "major:minor"; empty if there is none.
-std::string disk_of(const fs::path& directory) {
-    struct stat status {};
-    if (::stat(directory.c_str(), &status) != 0 || major(status.st_dev) == 0) return {};
-    const std::string number = std::to_string(major(status.st_dev)) + ":" + std::to_string(minor(status.st_dev));
-    return fs::exists("/sys/dev/block/" + number + "/partition") ? "" : number;
-}
-
 TEST_F(ContainerStats, IoOfADevice) {
     if (!has(Controller::Io)) GTEST_SKIP() << "no io controller on this host";
-    const std::string disk = disk_of(dir());
-    if (disk.empty()) GTEST_SKIP() << "the test's directory is not on a whole disk";
+    const std::string image = make_file("disk.ext4").string();
+    fs::resize_file(image, 16 * MiB.count);
+    ASSERT_EQ(std::system(("mkfs.ext4 -q " + image).c_str()), 0);
     Container container = isolated().add_controller(Controller::Io);
-    // Newer kernels count for version 1 only where there is a limit.
-    if (is_version_1(Controller::Io)) {
-        container.set_controller_value(Controller::Io, "blkio.throttle.write_bps_device", disk + " 1073741824");
-    }
-    container.add_mount({.source = dir().string(), .target = "/data", .options = {}});
-    start(container, [] {
+    container.set_private(ImageArea{.path = image, .target = "/data"});
+    const Process init = container.start({.stdio = {.in = Stdio::Pipe, .out = Stdio::Pipe}}, [] {
+        struct stat status {};
+        if (::stat("/data", &status) != 0) return 1;
+        char number[32];
+        (void)std::snprintf(number, sizeof number, "%u:%u\n", major(status.st_dev), minor(status.st_dev));
+        (void)!::write(1, number, std::strlen(number));
+        (void)!::read(0, number, 1);
         const int fd = ::open("/data/big", O_WRONLY | O_CREAT | O_DIRECT | O_CLOEXEC, 0600);
         void* const block =
             ::mmap(nullptr, MiB.count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
         for (int i = 0; i < 4; ++i) {
-            if (::write(fd, block, MiB.count) != static_cast<ssize_t>(MiB.count)) return 1;
+            if (::write(fd, block, MiB.count) != static_cast<ssize_t>(MiB.count)) return 2;
         }
         stay();
         return 0;
     });
+    const std::string disk = read_line(init.stream(1));
+    // Newer kernels count for version 1 only where there is a limit.
+    if (is_version_1(Controller::Io)) {
+        container.set_controller_value(Controller::Io, "blkio.throttle.write_bps_device", disk + " 1073741824");
+    }
+    ASSERT_EQ(::write(init.stream(0), "\n", 1), 1);
+    ASSERT_EQ(read_line(init.stream(1)), "ready");
     const auto io = container.stats().io;
     ASSERT_TRUE(io);
-    ASSERT_EQ(io->size(), 1U);
-    EXPECT_EQ(std::to_string(io->front().major) + ":" + std::to_string(io->front().minor), disk);
-    ASSERT_TRUE(io->front().written && io->front().writes && io->front().read);
-    EXPECT_GE(*io->front().written, 4 * MiB);
-    EXPECT_GE(*io->front().writes, 4U);
+    const auto found = std::find_if(io->begin(), io->end(), [&](const IoStats& device) {
+        return std::to_string(device.major) + ":" + std::to_string(device.minor) == disk;
+    });
+    ASSERT_NE(found, io->end()) << disk;
+    ASSERT_TRUE(found->written && found->writes && found->read);
+    EXPECT_GE(*found->written, 4 * MiB);
+    EXPECT_GE(*found->writes, 4U);
     end(container);
 }
 
