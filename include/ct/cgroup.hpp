@@ -49,9 +49,9 @@ enum class CgroupMount : std::uint8_t {
     None,
     ReadOnly,
     /// It may make groups below its own, move its processes to them and, on version 2, enable controllers for them
-    /// once it has moved out of its own group. Its own limits are not for it to change: within a user namespace on all
-    /// hosts, else by a new cgroup namespace if version 2 is mounted with `nsdelegate`. One of both is needed. A root
-    /// without user namespace on version 1, or without that option, can write to all files of its groups.
+    /// once it has moved out of its own group. One of two is needed, lest it changes its own limits: a user namespace
+    /// (whose root is another user than the host process) on all hosts, or a new cgroup namespace if version 2 is
+    /// mounted with `nsdelegate`: on version 1, or without that option, root can write to all files of its groups.
     Writable,
 };
 
