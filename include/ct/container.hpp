@@ -251,9 +251,9 @@ public:
     /// them may end, and its number be used again, at any time.
     [[nodiscard]] std::vector<pid_t> processes();
 
-    /// What the running container has used up to now, as its groups tell: up to twenty small files are read. May be
-    /// called while another thread stops the container. \throws Error with Errc::InvalidState if it does not run (any
-    /// more), or has no groups
+    /// What the running container has used up to now, as its groups tell: up to twenty small files are read. Another
+    /// thread may stop the container meanwhile.
+    /// \throws Error with Errc::InvalidState if it does not run (any more), or has no groups
     [[nodiscard]] Stats stats() const;
 
     /// \name The changes of an overlay
