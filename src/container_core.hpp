@@ -72,6 +72,8 @@ public:
     void detach();
     [[nodiscard]] ContainerInfo info();
 
+    void update(const Limits& given);
+
     // live_mount.cpp
     void mount(const Mount& mount);
     void unmount(const std::string& target);
@@ -148,6 +150,7 @@ private:
     const std::shared_ptr<SessionCore> session_;
     const std::string name_;
     const std::unique_ptr<Registration> registration_; ///< Null if the session has no state directory.
+    std::mutex updating_;      ///< Held during an update.
     mutable std::mutex mutex_; ///< Guards what follows; never held over a system call that blocks.
     std::condition_variable changed_;
     State state_ = State::Stopped;

@@ -229,6 +229,7 @@ void check_spec(const Spec& spec) {
     for (const Device& device : spec.devices) check_device(device);
     for (const std::string& path : spec.masked_paths) check_inner_path("masked path", path);
     for (const std::string& path : spec.read_only_paths) check_inner_path("read-only path", path);
+    check_limits(spec.cgroup.limits);
 }
 
 } // namespace ct::internal
