@@ -102,12 +102,9 @@ std::string restore(const Groups& groups, const std::vector<LimitChange>& list, 
 
 } // namespace
 
-void apply_limits(const Groups& groups, const Cgroup& cgroup) {
-    for (const LimitWrite& write : limit_writes(groups, cgroup.limits, cgroup.limits)) {
+void apply_limits(const Groups& groups, const Limits& limits) {
+    for (const LimitWrite& write : limit_writes(groups, limits, limits)) {
         if (write.value) write_limit(groups, write);
-    }
-    for (const ControllerValue& value : cgroup.values) {
-        write_control(groups.at(value.controller), value.file, value.value);
     }
 }
 

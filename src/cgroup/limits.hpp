@@ -10,9 +10,9 @@
 
 namespace ct::internal {
 
-/// Writes the limits, but for those on devices, to new groups, and then the values in their order.
+/// Writes the limits, but for those on devices, to new groups.
 /// \throws Error with Stage::Cgroup that names the file and the value, Errc::Unsupported for a file that is not there
-void apply_limits(const Groups& groups, const Cgroup& cgroup);
+void apply_limits(const Groups& groups, const Limits& limits);
 
 /// Changes the limits of groups in use to \p given, but for those on devices, and then calls \p finish; if any of this
 /// fails, restores what was there before.

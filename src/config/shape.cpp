@@ -217,6 +217,7 @@ void check_source(Namespace kind, const NamespaceSource& source) {
 }
 
 void check_spec(const Spec& spec) {
+    check_cgroup(spec.cgroup);
     for (const auto& [kind, source] : spec.namespaces) check_source(kind, source);
     for (const IdRange& range : spec.uid_map) check_id_range("uid map", range);
     for (const IdRange& range : spec.gid_map) check_id_range("gid map", range);
@@ -229,7 +230,6 @@ void check_spec(const Spec& spec) {
     for (const Device& device : spec.devices) check_device(device);
     for (const std::string& path : spec.masked_paths) check_inner_path("masked path", path);
     for (const std::string& path : spec.read_only_paths) check_inner_path("read-only path", path);
-    check_limits(spec.cgroup.limits);
 }
 
 } // namespace ct::internal

@@ -9,6 +9,7 @@
 #include <tuple>
 
 #include "base/fault.hpp"
+#include "cgroup/apply.hpp"
 #include "cgroup/limit_values.hpp"
 #include "fake_groups.hpp"
 
@@ -61,13 +62,13 @@ void update(const FakeGroups& fake, const Limits& given, const std::function<voi
     update_limits(fake.groups(), given, merged(before, given), finish);
 }
 
-TEST(ApplyLimits, WritesLimitsAndThenValues) {
+TEST(ApplySettings, WritesLimitsAndThenValues) {
     FakeGroups fake;
     fake.add(2, {Controller::Cpu, Controller::Pids}, {{"cpu.max", ""}, {"pids.max", ""}, {"cpu.weight", ""}});
     Cgroup cgroup;
     cgroup.limits = {.cpus = 0.5, .pids_max = 7};
     cgroup.values = {{Controller::Cpu, "cpu.max", "70000 100000"}, {Controller::Cpu, "cpu.weight", "33"}};
-    apply_limits(fake.groups(), cgroup);
+    apply_settings(fake.groups(), cgroup);
     EXPECT_EQ(fake.text("pids.max"), "7");
     EXPECT_EQ(fake.text("cpu.max"), "70000 100000");
     EXPECT_EQ(fake.text("cpu.weight"), "33");
@@ -77,7 +78,7 @@ TEST(ApplyLimits, NamesTheFileAndTheValue) {
     FakeGroups fake;
     fake.add(2, {Controller::Pids});
     std::filesystem::create_directory(fake.path("pids.max"));
-    const auto error = failure([&] { apply_limits(fake.groups(), {.limits = {.pids_max = 7}}); });
+    const auto error = failure([&] { apply_limits(fake.groups(), {.pids_max = 7}); });
     ASSERT_TRUE(error);
     EXPECT_EQ(error->code(), std::errc::is_a_directory);
     EXPECT_EQ(std::string(error->what()), "write \"7\" to '" + fake.path("pids.max").string() + "': Is a directory");
@@ -94,7 +95,7 @@ TEST(ApplyLimits, AMissingFileIsAKernelThatCannot) {
              {{.io = {{.major = 8, .reads_per_second = 5}}}, "io.max", "CONFIG_BLK_DEV_THROTTLING"},
              {{.memory_max = MiB}, "memory.max", "has no such file"},
              {{.hugetlb = {{64 * KiB, MiB}}}, "hugetlb.64KB.max", "of 1GB, 2MB"}}) {
-        const auto error = failure([&] { apply_limits(fake.groups(), {.limits = limits}); });
+        const auto error = failure([&] { apply_limits(fake.groups(), limits); });
         ASSERT_TRUE(error);
         EXPECT_EQ(error->code(), Errc::Unsupported) << error->what();
         EXPECT_EQ(error->path(), fake.path(file).string());
@@ -102,7 +103,7 @@ TEST(ApplyLimits, AMissingFileIsAKernelThatCannot) {
     }
     // Of a group that was removed meanwhile the kernel's own word says more.
     std::filesystem::remove(fake.path("cgroup.procs"));
-    const auto error = failure([&] { apply_limits(fake.groups(), {.limits = {.memory_max = MiB}}); });
+    const auto error = failure([&] { apply_limits(fake.groups(), {.memory_max = MiB}); });
     ASSERT_TRUE(error);
     EXPECT_EQ(error->code(), std::errc::no_such_file_or_directory);
 }
