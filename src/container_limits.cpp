@@ -12,7 +12,9 @@ void ContainerCore::update(const Limits& given) {
     const std::lock_guard updating(updating_);
     const State now = state();
     if (now != State::Running && now != State::Paused) throw wrong_state("update", "running", now);
-    const std::shared_ptr<const Groups> groups = this->groups();
+    // Without groups it was started without any controller.
+    auto groups = this->groups();
+    if (groups == nullptr) groups = std::make_shared<const Groups>();
     with_subject(subject(), [&] {
         check_limits(given);
         auto next = std::make_shared<Spec>(registration_ ? *registration_->running_spec() : spec());
@@ -20,7 +22,7 @@ void ContainerCore::update(const Limits& given) {
         std::vector<std::string> found;
         limit_violations(found, next->cgroup.limits);
         if (!found.empty()) throw Error::invalid_config("update", std::move(found));
-        update_limits(groups == nullptr ? Groups() : *groups, given, next->cgroup.limits, [&] {
+        update_limits(*groups, given, next->cgroup.limits, [&] {
             if (registration_) registration_->updated(next);
         });
         const std::lock_guard lock(mutex_);

@@ -74,6 +74,11 @@ struct UnmountCommand {
     std::string target;
 };
 
+struct UpdateCommand {
+    std::string name;
+    ct::Limits limits;
+};
+
 struct ListCommand {
     bool json = false;
 };
@@ -124,9 +129,10 @@ struct HelpCommand {
     std::string text;
 };
 
-using Command = std::variant<RunCommand, CreateCommand, StartCommand, ExecCommand, HoldCommand, UnpinCommand,
-                             MountCommand, UnmountCommand, ListCommand, InspectCommand, PsCommand, DiffCommand,
-                             CommitCommand, KillCommand, StopCommand, RemoveCommand, CheckCommand, HelpCommand>;
+using Command =
+    std::variant<RunCommand, CreateCommand, StartCommand, ExecCommand, HoldCommand, UnpinCommand, MountCommand,
+                 UnmountCommand, UpdateCommand, ListCommand, InspectCommand, PsCommand, DiffCommand, CommitCommand,
+                 KillCommand, StopCommand, RemoveCommand, CheckCommand, HelpCommand>;
 
 /// \throws std::runtime_error with what is wrong with the command line.
 Command parse_command_line(int argc, const char* const* argv);

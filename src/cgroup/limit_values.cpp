@@ -11,6 +11,8 @@
 #include <limits>
 #include <string_view>
 
+#include <ct/error.hpp>
+
 #include "base/concat.hpp"
 
 namespace ct::internal {

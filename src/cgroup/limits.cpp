@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include <ct/error.hpp>
+
 #include "base/concat.hpp"
 #include "cgroup/control_file.hpp"
 #include "cgroup/limit_values.hpp"
@@ -50,12 +52,21 @@ std::string missing_hint(const Group& group, std::string_view file) {
     return "the kernel has no such file";
 }
 
-/// \p error of a write to \p file, unless that is missing: then the kernel does not support it.
-Error explained(const Error& error, const Group& group, const std::string& file) {
+/// Whether the group may use the controller; on version 2 that has to be enabled for it.
+bool has_controller(const Group& group, Controller controller) {
+    if (group.hierarchy->version == 1) return true;
+    const std::string list = concat(" ", try_read_control(group, "cgroup.controllers").value_or(""), " ");
+    return list.find(concat(" ", to_string(controller), " ")) != std::string::npos;
+}
+
+/// \p error of the use of \p file, unless that is missing: then it says why.
+Error explained(const Error& error, const Groups& groups, Controller controller, const std::string& file) {
+    const Group& group = groups.at(controller);
     const bool no_file = error.code() == std::errc::no_such_file_or_directory;
     // In a group that was removed nothing is there any more.
     const bool removed = ::faccessat(group.directory.get(), "cgroup.procs", F_OK, 0) != 0;
     if (!no_file || removed) return error;
+    if (!has_controller(group, controller)) return Groups::started_without(controller);
     return {Errc::Unsupported, Stage::Cgroup, "use the control file", error.path(), missing_hint(group, file)};
 }
 
@@ -64,7 +75,7 @@ void write_limit(const Groups& groups, const LimitWrite& write) {
     try {
         write_control(group, write.file, *write.value);
     } catch (const Error& error) {
-        throw explained(error, group, write.file);
+        throw explained(error, groups, write.controller, write.file);
     }
 }
 
@@ -77,7 +88,7 @@ std::vector<LimitChange> read_all(const Groups& groups, std::vector<LimitWrite> 
             std::string text = read_control(group, write.file);
             list.push_back({std::move(write), std::move(text)});
         } catch (const Error& error) {
-            throw explained(error, group, write.file);
+            throw explained(error, groups, write.controller, write.file);
         }
     }
     return list;
@@ -89,7 +100,7 @@ std::string restore(const Groups& groups, const std::vector<LimitChange>& list, 
     for (std::size_t i = written; i-- > 0;) {
         const auto& [write, text] = list[i];
         // The weight of a group that was idle is none that can be written.
-        const bool was_idle = !write.value && i + 1 < list.size() && list[i + 1].text == "1";
+        const bool was_idle = !write.value && i + 1 < list.size() && list[i + 1].before == "1";
         const std::optional<std::string> value = was_idle ? std::nullopt : restoring_value(write, text);
         try {
             if (value) write_control(groups.at(write.controller), write.file, *value);

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <utility>
 
+#include <ct/error.hpp>
+
 #include "base/concat.hpp"
 #include "config/validate.hpp"
 

@@ -42,6 +42,9 @@ public:
         const std::filesystem::path directory = hierarchy.mount_point + "/box";
         std::filesystem::create_directories(directory);
         write(directory / "cgroup.procs", "");
+        std::string names;
+        for (const Controller controller : hierarchy.controllers) names += std::string(to_string(controller)) + ' ';
+        if (version == 2) write(directory / "cgroup.controllers", names);
         for (const auto& [name, text] : files) write(directory / name, text);
         return *this;
     }
@@ -49,9 +52,12 @@ public:
     [[nodiscard]] Groups groups() const {
         std::vector<Group> list;
         for (const Hierarchy& hierarchy : hierarchies_) {
-            const std::string path = hierarchy.mount_point + "/box";
-            list.push_back(
-                {&hierarchy, path, UniqueFd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)), -1, "box"});
+            Group group;
+            group.hierarchy = &hierarchy;
+            group.path = hierarchy.mount_point + "/box";
+            group.directory.reset(::open(group.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+            group.name = "box";
+            list.push_back(std::move(group));
         }
         return Groups(std::move(list));
     }

@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "cgroup/controllers.hpp"
-#include "fake_groups.hpp"
+#include "cgroup/fake_groups.hpp"
 
 namespace ct::internal {
 namespace {

@@ -11,7 +11,7 @@
 #include "base/fault.hpp"
 #include "cgroup/apply.hpp"
 #include "cgroup/limit_values.hpp"
-#include "fake_groups.hpp"
+#include "cgroup/fake_groups.hpp"
 
 namespace ct::internal {
 namespace {
@@ -101,6 +101,9 @@ TEST(ApplyLimits, AMissingFileIsAKernelThatCannot) {
         EXPECT_EQ(error->path(), fake.path(file).string());
         EXPECT_NE(error->hint().find(why), std::string::npos) << error->what();
     }
+    // Controllers of version 2 are enabled for a group or not.
+    std::ofstream(fake.path("cgroup.controllers")) << "cpuset cpu hugetlb io";
+    EXPECT_EQ(failure([&] { apply_limits(fake.groups(), {.memory_max = MiB}); })->code(), Errc::InvalidState);
     // Of a group that was removed meanwhile the kernel's own word says more.
     std::filesystem::remove(fake.path("cgroup.procs"));
     const auto error = failure([&] { apply_limits(fake.groups(), {.memory_max = MiB}); });

@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include <ct/error.hpp>
+
 #include "config/validate.hpp"
 
 namespace ct::internal {
