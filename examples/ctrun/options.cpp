@@ -12,6 +12,7 @@
 
 #include "adder.hpp"
 #include "attribute_values.hpp"
+#include "cgroup_options.hpp"
 #include "limits.hpp"
 #include "seccomp.hpp"
 #include "values.hpp"
@@ -220,6 +221,7 @@ void add_scheduling_options(Adder& add, ct::ProcessSpec& spec) {
 void add_container_options(Adder& add, ct::Spec& spec) {
     add_namespace_options(add, spec);
     add_file_options(add, spec);
+    add_cgroup_options(add, spec);
     add_limit_options(add, spec.cgroup.limits);
     add.flag("--limits-after-setup", "Limit the container once it is set up, not already while it is",
              [&] { spec.cgroup.limits_after_set_up = true; });
