@@ -324,12 +324,12 @@ TEST_F(Limit, OfTheParentCannotBeExceededOnVersion1) {
     CT_REQUIRE_CONTROLLER(Controller::Cpu);
     if (version(Controller::Cpu) != 1) GTEST_SKIP() << "version 2 takes it, and enforces the parent's as well";
     {
-        Container first = isolated().set_limits({.cpus = 1});
+        Container first = isolated().add_controller(Controller::Cpu);
         const Process init = start_ready(first, program({"pause"}));
         const fs::path parent = fs::path(first.cgroup_path(Controller::Cpu)).parent_path();
         first.kill();
         first.wait();
-        std::ofstream(parent / "cpu.cfs_quota_us") << "50000";
+        ASSERT_TRUE(std::ofstream(parent / "cpu.cfs_quota_us") << "50000" << std::flush);
     }
     Container container = isolated("greedy").set_limits({.cpus = 0.6});
     EXPECT_TRUE(fails(
