@@ -20,6 +20,7 @@ void ContainerCore::update(const Limits& given) {
         auto next = std::make_shared<Spec>(registration_ ? *registration_->running_spec() : spec());
         next->cgroup.limits = merged(std::move(next->cgroup.limits), given);
         std::vector<std::string> found;
+        if (given.devices) found.emplace_back("the rules for devices are set by a start only");
         limit_violations(found, next->cgroup.limits);
         if (!found.empty()) throw Error::invalid_config("update", std::move(found));
         update_limits(*groups, given, next->cgroup.limits, [&] {

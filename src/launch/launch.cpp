@@ -169,6 +169,10 @@ private:
             if (futex(&handshake_.word, FUTEX_WAIT, word, &moment) < 0 && errno == ETIMEDOUT) {
                 if (!born && stillborn()) return;
                 wake_stopped();
+                if (plan_.starves && plan_.starves()) {
+                    throw sys::error(ENOMEM, Stage::Cgroup, "set up the process", {},
+                                     "its memory cgroup leaves it too little");
+                }
             }
         }
     }

@@ -95,6 +95,19 @@ TEST_F(Limit, EachIsWrittenWhereItsControllerLives) {
     }
 }
 
+TEST_F(Limit, PriorityOfPacketsByInterface) {
+    CT_REQUIRE_CONTROLLER(Controller::NetPrio);
+    Container container = isolated().set_limits({.net_priority = {{"lo", 5}}});
+    const Process init = start_ready(container, program({"pause"}));
+    EXPECT_EQ(number(container, Controller::NetPrio, "net_prio.ifpriomap", "lo"), 5U);
+    container.update({.net_priority = {{"lo", 0}}});
+    EXPECT_EQ(number(container, Controller::NetPrio, "net_prio.ifpriomap", "lo"), 0U);
+    EXPECT_TRUE(fails([&] { container.update({.net_priority = {{"none0", 1}}}); }, std::errc::no_such_device,
+                      {"none0 1", "net_prio.ifpriomap"}));
+    container.kill();
+    container.wait();
+}
+
 TEST_F(Limit, ControllersThatAreNowhereAreUnsupported) {
     for (const Written& limit : table()) {
         if (has(limit.controller)) continue;

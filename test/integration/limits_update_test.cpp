@@ -234,6 +234,8 @@ TEST_F(UpdatedLimit, NeedsTheControllerAndARunningContainer) {
     EXPECT_TRUE(fails([&] { container.update({.pids_max = 0}); }, Errc::InvalidConfig, {"a limit of 0 processes"}));
     EXPECT_TRUE(fails([&] { container.update({.cpus = 0.005}); }, Errc::InvalidConfig,
                       {"container 'box': update: a CPU limit of 500 us"}));
+    EXPECT_TRUE(fails([&] { container.update({.devices = std::vector<DeviceRule>{}}); }, Errc::InvalidConfig,
+                      {"container 'box': update: the rules for devices"}));
     if (version(Controller::Pids) == 1 && has(Controller::Cpuset)) {
         EXPECT_TRUE(fails([&] { container.update({.cpuset_cpus = "0", .pids_max = 5}); }, Errc::InvalidState,
                           {"use the cpuset controller", "started without it"}));
