@@ -353,8 +353,7 @@ void order_changes(std::vector<LimitChange>& changes) {
 }
 
 std::optional<std::string> restoring_value(const LimitWrite& write, const std::string& text) {
-    // A write of nothing at all never reaches the kernel.
-    if (write.key.empty()) return text.empty() ? "\n" : text;
+    if (write.key.empty()) return text;
     for (std::size_t at = 0; at < text.size();) {
         const std::size_t end = std::min(text.find('\n', at), text.size());
         const std::string_view line = std::string_view(text).substr(at, end - at);

@@ -86,6 +86,10 @@ std::vector<LimitChange> read_all(const Groups& groups, std::vector<LimitWrite> 
         const Group& group = groups.at(write.controller);
         try {
             std::string text = read_control(group, write.file);
+            // A set of version 2 inherits as long as it is empty, but cannot become empty again while it is in use.
+            if (text.empty() && write.controller == Controller::Cpuset) {
+                text = read_control(group, write.file + ".effective");
+            }
             list.push_back({std::move(write), std::move(text)});
         } catch (const Error& error) {
             throw explained(error, groups, write.controller, write.file);

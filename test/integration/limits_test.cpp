@@ -102,8 +102,11 @@ TEST_F(Limit, PriorityOfPacketsByInterface) {
     EXPECT_EQ(number(container, Controller::NetPrio, "net_prio.ifpriomap", "lo"), 5U);
     container.update({.net_priority = {{"lo", 0}}});
     EXPECT_EQ(number(container, Controller::NetPrio, "net_prio.ifpriomap", "lo"), 0U);
-    EXPECT_TRUE(fails([&] { container.update({.net_priority = {{"none0", 1}}}); }, std::errc::no_such_device,
-                      {"none0 1", "net_prio.ifpriomap"}));
+    EXPECT_TRUE(fails(
+        [&] {
+            container.update({.net_priority = {{"none0", 1}}});
+        },
+        std::errc::no_such_device, {"none0 1", "net_prio.ifpriomap"}));
     container.kill();
     container.wait();
 }

@@ -184,11 +184,12 @@ TEST_F(UpdatedLimit, AFailedOneRestoresWhatItHasSet) {
     Container container = isolated().set_limits(before).add_controller(Controller::Cpuset);
     const Process init = start_ready(container, program({"pause"}));
     const bool v1 = version(Controller::Cpu) == 1;
+    const std::string cpus = version(Controller::Cpuset) == 1 ? "cpuset.cpus" : "cpuset.cpus.effective";
     const auto values = [&] {
         return container.controller_value(Controller::Cpu, v1 ? "cpu.cfs_quota_us" : "cpu.max") + " " +
                container.controller_value(Controller::Cpu, v1 ? "cpu.cfs_period_us" : "cpu.weight") + " " +
                container.controller_value(Controller::Cpu, v1 ? "cpu.shares" : "cpu.weight") + " " +
-               container.controller_value(Controller::Cpuset, "cpuset.cpus") + " " +
+               container.controller_value(Controller::Cpuset, cpus) + " " +
                container.controller_value(Controller::Pids, "pids.max");
     };
     const std::string old = values();

@@ -240,7 +240,6 @@ TEST(LimitWrites, EachControllerWhereItLives) {
 
 TEST(RestoringValue, IsTheWholeFileOrTheLineOfTheDevice) {
     EXPECT_EQ(restoring_value({.file = "cpu.max"}, "max 100000"), "max 100000");
-    EXPECT_EQ(restoring_value({.file = "cpuset.cpus"}, ""), "\n");
     const LimitWrite io{.file = "io.max", .key = "8:0", .removal = "rbps=max"};
     EXPECT_EQ(restoring_value(io, "8:16 rbps=5\n8:0 rbps=7 wbps=max"), "8:0 rbps=7 wbps=max");
     EXPECT_EQ(restoring_value(io, "8:16 rbps=5"), "8:0 rbps=max");

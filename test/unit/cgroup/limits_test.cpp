@@ -10,8 +10,8 @@
 
 #include "base/fault.hpp"
 #include "cgroup/apply.hpp"
-#include "cgroup/limit_values.hpp"
 #include "cgroup/fake_groups.hpp"
+#include "cgroup/limit_values.hpp"
 
 namespace ct::internal {
 namespace {
@@ -179,6 +179,13 @@ TEST(UpdateLimits, RestoresTheLineOfADevice) {
     // An ordinary file keeps what lies behind a shorter text.
     EXPECT_EQ(fake.text("blkio.throttle.read_bps_device").substr(0, 12), "8:16 5000000");
     EXPECT_EQ(fake.text("blkio.throttle.write_bps_device").substr(0, 6), "8:16 0");
+}
+
+TEST(UpdateLimits, ASetThatInheritedGetsWhatItHad) {
+    FakeGroups fake;
+    fake.add(2, {Controller::Cpuset}, {{"cpuset.cpus", ""}, {"cpuset.cpus.effective", "0-1"}});
+    EXPECT_THROW(update(fake, {.cpuset_cpus = "1"}, [] { throw std::bad_alloc(); }), std::bad_alloc);
+    EXPECT_EQ(fake.text("cpuset.cpus"), "0-1");
 }
 
 /// What a group with that weight and idleness has after a failed change to the others.
