@@ -6,6 +6,7 @@
 
 #include "base/concat.hpp"
 #include "base/subject.hpp"
+#include "cgroup/parents.hpp"
 #include "config/validate.hpp"
 #include "container_core.hpp"
 #include "features/features.hpp"
@@ -273,7 +274,7 @@ std::vector<HostFeature> Session::capabilities() const {
     internal::Features features;
     internal::add_namespace_features(features, core_->areas);
     internal::add_mount_features(features);
-    internal::add_cgroup_features(features);
+    internal::add_cgroup_features(features, internal::GroupParents(std::nullopt));
     internal::add_security_features(features);
     internal::add_process_features(features);
     return features;

@@ -19,7 +19,8 @@ std::string_view write_hint(const Group& group, std::string_view file, int error
     switch (error) {
     case ENOENT: return "this kernel, or the version of this hierarchy, has no such file";
     case EBUSY:
-        if (file == "cgroup.subtree_control") return "the group has processes of its own";
+        if (file == "cgroup.subtree_control")
+            return "the group has processes of its own: move them into a group below, or choose another cgroup parent";
         if (file == "memory.limit_in_bytes" || file == "memory.memsw.limit_in_bytes")
             return "more than that is in use, and cannot be reclaimed";
         return {};

@@ -25,6 +25,8 @@ public:
     [[nodiscard]] const Hierarchies& hierarchies() const noexcept { return hierarchies_; }
     /// Valid as long as this object. \throws Error with Stage::Cgroup
     [[nodiscard]] const Group& parent(const Hierarchy& hierarchy);
+    /// The path of that, which need not be there yet. Makes nothing. \throws Error with Stage::Cgroup
+    [[nodiscard]] std::string parent_path(const Hierarchy& hierarchy) const;
     /// Lets groups in the parent use these controllers, in version 2.
     void enable(const Hierarchy& hierarchy, const std::vector<Controller>& controllers);
     /// What marks a group as one of this process.
@@ -45,6 +47,9 @@ private:
     std::mutex mutex_; ///< Guards what follows.
     std::vector<std::unique_ptr<Parent>> parents_;
 };
+
+/// Whether that controller of version 2 has no entry in the control files, since every group has it.
+[[nodiscard]] bool is_implicit(Controller controller) noexcept;
 
 /// A new group of the cpuset controller of version 1 takes no process before it has CPUs and memory nodes: it gets
 /// those of \p parent.
