@@ -6,7 +6,6 @@
 
 #include "base/concat.hpp"
 #include "base/subject.hpp"
-#include "cgroup/parents.hpp"
 #include "config/validate.hpp"
 #include "container_core.hpp"
 #include "features/features.hpp"
@@ -25,6 +24,7 @@ std::shared_ptr<ContainerCore> SessionCore::find(std::string_view name) {
 }
 
 SessionCore::SessionCore(SessionOptions options) : options_(std::move(options)) {
+    if (options_.cgroup_parent) check_cgroup_parent(*options_.cgroup_parent);
     if (options_.state_directory) store.emplace(*options_.state_directory);
 }
 
@@ -211,6 +211,7 @@ void SessionCore::close() noexcept {
     }
     if (thread && options_.on_close == OnClose::Detach) thread->outlive_object();
     leftovers.sweep();
+    if (parents_ && is_in_its_process()) parents_->remove_made();
 }
 
 std::shared_ptr<Loop> SessionCore::loop() {
@@ -223,6 +224,11 @@ std::shared_ptr<Loop> SessionCore::loop() {
 int SessionCore::reaper_image() {
     std::call_once(reaper_made_, [&] { reaper_image_ = internal::reaper_image(); });
     return reaper_image_.get();
+}
+
+GroupParents& SessionCore::group_parents() {
+    std::call_once(parents_found_, [&] { parents_ = std::make_unique<GroupParents>(options_.cgroup_parent); });
+    return *parents_;
 }
 
 void SessionCore::log(LogLevel level, std::string_view text) const {
@@ -274,7 +280,7 @@ std::vector<HostFeature> Session::capabilities() const {
     internal::Features features;
     internal::add_namespace_features(features, core_->areas);
     internal::add_mount_features(features);
-    internal::add_cgroup_features(features, internal::GroupParents(std::nullopt));
+    internal::add_cgroup_features(features, core_->group_parents());
     internal::add_security_features(features);
     internal::add_process_features(features);
     return features;

@@ -234,6 +234,16 @@ bool is_only_version_1(Controller controller) {
 
 } // namespace
 
+const Hierarchy* Hierarchies::containing(std::string_view path) const noexcept {
+    const Hierarchy* found = nullptr;
+    for (const Hierarchy& hierarchy : all_) {
+        const std::string& top = hierarchy.mount_point;
+        if (path.substr(0, top.size()) != top || (path.size() > top.size() && path[top.size()] != '/')) continue;
+        if (found == nullptr || found->mount_point.size() < top.size()) found = &hierarchy;
+    }
+    return found;
+}
+
 std::string Hierarchies::missing(Controller controller) const {
     const std::string_view name = kernel_name(controller);
     if (is_listed(disabled_, name)) return "/proc/cgroups says that it is switched off on the kernel's command line";

@@ -18,15 +18,16 @@ class GroupParents {
 public:
     /// \param parent  SessionOptions::cgroup_parent
     explicit GroupParents(std::optional<std::string> parent);
-    ~GroupParents(); ///< Removes what it has made, as far as it is empty.
+    /// Removes what it has made, as far as it is empty.
+    void remove_made() noexcept;
     GroupParents(const GroupParents&) = delete;
     GroupParents& operator=(const GroupParents&) = delete;
 
     [[nodiscard]] const Hierarchies& hierarchies() const noexcept { return hierarchies_; }
-    /// Valid as long as this object. \throws Error with Stage::Cgroup
-    [[nodiscard]] const Group& parent(const Hierarchy& hierarchy);
-    /// The path of that, which need not be there yet. Makes nothing. \throws Error with Stage::Cgroup
+    /// The path of the parent, which need not be there yet. Makes nothing. \throws Error with Stage::Cgroup
     [[nodiscard]] std::string parent_path(const Hierarchy& hierarchy) const;
+    /// A group of that name in the parent, without a directory yet. \throws Error with Stage::Cgroup
+    [[nodiscard]] Group place(const Hierarchy& hierarchy, const std::string& name);
     /// Lets groups in the parent use these controllers, in version 2.
     void enable(const Hierarchy& hierarchy, const std::vector<Controller>& controllers);
     /// What marks a group as one of this process.
@@ -34,7 +35,7 @@ public:
 
 private:
     struct Parent {
-        Group group;
+        std::shared_ptr<Group> group = std::make_shared<Group>();
         std::vector<Controller> enabled;
         std::vector<std::string> made; ///< Paths, outermost first.
     };
