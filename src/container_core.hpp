@@ -112,6 +112,13 @@ private:
     void add_group_tasks(Plan& plan, const Spec& spec);
     /// For one more process of it.
     [[nodiscard]] Membership membership() const;
+    // container_scope.cpp
+    [[nodiscard]] bool wants_scope(const Spec& spec) const;
+    /// Lets systemd make the scope of a container that is started, once there is a process to put there.
+    void add_scope_task(Plan& plan, const Spec& spec);
+    /// For one more process: has it moved by systemd if this user may not make it there. Changes \p membership then.
+    void add_attach_task(Plan& plan, Membership& membership);
+    void stop_scope();
     /// Ends what is left in them, and removes them.
     void take_down_groups();
     /// Those of the present run; null if it has none.

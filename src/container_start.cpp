@@ -208,9 +208,10 @@ std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, co
         entered->sweep();
         Streams streams(process, session_->low_fds, stream_owner(*spec, process));
         if (writes_proc(process)) streams.lend_proc();
-        const Membership membership = this->membership();
-        streams.set_groups(membership.layout());
+        Membership membership = this->membership();
         Plan plan;
+        add_attach_task(plan, membership);
+        streams.set_groups(membership.layout());
         const std::shared_ptr<StartThread> thread = session_->start_thread();
         compile_enter(plan, *spec, target, process, streams.layout(), host_facts(thread.get()), callable != nullptr);
         Launched launched = launch_plan(plan, -1, callable, thread.get());

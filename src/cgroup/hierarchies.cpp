@@ -211,6 +211,14 @@ Hierarchies Hierarchies::detect() {
                        [](const std::string& directory) { return whole_file(directory + "/cgroup.controllers"); });
 }
 
+std::optional<std::string> directory_of(pid_t process, const Hierarchy& hierarchy) {
+    const std::string groups = whole_file(concat("/proc/", process, "/cgroup"));
+    const auto group = group_in(groups, hierarchy.name);
+    const auto path = group ? below(hierarchy.root, *group) : std::nullopt;
+    if (!path) return std::nullopt;
+    return concat(hierarchy.mount_point == "/" ? "" : hierarchy.mount_point, *path);
+}
+
 const Hierarchy* Hierarchies::find(Controller controller) const noexcept {
     const auto found =
         std::find_if(all_.begin(), all_.end(), [&](const Hierarchy& hierarchy) { return hierarchy.has(controller); });

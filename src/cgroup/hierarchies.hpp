@@ -2,6 +2,8 @@
 // SPDX-FileCopyrightText: The libct authors
 #pragma once
 
+#include <sys/types.h>
+
 #include <functional>
 #include <optional>
 #include <string>
@@ -58,5 +60,8 @@ private:
     std::vector<std::string> disabled_; ///< Names of /proc/cgroups that are switched off.
     std::vector<std::string> known_;    ///< The other names there.
 };
+
+/// The directory of a process's group in the hierarchy; none if that is not seen from here.
+[[nodiscard]] std::optional<std::string> directory_of(pid_t process, const Hierarchy& hierarchy);
 
 } // namespace ct::internal

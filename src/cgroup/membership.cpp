@@ -29,4 +29,11 @@ Membership::Membership(std::shared_ptr<const Groups> groups) : groups_(std::move
     }
 }
 
+Membership Membership::moved_later() {
+    Membership membership;
+    membership.layout_.used = true;
+    membership.layout_.limits_memory = true;
+    return membership;
+}
+
 } // namespace ct::internal

@@ -19,6 +19,8 @@ public:
     Membership() = default;
     /// \throws Error with Stage::Cgroup
     explicit Membership(std::shared_ptr<const Groups> groups);
+    /// Of a process that somebody else moves, while it waits.
+    [[nodiscard]] static Membership moved_later();
 
     [[nodiscard]] const GroupLayout& layout() const noexcept { return layout_; }
 

@@ -200,6 +200,14 @@ void GroupParents::enable(const Hierarchy& hierarchy, const std::vector<Controll
     parent.enabled.insert(parent.enabled.end(), wanted.begin(), wanted.end());
 }
 
+void enable_controllers(const Group& group, const std::vector<Controller>& controllers) {
+    std::vector<Controller> wanted;
+    for (const Controller controller : controllers) {
+        if (!is_implicit(controller)) wanted.push_back(controller);
+    }
+    enable_below(group, wanted);
+}
+
 bool is_implicit(Controller controller) noexcept {
     return controller == Controller::Cpuacct || controller == Controller::Devices ||
            controller == Controller::Freezer || controller == Controller::PerfEvent;

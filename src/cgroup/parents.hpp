@@ -49,6 +49,10 @@ private:
     std::vector<std::unique_ptr<Parent>> parents_;
 };
 
+/// Lets groups below \p group of version 2 use these controllers, and hands them down to it if need be.
+/// \throws Error with Errc::Unsupported for one that is not handed down
+void enable_controllers(const Group& group, const std::vector<Controller>& controllers);
+
 /// Whether that controller of version 2 has no entry in the control files, since every group has it.
 [[nodiscard]] bool is_implicit(Controller controller) noexcept;
 

@@ -15,6 +15,8 @@
 #include "cgroup/controllers.hpp"
 #include "cgroup/parents.hpp"
 #include "features/features.hpp"
+#include "systemd/bus.hpp"
+#include "systemd/scope.hpp"
 
 namespace ct::internal {
 
@@ -142,12 +144,25 @@ void add_group_files(Features& features, const GroupParents& parents) {
     }
 }
 
+void add_systemd(Features& features, const Hierarchies& hierarchies) {
+    const auto add = [&](int error, std::string remedy, std::string detail) {
+        add_feature(features, "cgroup.systemd", error, std::move(remedy), std::move(detail));
+    };
+    try {
+        check_scopes(hierarchies, {});
+        add(0, {}, SystemdBus().version());
+    } catch (const Error& error) {
+        add(ENOTSUP, "boot with systemd and cgroup version 2 alone, and start dbus", error.what());
+    }
+}
+
 } // namespace
 
 void add_cgroup_features(Features& features, const GroupParents& parents) {
     add_layout(features, parents.hierarchies());
     add_controllers(features, parents);
     add_group_files(features, parents);
+    add_systemd(features, parents.hierarchies());
     // With psi=0 the file is there, and cannot be opened.
     const bool pressure = !first_line("/proc/pressure/memory").empty();
     add_feature(features, "cgroup.pressure", pressure ? 0 : ENOENT, "boot with psi=1",
