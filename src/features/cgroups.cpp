@@ -53,7 +53,7 @@ std::string present_part(std::string path) {
 Place place_in(const GroupParents& parents, const Hierarchy& hierarchy) {
     Place place;
     try {
-        place.path = parents.parent_path(hierarchy);
+        place.path = parents.path(hierarchy);
         if (::faccessat(AT_FDCWD, present_part(place.path).c_str(), W_OK, AT_EACCESS) == 0) return place;
         place.reason = concat("no groups can be made at ", place.path);
     } catch (const Error& error) {
