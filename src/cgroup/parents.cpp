@@ -104,6 +104,11 @@ void enable_below(const Group& group, const std::vector<Controller>& wanted) {
     }
     std::string text;
     for (const Controller controller : missing) text += concat(text.empty() ? "+" : " +", to_string(controller));
+    // Some controllers the kernel would enable nevertheless, and make the group a threaded one, in which nobody can
+    // have a group of processes. The root has no type.
+    if (try_read_control(group, "cgroup.type") && !try_read_control(group, "cgroup.procs").value_or("").empty()) {
+        throw write_error(group, "cgroup.subtree_control", text, EBUSY);
+    }
     write_control(group, "cgroup.subtree_control", text);
 }
 
