@@ -78,6 +78,9 @@ public:
     [[nodiscard]] std::string controller_value(Controller controller, const std::string& file);
     [[nodiscard]] std::string cgroup_path(Controller controller);
 
+    // container_stats.cpp
+    [[nodiscard]] Stats stats();
+
     // live_mount.cpp
     void mount(const Mount& mount);
     void unmount(const std::string& target);
@@ -119,6 +122,8 @@ private:
     /// For one more process: has it moved by systemd if this user may not make it there. Changes \p membership then.
     void add_attach_task(Plan& plan, Membership& membership);
     void stop_scope();
+    /// \param membership  of the process that sets the container up
+    [[nodiscard]] GroupLayout group_layout(const Membership& membership, const Spec& spec);
     /// Ends what is left in them, and removes them.
     void take_down_groups();
     /// Those of the present run; null if it has none.

@@ -160,7 +160,7 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& proc
     if (prepared.image) streams.lend_area(std::move(prepared.image));
     streams.set_joins(joins.list());
     const Membership membership = this->membership();
-    streams.set_groups(membership.layout());
+    streams.set_groups(group_layout(membership, spec));
     const std::shared_ptr<const HookTable> hooks = hooks_; // constant like the specification
     Plan plan;
     // The child goes on once the record tells who it is: if this process dies, its successor can end it.
@@ -209,6 +209,7 @@ std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, co
         Streams streams(process, session_->low_fds, stream_owner(*spec, process));
         if (writes_proc(process)) streams.lend_proc();
         Membership membership = this->membership();
+        if (init && spec->cgroup.mount == CgroupMount::Writable) membership.follow(init->pid());
         Plan plan;
         add_attach_task(plan, membership);
         streams.set_groups(membership.layout());

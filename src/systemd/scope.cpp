@@ -41,6 +41,9 @@ void check_scopes(const Hierarchies& hierarchies, const Cgroup& cgroup) {
     }
     const Hierarchy* const unified = hierarchies.unified();
     if (unified == nullptr) throw unsupported("cgroup version 2 is not mounted");
+    if (cgroup.mount != CgroupMount::None)
+        throw unsupported(
+            "what a container sees of its groups has to be there before it is born: use CgroupManager::Cgroupfs");
     for (const Controller controller : needed_controllers(cgroup)) {
         if (unified->has(controller)) continue;
         throw Error(Errc::Unsupported, Stage::Cgroup, concat("use the ", to_string(controller), " controller"), {},
