@@ -14,7 +14,7 @@ using ::testing::ElementsAre;
 using Tree = CgroupView::Tree;
 
 Hierarchies host(std::string_view mountinfo) {
-    return Hierarchies(mountinfo, "", [](const std::string&) { return std::string(); });
+    return Hierarchies(mountinfo, "", "", [](const std::string&) { return std::string(); });
 }
 
 constexpr std::string_view Version2 = "30 1 0:29 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
