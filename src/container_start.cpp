@@ -129,7 +129,8 @@ Launched ContainerCore::launch_plan(Plan& plan, int files_root, const std::funct
     std::shared_ptr<Loop> loop;
     if (plan.filter && plan.filter->notifies) loop = session_->loop();
     if (const auto groups = this->groups(); plan.needs_vfork && groups) {
-        plan.starves = [starvation = Starvation(groups)]() mutable { return starvation.goes_on(); };
+        const std::lock_guard lock(mutex_);
+        plan.starvation = std::make_shared<Starvation>(groups, state_ != State::Starting);
     }
     Launched launched = launch({plan, files_root, callable, thread, bound}, session_->areas);
     if (loop == nullptr) return launched;

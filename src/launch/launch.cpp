@@ -18,6 +18,7 @@
 
 #include "base/signals_blocked.hpp"
 #include "base/sys.hpp"
+#include "cgroup/starvation.hpp"
 #include "child/child_main.hpp"
 #include "child/clone.hpp"
 #include "launch/callable.hpp"
@@ -169,7 +170,7 @@ private:
             if (futex(&handshake_.word, FUTEX_WAIT, word, &moment) < 0 && errno == ETIMEDOUT) {
                 if (!born && stillborn()) return;
                 wake_stopped();
-                if (plan_.starves && plan_.starves()) {
+                if (plan_.starvation && plan_.starvation->goes_on()) {
                     throw sys::error(ENOMEM, Stage::Cgroup, "set up the process", {},
                                      "its memory cgroup leaves it too little");
                 }
@@ -293,6 +294,7 @@ private:
 
     /// After an error: nobody and nothing is left.
     void discard() noexcept {
+        if (plan_.starvation) plan_.starvation->relieve();
         // The OOM killer spares the child of vfork, and with it this process, only as long as the helper waits for it.
         find_child();
         const bool ended = plan_.needs_vfork && launched_.pidfd.get() >= 0;
@@ -313,6 +315,7 @@ private:
             ::kill(launched_.pid, SIGKILL);
             ::waitpid(launched_.pid, nullptr, __WALL);
         }
+        if (plan_.starvation) plan_.starvation->end_relief();
         try {
             take_created();
             remove_created(plan_, created_, request_.root_lock, request_.bound);
