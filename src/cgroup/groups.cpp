@@ -2,7 +2,6 @@
 // SPDX-FileCopyrightText: The libct authors
 #include "cgroup/groups.hpp"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -11,13 +10,13 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <memory>
 
 #include "base/concat.hpp"
 #include "base/rollback.hpp"
 #include "base/sys.hpp"
 #include "cgroup/controllers.hpp"
 #include "cgroup/parents.hpp"
+#include "cgroup/removal.hpp"
 
 namespace ct::internal {
 
@@ -137,23 +136,6 @@ Groups make_groups(GroupParents& parents, const std::string& name, const Cgroup&
     }
     undo.dismiss();
     return Groups(std::move(groups));
-}
-
-int remove_tree(int parent, const std::string& name) noexcept {
-    if (::unlinkat(parent, name.c_str(), AT_REMOVEDIR) == 0) return 0;
-    if (errno != EBUSY) return errno;
-    const int fd = ::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0) return errno;
-    const auto close = [](DIR* directory) { ::closedir(directory); };
-    const std::unique_ptr<DIR, decltype(close)> directory(::fdopendir(fd), close);
-    if (!directory) return ::close(fd), ENOMEM;
-    while (const dirent* const entry = ::readdir(directory.get())) {
-        const std::string_view child = entry->d_name;
-        if (entry->d_type != DT_DIR || child == "." || child == "..") continue;
-        const int error = remove_tree(fd, entry->d_name);
-        if (error != 0 && error != ENOENT) return error;
-    }
-    return ::unlinkat(parent, name.c_str(), AT_REMOVEDIR) == 0 ? 0 : errno;
 }
 
 } // namespace ct::internal

@@ -49,7 +49,4 @@ class GroupParents;
 [[nodiscard]] Groups make_groups(GroupParents& parents, const std::string& name, const Cgroup& cgroup,
                                  bool own_pid_namespace);
 
-/// Removes the group and all below it. \returns errno; EBUSY if there are processes in it
-[[nodiscard]] int remove_tree(int parent, const std::string& name) noexcept;
-
 } // namespace ct::internal

@@ -207,7 +207,7 @@ private:
         }
         // Nothing follows the filter of a callable: it runs then, and could say so only by a system call.
         const auto& steps = plan_.steps.steps();
-        const bool ready = moment == Await::Filter && steps.back().op == Op::Seccomp;
+        const bool ready = moment == Await::Freeze || (moment == Await::Filter && steps.back().op == Op::Seccomp);
         __atomic_store_n(&handshake_.phase, ready ? Handshake::Ready : Handshake::Working, __ATOMIC_RELEASE);
         __atomic_fetch_add(&handshake_.go, 1U, __ATOMIC_RELEASE);
         futex(&handshake_.go, FUTEX_WAKE, 1);
