@@ -18,6 +18,7 @@
 #include <ct/container.hpp>
 
 #include "area/overlay_view.hpp"
+#include "cgroup/membership.hpp"
 #include "config/validate.hpp"
 #include "host_side.hpp"
 #include "launch/joins.hpp"
@@ -39,6 +40,8 @@ public:
     [[nodiscard]] const std::string& name() const noexcept { return name_; }
     /// Takes notice of an end that nobody waited for.
     [[nodiscard]] State state();
+    /// The same, without a look at whether it is paused: State::Running then.
+    [[nodiscard]] State life();
     [[nodiscard]] Spec spec() const;
 
     /// Lets \p edit change the specification. \throws Error unless stopped
@@ -72,6 +75,15 @@ public:
     void detach();
     [[nodiscard]] ContainerInfo info();
 
+    // container_cgroups.cpp
+    void set_controller_value(ControllerValue value);
+    [[nodiscard]] std::string controller_value(Controller controller, const std::string& file);
+    [[nodiscard]] std::string cgroup_path(Controller controller);
+
+    // container_freeze.cpp
+    void freeze(std::chrono::nanoseconds limit);
+    void thaw(std::chrono::nanoseconds limit);
+
     // live_mount.cpp
     void mount(const Mount& mount);
     void unmount(const std::string& target);
@@ -101,6 +113,22 @@ private:
     [[nodiscard]] Prepared prepare(const Spec& spec, const std::vector<std::string>& command);
     /// Keeps what the set-up has left for later.
     void keep_upper(Plan& plan);
+    /// Makes the groups of a container that is started.
+    void prepare_groups(const Spec& spec);
+    void add_group_tasks(Plan& plan, const Spec& spec);
+    /// For one more process of it.
+    [[nodiscard]] Membership membership() const;
+    /// Kills the first process, if there is one, and all that is in the groups.
+    void kill_all(const std::shared_ptr<ProcessCore>& init);
+    /// Kills a first process that has just been started, and waits for its end.
+    void give_up(const std::shared_ptr<ProcessCore>& init) noexcept;
+    [[nodiscard]] bool is_paused() const;
+    /// Ends what is left in them, and removes them.
+    void take_down_groups();
+    /// Those of the present run; null if it has none.
+    [[nodiscard]] std::shared_ptr<const Groups> groups() const;
+    /// \throws Error if it is not running, or has none
+    [[nodiscard]] std::shared_ptr<const Groups> running_groups(std::string_view action);
     void begin_start(std::string_view action);
     /// From now on it runs, unless the session was closed meanwhile.
     void publish(std::shared_ptr<ProcessCore> init, std::shared_ptr<const Joins> held, std::string_view action);
@@ -167,6 +195,7 @@ private:
     std::atomic<pid_t> starter_{0}; ///< The process of the present or last run.
     EnterTarget enter_target_{};    ///< Without the root, which enter() duplicates.
     HostSide host_side_;
+    std::shared_ptr<const Groups> groups_; ///< Of the present start or run, if it has any.
     std::shared_ptr<const UniqueFd> upper_; ///< The throw-away upper directory of the present or last run, if any.
     std::shared_ptr<const SeccompHandler> on_seccomp_;
 };

@@ -6,6 +6,7 @@
 #include "base/concat.hpp"
 #include "base/subject.hpp"
 #include "base/sys.hpp"
+#include "cgroup/freezer.hpp"
 #include "config/validate.hpp"
 #include "container_core.hpp"
 #include "launch/mount_trees.hpp"
@@ -36,6 +37,8 @@ std::shared_ptr<const Joins> ContainerCore::launch_held() {
     Prepared prepared = prepare(spec, nobody.argv);
     Streams streams(nobody, session_->low_fds);
     streams.set_joins(joins.list());
+    const Membership membership = this->membership();
+    streams.set_groups(membership.layout());
     if (needs_proc(spec)) streams.lend_proc();
     lend_trees(streams, spec, session_->areas);
     if (prepared.image) streams.lend_area(std::move(prepared.image));
@@ -48,6 +51,7 @@ std::shared_ptr<const Joins> ContainerCore::launch_held() {
         plan.parent_tasks.push_back(
             {Await::Birth, [&](const WaitingChild& child) { registration_->born(child.pid, prepared.files_root); }});
     }
+    add_group_tasks(plan, spec);
     const std::shared_ptr<StartThread> thread = session_->start_thread();
     compile_hold(plan, spec, streams.layout(), host_facts(thread.get()), *hooks);
     plan.parent_tasks.push_back(
@@ -61,7 +65,8 @@ std::shared_ptr<const Joins> ContainerCore::launch_held() {
              }
          }});
     const std::function<int()> none;
-    (void)launch({plan, prepared.files_root, none, thread.get(), prepared.bound}, session_->areas);
+    const auto groups = this->groups();
+    (void)launch({plan, prepared.files_root, none, thread.get(), prepared.bound, groups.get()}, session_->areas);
     keep_upper(plan);
     held->put_in_order();
     if (registration_) registration_->held();
@@ -76,7 +81,7 @@ void ContainerCore::kill() {
     if (held) {
         end_held(std::nullopt, SIGKILL);
     } else {
-        signal(SIGKILL);
+        kill_all(running_init("kill"));
     }
 }
 
@@ -91,12 +96,19 @@ void ContainerCore::end_held(std::optional<std::chrono::nanoseconds> grace, int 
     if (!held) return;
     const auto processes = entered->all();
     for (const auto& process : processes) (void)process->signal(number);
+    const auto groups = this->groups();
+    if (number == SIGKILL) {
+        kill_all(nullptr);
+    } else if (groups) {
+        begin_thaw(*groups);
+    }
     if (grace) {
         const auto start = std::chrono::steady_clock::now();
         for (const auto& process : processes) {
             const auto left = *grace - (std::chrono::steady_clock::now() - start);
             if (process->wait(std::max(left, std::chrono::nanoseconds(0)))) continue;
             (void)process->signal(SIGKILL);
+            if (groups) thaw_for_kill(*groups);
             (void)process->wait(std::nullopt);
         }
         entered->sweep();

@@ -13,8 +13,10 @@
 #include "base/concat.hpp"
 #include "base/subject.hpp"
 #include "base/sys.hpp"
+#include "cgroup/freezer.hpp"
 #include "config/validate.hpp"
 #include "launch/exit_status.hpp"
+#include "launch/frozen_birth.hpp"
 #include "launch/mount_trees.hpp"
 #include "monitor/seccomp_watch.hpp"
 #include "plan/namespace_flags.hpp"
@@ -22,7 +24,7 @@
 namespace ct::internal {
 
 void ContainerCore::begin_start(std::string_view action) {
-    (void)state();
+    (void)life();
     const std::lock_guard lock(mutex_);
     if (state_ != State::Stopped) throw wrong_state(action, "stopped", state_);
     if (session_->closed())
@@ -87,8 +89,11 @@ ContainerCore::Prepared ContainerCore::prepare(const Spec& spec, const std::vect
         prepared.image_root.reset(::openat(prepared.image.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
         if (prepared.files_root < 0) prepared.files_root = prepared.image_root.get();
     }
-    const std::lock_guard lock(mutex_);
-    host_side_ = std::move(host_side);
+    {
+        const std::lock_guard lock(mutex_);
+        host_side_ = std::move(host_side);
+    }
+    prepare_groups(spec);
     return prepared;
 }
 
@@ -124,7 +129,8 @@ Launched ContainerCore::launch_plan(Plan& plan, int files_root, const std::funct
                                     StartThread* thread, std::span<const FilesRoot> bound) {
     std::shared_ptr<Loop> loop;
     if (plan.filter && plan.filter->notifies) loop = session_->loop();
-    Launched launched = launch({plan, files_root, callable, thread, bound}, session_->areas);
+    const auto groups = this->groups();
+    Launched launched = launch({plan, files_root, callable, thread, bound, groups.get()}, session_->areas);
     if (loop == nullptr) return launched;
     const auto find_handler = [self = weak_from_this()]() -> std::shared_ptr<const SeccompHandler> {
         const auto container = self.lock();
@@ -136,6 +142,7 @@ Launched ContainerCore::launch_plan(Plan& plan, int files_root, const std::funct
         watch_listener(*loop, std::move(plan.listener), find_handler);
     } catch (...) {
         ::syscall(SYS_pidfd_send_signal, launched.pidfd.get(), SIGKILL, nullptr, 0);
+        if (groups) thaw_for_kill(*groups, launched.pid);
         (void)reap(launched.pidfd.get());
         throw;
     }
@@ -156,6 +163,8 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& proc
     lend_trees(streams, spec, session_->areas);
     if (prepared.image) streams.lend_area(std::move(prepared.image));
     streams.set_joins(joins.list());
+    const Membership membership = this->membership();
+    streams.set_groups(membership.layout());
     const std::shared_ptr<const HookTable> hooks = hooks_; // constant like the specification
     Plan plan;
     // The child goes on once the record tells who it is: if this process dies, its successor can end it.
@@ -163,12 +172,21 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& proc
         plan.parent_tasks.push_back(
             {Await::Birth, [&](const WaitingChild& child) { registration_->born(child.pid, prepared.files_root); }});
     }
+    add_group_tasks(plan, spec);
     const std::shared_ptr<StartThread> thread = session_->start_thread();
+    std::optional<FrozenBirth> frozen;
+    if (spec.cgroup.born_frozen) frozen.emplace(*groups(), process, callable != nullptr).add_to(plan);
     compile_start(plan, spec, process, streams.layout(), host_facts(thread.get()), callable != nullptr, *hooks);
     Launched launched = launch_plan(plan, prepared.files_root, callable, thread.get(), prepared.bound);
     keep_upper(plan);
     auto init = std::make_shared<ProcessCore>(name_, std::move(launched), streams.take_host_ends(),
                                               has_namespace(spec, Namespace::Pid) ? entered_ : nullptr);
+    try {
+        if (frozen) frozen->finish();
+    } catch (...) {
+        give_up(init);
+        throw;
+    }
     if (registration_) check_running_record(init);
     if (thread && process.parent_death_signal != 0) thread->watch(ProcessCore::pidfd_of(init));
     return init;
@@ -176,6 +194,7 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& proc
 
 std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, const std::function<int()>& callable) {
     const std::shared_ptr<ProcessCore> init = running_init("enter");
+    if (is_paused()) throw wrong_state("enter", "running", State::Paused); // the process would be frozen at its birth
     EnterTarget target{};
     UniqueFd root;
     std::shared_ptr<const Spec> spec;
@@ -202,6 +221,8 @@ std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, co
         entered->sweep();
         Streams streams(process, session_->low_fds, stream_owner(*spec, process));
         if (writes_proc(process)) streams.lend_proc();
+        const Membership membership = this->membership();
+        streams.set_groups(membership.layout());
         Plan plan;
         const std::shared_ptr<StartThread> thread = session_->start_thread();
         compile_enter(plan, *spec, target, process, streams.layout(), host_facts(thread.get()), callable != nullptr);

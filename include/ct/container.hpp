@@ -35,7 +35,7 @@ enum class State : std::uint8_t {
     Stopped,  ///< No process. The only state in which the specification can be changed.
     Starting, ///< start() is at work.
     Running,
-    Paused,   ///< Its processes are frozen.
+    Paused,   ///< Its processes are frozen, by freeze() or somebody else; or are just about to be.
     Stopping, ///< Its first process has ended or is being ended; the host's side is being taken down.
 };
 
@@ -154,7 +154,22 @@ public:
     /// Hides or write-protects what /proc and /sys tell and take about the whole machine, as OCI runtimes do. Only of
     /// use to containers whose root is without CAP_SYS_ADMIN, who could undo it.
     Container& add_default_masks();
+
+    /// The container's cgroups as a whole; see ct/cgroup.hpp.
+    Container& set_cgroup(Cgroup cgroup);
+    /// Puts the container in a group of its own that has the controller.
+    Container& add_controller(Controller controller);
+    /// Writes \p value to a control file of the container's group of that controller: while it is stopped this is
+    /// remembered for every start, in the order of the calls, and the last value for a file counts; while it runs it
+    /// is done at once, and only for this run. Files that move processes are refused.
+    /// \throws Error Errc::InvalidState if it runs without that controller; else the errno, with file and value.
+    Container& set_controller_value(Controller controller, std::string file, std::string value);
     /// @}
+
+    /// What a control file holds, without the newline at its end; of a stopped container what was set.
+    [[nodiscard]] std::string controller_value(Controller controller, const std::string& file) const;
+    /// The directory of the running container's group that has the controller.
+    [[nodiscard]] std::string cgroup_path(Controller controller) const;
 
     /// What start() without argument starts. Needs State::Stopped.
     Container& set_process(ProcessSpec process);
@@ -231,8 +246,9 @@ public:
 
     /// The processes of the running container, by pid as the host process sees them, in ascending order; zombies do
     /// not count. With a new pid namespace all processes in it and in those below. Otherwise the first process, those
-    /// that entered, and the descendants of both: one whose parents have ended is not found then. A snapshot: any of
-    /// them may end, and its number be used again, at any time.
+    /// that entered, and the descendants of both: one whose parents have ended is not found then. With cgroups of its
+    /// own all that are in these, and in those below. A snapshot: any of them may end, and its number be used again, at
+    /// any time.
     [[nodiscard]] std::vector<pid_t> processes();
 
     /// \name The changes of an overlay
@@ -256,7 +272,7 @@ public:
 
     /// Runs one more process inside the running container: same namespaces and root, attributes of its own.
     /// Several may run at once. It does not keep the container running and is not waited for by wait().
-    /// Needs State::Running.
+    /// Needs State::Running: in a paused container it would be frozen at its birth.
     Process enter(ProcessSpec process);
     Process enter(ProcessSpec process, std::function<int()> main);
 
@@ -283,12 +299,25 @@ public:
     [[nodiscard]] std::optional<ExitStatus> wait_for(std::chrono::nanoseconds limit);
     /// The same without blocking: empty as long as the container runs.
     [[nodiscard]] std::optional<ExitStatus> try_wait() { return wait_for(std::chrono::nanoseconds(0)); }
-    /// Signals the first process. Needs State::Running.
+    /// Signals the first process. Needs State::Running, or State::Paused: then it arrives when the container is thawed.
     void signal(int number);
-    /// Kills the first process, and with a pid namespace every other one; does not wait. Needs State::Running.
+    /// Kills the first process, and every other one if the container has a pid namespace or cgroups of its own, also
+    /// such as have left their parents, keep forking, or are frozen; does not wait. Needs State::Running or
+    /// State::Paused. Without cgroup.kill (Linux 5.14) and a pid namespace it freezes them before, for a moment.
     void kill();
-    /// Sends \p number, waits up to \p grace, then kills and waits. Does nothing if the container is stopped; waits for
-    /// the end of a start under way.
+
+    /// Stops all processes of the container where they are, until thaw(): it is State::Paused then. They can still be
+    /// signalled, killed and stopped, and are waited for; but nobody can enter. Blocks until all are frozen: what is in
+    /// a system call that nothing interrupts takes its time. Needs State::Running, and cgroups that can freeze: see
+    /// Cgroup::own_group.
+    /// \throws Error with ETIMEDOUT if not all are frozen after \p limit; then they go on. Errc::InvalidState without
+    ///         such cgroups.
+    void freeze(std::chrono::nanoseconds limit = std::chrono::seconds(10));
+    /// Lets them go on, whoever has frozen them, and waits until that is so. Nothing happens if they are not frozen.
+    /// \throws Error with ETIMEDOUT, such as if a cgroup above the container's is frozen
+    void thaw(std::chrono::nanoseconds limit = std::chrono::seconds(10));
+    /// Sends \p number, thaws, waits up to \p grace, then kills and waits. Does nothing if the container is stopped;
+    /// waits for the end of a start under way.
     /// The first process of a pid namespace gets only signals for which it has a handler; for others the grace is lost.
     ExitStatus stop(std::chrono::nanoseconds grace, int number = SIGTERM);
 

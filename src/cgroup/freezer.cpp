@@ -2,13 +2,17 @@
 // SPDX-FileCopyrightText: The libct authors
 #include "cgroup/freezer.hpp"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <cerrno>
+#include <new>
 
 #include "base/concat.hpp"
 #include "base/sys.hpp"
 #include "cgroup/await.hpp"
 #include "cgroup/control_file.hpp"
+#include "cgroup/processes.hpp"
 #include "cgroup/walk.hpp"
 
 namespace ct::internal {
@@ -77,14 +81,29 @@ const Group& freezing_group(const Groups& groups) {
                 "Controller::Freezer");
 }
 
+namespace {
+
+bool is_frozen_at(int directory) {
+    std::string text;
+    if (read_control_at(directory, Version1.name, text) == 0) return text != Version1.thaw;
+    // Asked for by the group itself, or done by one above.
+    if (read_control_at(directory, Version2.name, text) == 0 && text == Version2.freeze) return true;
+    return read_control_at(directory, "cgroup.events", text) == 0 && text.find("frozen 1") != std::string::npos;
+}
+
+} // namespace
+
 bool is_frozen(const Groups& groups) {
-    const auto frozen = [](const Group* group) {
-        if (group->hierarchy->version == 1) return !has_thawed(*group);
-        // Asked for by the group itself, or by one above.
-        return read_control(*group, Version2.name) == "1" || has_frozen(*group);
-    };
     const auto found = freezing_groups(groups);
-    return std::any_of(found.begin(), found.end(), frozen);
+    return std::any_of(found.begin(), found.end(),
+                       [](const Group* group) { return is_frozen_at(group->directory.get()); });
+}
+
+bool is_frozen(const std::vector<std::string>& paths) {
+    return std::any_of(paths.begin(), paths.end(), [](const std::string& path) {
+        const UniqueFd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        return directory && is_frozen_at(directory.get());
+    });
 }
 
 void await_frozen(const Group& group, std::chrono::nanoseconds limit) {
@@ -117,12 +136,36 @@ void thaw(const Groups& groups, std::chrono::nanoseconds limit) {
     }
 }
 
+void begin_thaw(const Groups& groups) noexcept {
+    try {
+        for (const Group* const group : freezing_groups(groups))
+            (void)write_control_at(group->directory.get(), freeze_file(*group).name, freeze_file(*group).thaw);
+    } catch (const std::bad_alloc&) {
+        return; // who wants them to end kills them
+    }
+}
+
 void thaw_for_kill(const Groups& groups) {
     struct Thaw : GroupVisitor {
         void visit(int directory) override { (void)write_control_at(directory, Version1.name, Version1.thaw); }
     } visitor;
     const Group* const group = groups.find(Controller::Freezer);
-    if (group != nullptr && group->hierarchy->version == 1) walk_groups(group->directory.get(), visitor);
+    if (group == nullptr || group->hierarchy->version != 1) return;
+    walk_groups(group->directory.get(), visitor);
+    if (!frozen_above(*group)) return;
+    for (const pid_t pid : processes_in(*group)) thaw_for_kill(groups, pid);
+}
+
+void thaw_for_kill(const Groups& groups, pid_t process) noexcept {
+    const Group* const group = groups.find(Controller::Freezer);
+    if (group == nullptr || group->hierarchy->version != 1) return;
+    try {
+        // Who arrives in a group that is not frozen goes on. The topmost never is.
+        const UniqueFd top(::open(group->hierarchy->mount_point.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        (void)write_control_at(top.get(), "cgroup.procs", std::to_string(process));
+    } catch (const std::bad_alloc&) {
+        return;
+    }
 }
 
 } // namespace ct::internal

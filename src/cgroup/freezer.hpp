@@ -2,7 +2,11 @@
 // SPDX-FileCopyrightText: The libct authors
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
+#include <string>
+#include <vector>
 
 #include "cgroup/groups.hpp"
 
@@ -22,6 +26,8 @@ struct FreezeFile {
 
 /// Whether the processes are frozen, or are to be: by the group itself or one above, and by whomever.
 [[nodiscard]] bool is_frozen(const Groups& groups);
+/// The same for groups by their paths; those that are gone, or cannot be looked at, are not frozen.
+[[nodiscard]] bool is_frozen(const std::vector<std::string>& paths);
 
 /// Freezes all processes of the groups, and waits until that is so.
 /// \throws Error with ETIMEDOUT if they are not frozen after \p limit; they go on then
@@ -33,7 +39,12 @@ void await_frozen(const Group& group, std::chrono::nanoseconds limit);
 /// \throws Error with ETIMEDOUT
 void thaw(const Groups& groups, std::chrono::nanoseconds limit);
 
-/// Lets all go on that version 1 has frozen, also in groups below: it cannot be killed before.
+/// Asks for the same, and does not wait.
+void begin_thaw(const Groups& groups) noexcept;
+
+/// Lets all go on that version 1 has frozen, also by groups below or above: they cannot be killed before.
 void thaw_for_kill(const Groups& groups);
+/// The same for one process, while the group stays as it is: it leaves the group.
+void thaw_for_kill(const Groups& groups, pid_t process) noexcept;
 
 } // namespace ct::internal

@@ -10,7 +10,7 @@
 
 #include "cgroup/control_file.hpp"
 #include "cgroup/freezer.hpp"
-#include "cgroup/walk.hpp"
+#include "cgroup/processes.hpp"
 
 namespace ct::internal {
 
@@ -26,7 +26,7 @@ void kill_members(const Group& group) noexcept {
     try {
         // By number, which is safe: as long as they are frozen, none of them ends. Who is not frozen may end in between
         // and, in theory, have left its number to another.
-        for (const pid_t pid : group_members(group.directory.get())) (void)::kill(pid, SIGKILL);
+        for (const pid_t pid : processes_in(group)) (void)::kill(pid, SIGKILL);
     } catch (const std::exception&) {
         // Then they are found the next time.
     }
@@ -34,7 +34,7 @@ void kill_members(const Group& group) noexcept {
 
 void kill_frozen(const Groups& groups, std::chrono::nanoseconds limit) {
     if (!can_freeze(groups)) {
-        if (!groups.empty()) kill_members(groups.all().front());
+        for (const Group& group : groups.all()) kill_members(group);
         return;
     }
     const Group& group = freezing_group(groups);

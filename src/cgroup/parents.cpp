@@ -65,7 +65,7 @@ std::string delegated(const Hierarchy& hierarchy) {
 }
 
 Group open_group(const Hierarchy& hierarchy, std::string path) {
-    Group group{&hierarchy, std::move(path), {}, -1, {}};
+    Group group{&hierarchy, std::move(path), {}, {}, {}};
     group.directory = sys::open(group.path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, Stage::Cgroup, "open the cgroup");
     return group;
 }
@@ -121,7 +121,8 @@ void check_cgroup_parent(const std::string& parent) {
 
 GroupParents::GroupParents(std::optional<std::string> parent) : parent_(std::move(parent)), mark_(own_mark()) {}
 
-GroupParents::~GroupParents() {
+void GroupParents::remove_made() noexcept {
+    const std::lock_guard lock(mutex_);
     for (const auto& parent : parents_) {
         for (auto path = parent->made.rbegin(); path != parent->made.rend(); ++path) ::rmdir(path->c_str());
     }
@@ -129,7 +130,7 @@ GroupParents::~GroupParents() {
 
 GroupParents::Parent& GroupParents::opened(const Hierarchy& hierarchy) {
     for (const auto& parent : parents_) {
-        if (parent->group.hierarchy == &hierarchy) return *parent;
+        if (parent->group->hierarchy == &hierarchy) return *parent;
     }
     auto parent = std::make_unique<Parent>();
     try {
@@ -150,26 +151,29 @@ void GroupParents::open(Parent& parent, const Hierarchy& hierarchy) const {
                              hierarchy.writable ? "nothing there is delegated to this user"
                                                 : "the hierarchy is mounted read-only");
         }
-        parent.group = open_group(hierarchy, std::move(path));
+        *parent.group = open_group(hierarchy, std::move(path));
         return;
     }
-    parent.group = open_group(hierarchy, hierarchy.mount_point);
+    Group& group = *parent.group;
+    group = open_group(hierarchy, hierarchy.mount_point);
     std::istringstream parts(*parent_);
     for (std::string part; std::getline(parts, part, '/');) {
         if (part.empty()) continue;
-        std::string path = concat(parent.group.path, "/", part);
-        const bool made = ::mkdirat(parent.group.directory.get(), part.c_str(), 0755) == 0;
+        std::string path = concat(group.path, "/", part);
+        const bool made = ::mkdirat(group.directory.get(), part.c_str(), 0755) == 0;
         if (!made && errno != EEXIST) throw sys::error(errno, Stage::Cgroup, "make the cgroup", path);
         if (made) parent.made.push_back(path);
         Group next = open_group(hierarchy, std::move(path));
-        if (made) inherit_cpuset(parent.group, next);
-        parent.group = std::move(next);
+        if (made) inherit_cpuset(group, next);
+        group = std::move(next);
     }
 }
 
-const Group& GroupParents::parent(const Hierarchy& hierarchy) {
+Group GroupParents::place(const Hierarchy& hierarchy, const std::string& name) {
     const std::lock_guard lock(mutex_);
-    return opened(hierarchy).group;
+    std::shared_ptr<const Group> parent = opened(hierarchy).group;
+    std::string path = concat(parent->path, parent->path == "/" ? "" : "/", name);
+    return {&hierarchy, std::move(path), {}, std::move(parent), name};
 }
 
 void GroupParents::enable(const Hierarchy& hierarchy, const std::vector<Controller>& controllers) {
@@ -185,7 +189,7 @@ void GroupParents::enable(const Hierarchy& hierarchy, const std::vector<Controll
     Parent& parent = opened(hierarchy);
     wanted = without(wanted, parent.enabled);
     if (wanted.empty()) return;
-    enable_below(parent.group, wanted);
+    enable_below(*parent.group, wanted);
     parent.enabled.insert(parent.enabled.end(), wanted.begin(), wanted.end());
 }
 

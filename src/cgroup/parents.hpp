@@ -18,13 +18,14 @@ class GroupParents {
 public:
     /// \param parent  SessionOptions::cgroup_parent
     explicit GroupParents(std::optional<std::string> parent);
-    ~GroupParents(); ///< Removes what it has made, as far as it is empty.
+    /// Removes what it has made, as far as it is empty.
+    void remove_made() noexcept;
     GroupParents(const GroupParents&) = delete;
     GroupParents& operator=(const GroupParents&) = delete;
 
     [[nodiscard]] const Hierarchies& hierarchies() const noexcept { return hierarchies_; }
-    /// Valid as long as this object. \throws Error with Stage::Cgroup
-    [[nodiscard]] const Group& parent(const Hierarchy& hierarchy);
+    /// A group of that name in the parent, without a directory yet. \throws Error with Stage::Cgroup
+    [[nodiscard]] Group place(const Hierarchy& hierarchy, const std::string& name);
     /// Lets groups in the parent use these controllers, in version 2.
     void enable(const Hierarchy& hierarchy, const std::vector<Controller>& controllers);
     /// What marks a group as one of this process.
@@ -32,7 +33,7 @@ public:
 
 private:
     struct Parent {
-        Group group;
+        std::shared_ptr<Group> group = std::make_shared<Group>();
         std::vector<Controller> enabled;
         std::vector<std::string> made; ///< Paths, outermost first.
     };

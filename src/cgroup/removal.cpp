@@ -3,21 +3,22 @@
 #include "cgroup/removal.hpp"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <cstring>
 #include <exception>
+#include <optional>
+#include <vector>
 
 #include "base/concat.hpp"
-#include "base/unique_fd.hpp"
+#include "base/sys.hpp"
 #include "cgroup/await.hpp"
 #include "cgroup/control_file.hpp"
 #include "cgroup/kill.hpp"
+#include "cgroup/processes.hpp"
 #include "cgroup/walk.hpp"
 #include "launch/exit_status.hpp"
 
@@ -47,7 +48,7 @@ public:
 bool await_members(const Group& group, Clock::time_point deadline) {
     for (;;) {
         bool alive = false;
-        for (const pid_t pid : group_members(group.directory.get())) {
+        for (const pid_t pid : processes_in(group)) {
             const UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
             if (!process && errno != ESRCH) return false;
             // Who has ended may still be listed until its parent takes notice of it.
@@ -73,19 +74,20 @@ bool await_empty(const Group& group, Clock::time_point deadline) {
 /// Who is in the way, for a message.
 std::string occupants(const Group& group) {
     std::string text;
-    for (const pid_t pid : group_members(group.directory.get())) {
+    for (const pid_t pid : processes_in(group)) {
         if (text.size() > 60) return text + ", ...";
-        text += concat(text.empty() ? "; in it: process " : ", ", pid);
+        text += concat(text.empty() ? "these do not end: " : ", ", pid);
     }
     return text;
 }
 
 int try_remove(const Group& group) {
-    return ::unlinkat(group.parent, group.name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : errno;
+    return ::unlinkat(group.parent->directory.get(), group.name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT ? 0
+                                                                                                               : errno;
 }
 
-/// \returns a sentence if it is still there after the deadline
-std::string remove_group(const Groups& groups, const Group& group, Clock::time_point deadline) {
+/// \throws Error if it is still there after the deadline
+void remove_group(const Groups& groups, const Group& group, Clock::time_point deadline) {
     int error = EBUSY;
     // Another round for those who came in meanwhile: by enter(), or by forks where nothing can freeze them.
     constexpr nanoseconds round = std::chrono::seconds(1);
@@ -98,36 +100,37 @@ std::string remove_group(const Groups& groups, const Group& group, Clock::time_p
         // The kernel may still be at work on the last of them, or on groups below, which it tells nobody.
         const nanoseconds left = std::max<nanoseconds>(deadline - Clock::now(), nanoseconds(0));
         const bool gone = await_by_looking(std::min(left, round), [&] {
-            error = remove_tree(group.parent, group.name);
+            error = remove_tree(group.parent->directory.get(), group.name);
             return error == 0 || error == ENOENT || error != EBUSY;
         });
         if (gone) break;
     }
-    if (error == 0 || error == ENOENT) return {};
-    return concat("remove the cgroup '", group.path, "': ", std::strerror(error), occupants(group));
+    if (error != 0 && error != ENOENT)
+        throw sys::error(error, Stage::Cgroup, "remove the cgroup", group.path, occupants(group));
 }
 
 } // namespace
 
-std::vector<std::string> remove_groups(const Groups& groups, nanoseconds limit) {
+void remove_groups(const Groups& groups, nanoseconds limit) {
     std::vector<const Group*> left;
     for (const Group& group : groups.all()) {
         if (try_remove(group) != 0) left.push_back(&group);
     }
-    std::vector<std::string> sentences;
-    if (left.empty()) return sentences;
+    if (left.empty()) return;
     const auto deadline = Clock::now() + limit;
     kill_all(groups, limit / 4);
+    std::optional<Error> first;
+    std::string others;
     for (const Group* const group : left) {
-        std::string sentence;
         try {
-            sentence = remove_group(groups, *group, deadline);
-        } catch (const std::exception& error) {
-            sentence = concat("remove the cgroup '", group->path, "': ", error.what());
+            remove_group(groups, *group, deadline);
+        } catch (const Error& error) {
+            if (first) others += concat(first->hint().empty() && others.empty() ? "" : "; ", error.what());
+            if (!first) first = error;
         }
-        if (!sentence.empty()) sentences.push_back(std::move(sentence));
     }
-    return sentences;
+    if (!first) return;
+    throw Error(first->code(), Stage::Cgroup, "remove the cgroup", first->path(), first->hint() + others);
 }
 
 int remove_tree(int parent, const std::string& name) noexcept {

@@ -5,14 +5,12 @@
 #include <dirent.h>
 #include <fcntl.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <memory>
 #include <string_view>
 
 #include "base/sys.hpp"
-#include "cgroup/control_file.hpp"
+#include "base/unique_fd.hpp"
 
 namespace ct::internal {
 
@@ -72,39 +70,6 @@ void walk_groups(int top, GroupVisitor& visitor) {
         visitor.visit(here.get());
         way.push_back({std::move(name), names_below(here.get())});
     }
-}
-
-namespace {
-
-class Members : public GroupVisitor {
-public:
-    void visit(int directory) override {
-        std::string text;
-        int error = read_control_at(directory, "cgroup.procs", text);
-        // A group of threads only. What is below its domain is listed there, but the topmost may be one itself.
-        if (error == EOPNOTSUPP) error = read_control_at(directory, "cgroup.threads", text);
-        if (error != 0) return;
-        const char* at = text.data();
-        const char* const end = at + text.size();
-        while (at < end) {
-            pid_t pid = 0;
-            const auto [next, status] = std::from_chars(at, end, pid);
-            if (status == std::errc{} && pid > 0) pids.push_back(pid); // 0: of another pid namespace
-            at = next + 1;
-        }
-    }
-
-    std::vector<pid_t> pids;
-};
-
-} // namespace
-
-std::vector<pid_t> group_members(int top) {
-    Members members;
-    walk_groups(top, members);
-    std::sort(members.pids.begin(), members.pids.end());
-    members.pids.erase(std::unique(members.pids.begin(), members.pids.end()), members.pids.end());
-    return std::move(members.pids);
 }
 
 } // namespace ct::internal

@@ -2,8 +2,6 @@
 // SPDX-FileCopyrightText: The libct authors
 #pragma once
 
-#include <sys/types.h>
-
 #include <string>
 #include <vector>
 
@@ -31,9 +29,5 @@ public:
 /// Visits the group \p top and all below it, with one descriptor and no recursion. Groups that appear or go meanwhile
 /// are visited or not.
 void walk_groups(int top, GroupVisitor& visitor);
-
-/// The processes in the group and all below, in ascending order, each once; those that this process cannot see, and
-/// such as have ended and wait to be reaped, included or not.
-[[nodiscard]] std::vector<pid_t> group_members(int top);
 
 } // namespace ct::internal

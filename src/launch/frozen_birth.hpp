@@ -4,6 +4,8 @@
 
 #include <memory>
 
+#include <ct/process.hpp>
+
 #include "base/unique_fd.hpp"
 #include "cgroup/groups.hpp"
 #include "plan/plan.hpp"

@@ -18,6 +18,7 @@
 
 #include "base/signals_blocked.hpp"
 #include "base/sys.hpp"
+#include "cgroup/freezer.hpp"
 #include "child/child_main.hpp"
 #include "child/clone.hpp"
 #include "launch/callable.hpp"
@@ -107,6 +108,7 @@ private:
         clone_args args = clone_request(plan_, area_->child_stack());
         int pidfd = -1;
         args.flags |= plan_.new_namespaces;
+        child::set_group(args, plan_.group);
         args.pidfd = reinterpret_cast<std::uintptr_t>(&pidfd);
         const long pid = child::clone_onto_stack(&args, child::run_child, &child_);
         if (pid < 0) throw clone_error(static_cast<int>(-pid), plan_);
@@ -122,6 +124,7 @@ private:
         helper_plan_.clone = clone_request(plan_, area_->child_stack());
         helper_plan_.clone.flags |= plan_.new_namespaces | CLONE_PARENT | CLONE_PARENT_SETTID;
         if (plan_.needs_vfork) helper_plan_.clone.flags |= CLONE_VFORK;
+        child::set_group(helper_plan_.clone, plan_.group);
         helper_plan_.clone.pidfd = reinterpret_cast<std::uintptr_t>(&handshake_.child_pidfd);
         helper_plan_.clone.parent_tid = reinterpret_cast<std::uintptr_t>(&handshake_.child_pid);
         clone_args args = clone_request(plan_, area_->helper_stack());
@@ -167,8 +170,18 @@ private:
             if (futex(&handshake_.word, FUTEX_WAIT, word, &moment) < 0 && errno == ETIMEDOUT) {
                 if (!born && stillborn()) return;
                 wake_stopped();
+                check_groups(word);
             }
         }
+    }
+
+    /// \throws Error if the child does not get on because it is in a frozen group
+    void check_groups(std::uint32_t word) {
+        if (request_.groups == nullptr || !is_frozen(*request_.groups)) return;
+        // Unless it has got on just now, and been frozen then.
+        if (__atomic_load_n(&handshake_.word, __ATOMIC_ACQUIRE) != word) return;
+        throw Error(Errc::InvalidState, Stage::Cgroup, "make a process in the cgroup",
+                    freezing_group(*request_.groups).path, "it is frozen: the container is paused, or a group above");
     }
 
     /// Wakes processes of this launch that others have stopped: whoever shares a pid namespace or a user with them may
@@ -294,6 +307,7 @@ private:
         find_child();
         if (launched_.pidfd) {
             ::syscall(SYS_pidfd_send_signal, launched_.pidfd.get(), SIGKILL, nullptr, 0);
+            if (request_.groups != nullptr) thaw_for_kill(*request_.groups, launched_.pid);
             (void)reap(launched_.pidfd.get());
         } else if (launched_.pid > 0) {
             ::kill(launched_.pid, SIGKILL);

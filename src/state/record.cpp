@@ -75,6 +75,7 @@ struct Fields<Record> {
         field("last_exit", &Record::last_exit),
         field("command", &Record::command),
         field("area_mount", &Record::area_mount),
+        field("groups", &Record::groups),
         field("files_root", &Record::files_root),
         field("mount_points", &Record::mount_points),
         field("spec", &Record::spec),
