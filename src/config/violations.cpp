@@ -236,6 +236,14 @@ void check_attributes(Violations& found, const ProcessSpec& process) {
     if (directory.find('\0') != std::string::npos) found.push_back("working directory has a NUL byte");
 }
 
+void check_birth(Violations& found, const Spec& spec, const ProcessSpec& process, Runs runs) {
+    // Such a filter comes before the last moment at which it could be frozen, and might not let it wait there.
+    if (spec.cgroup.born_frozen && runs == Runs::Callable && process.seccomp && !confined_last(process)) {
+        found.push_back("a callable with a seccomp filter can be born frozen only with no_new_privileges, or with "
+                        "CAP_SYS_ADMIN to be kept");
+    }
+}
+
 void check_program(Violations& found, const ProcessSpec& process, Runs runs) {
     if (runs == Runs::Callable) {
         if (!process.executable.empty() || !process.argv.empty()) found.push_back("a callable takes no argv");
@@ -301,6 +309,7 @@ std::vector<std::string> held_violations(const Spec& spec) {
         found.push_back("a container without a process cannot have a new pid namespace, which ends with its first "
                         "process; leave it out, or join one");
     }
+    if (spec.cgroup.born_frozen) found.push_back("a container without a process cannot be born frozen");
     return found;
 }
 
@@ -315,6 +324,7 @@ std::vector<std::string> violations(const Spec& spec, const ProcessSpec& process
     if (role == Role::First) {
         check_namespaces(found, spec);
         check_files(found, spec);
+        check_birth(found, spec, process, runs);
     }
     check_program(found, process, runs);
     check_init(found, spec, process, runs, role);
