@@ -21,6 +21,10 @@ constexpr unsigned Read = BPF_DEVCG_ACC_READ;
 constexpr unsigned Write = BPF_DEVCG_ACC_WRITE;
 constexpr unsigned AllWays = Make | Read | Write;
 
+unsigned ways_of(const DeviceRule& rule) {
+    return (rule.read ? Read : 0) | (rule.write ? Write : 0) | (rule.make ? Make : 0);
+}
+
 /// Devices of one class; without a number every one of them that no rule names.
 struct Pattern {
     DeviceClass type;
@@ -34,8 +38,7 @@ unsigned granted(const std::vector<DeviceRule>& rules, const Pattern& device) {
     for (const DeviceRule& rule : rules) {
         if (rule.type != DeviceClass::All && rule.type != device.type) continue;
         if ((rule.major && rule.major != device.major) || (rule.minor && rule.minor != device.minor)) continue;
-        const unsigned concerned = (rule.read ? Read : 0) | (rule.write ? Write : 0) | (rule.make ? Make : 0);
-        ways = rule.allow ? ways | concerned : ways & ~concerned;
+        ways = rule.allow ? ways | ways_of(rule) : ways & ~ways_of(rule);
     }
     return ways;
 }
@@ -130,12 +133,13 @@ bpf_insn load(std::uint8_t to, std::size_t offset) {
 
 /// What one rule does with the ways that are still to be decided; rules are looked at from the last one on.
 std::vector<bpf_insn> rule_code(const DeviceRule& rule) {
-    const unsigned ways = (rule.read ? Read : 0) | (rule.write ? Write : 0) | (rule.make ? Make : 0);
+    const unsigned ways = ways_of(rule);
     std::vector<bpf_insn> decision;
-    if (rule.allow) {
+    // A rule about all of them ends it: the verifier would follow each one that goes on to the end of the program.
+    if (ways != AllWays && rule.allow) {
         decision.push_back(instruction(BPF_ALU | BPF_AND | BPF_K, Ways, 0, 0, AllWays & ~ways));
         decision.push_back(instruction(BPF_JMP32 | BPF_JNE | BPF_K, Ways, 0, 2, 0));
-    } else {
+    } else if (ways != AllWays) {
         decision.push_back(instruction(BPF_JMP32 | BPF_JSET | BPF_K, Ways, 0, 1, ways));
         decision.push_back(instruction(BPF_JMP | BPF_JA, 0, 0, 2, 0));
     }
@@ -164,16 +168,20 @@ std::vector<bpf_insn> device_program(const std::vector<DeviceRule>& rules) {
         instruction(BPF_ALU64 | BPF_MOV | BPF_X, Type, Ways, 0, 0),
         instruction(BPF_ALU | BPF_AND | BPF_K, Type, 0, 0, 0xffff),
         instruction(BPF_ALU | BPF_RSH | BPF_K, Ways, 0, 0, 16),
+        // Nothing is asked for, so nothing is denied.
+        instruction(BPF_JMP32 | BPF_JNE | BPF_K, Ways, 0, 2, 0),
+        instruction(BPF_ALU64 | BPF_MOV | BPF_K, Result, 0, 0, 1),
+        instruction(BPF_JMP | BPF_EXIT, 0, 0, 0, 0),
         load(Major, offsetof(bpf_cgroup_dev_ctx, major)),
         load(Minor, offsetof(bpf_cgroup_dev_ctx, minor)),
     };
     for (auto rule = rules.rbegin(); rule != rules.rend(); ++rule) {
         const std::vector<bpf_insn> code = rule_code(*rule);
         program.insert(program.end(), code.begin(), code.end());
+        // It decides all that is left. The verifier refuses what nothing leads to.
+        if (rule->type == DeviceClass::All && !rule->major && !rule->minor && ways_of(*rule) == AllWays) return program;
     }
     // Whatever no rule is about is denied.
-    program.push_back(instruction(BPF_ALU64 | BPF_MOV | BPF_K, Result, 0, 0, 1));
-    program.push_back(instruction(BPF_JMP32 | BPF_JEQ | BPF_K, Ways, 0, 1, 0));
     program.push_back(instruction(BPF_ALU64 | BPF_MOV | BPF_K, Result, 0, 0, 0));
     program.push_back(instruction(BPF_JMP | BPF_EXIT, 0, 0, 0, 0));
     return program;
@@ -191,11 +199,13 @@ void apply_device_rules(const Group& group, const std::vector<DeviceRule>& rules
                     "name the devices one by one");
     }
     try {
-        for (const auto& [file, text] : lists->writes) write_control(group, file, text);
+        for (const auto& [file, text] : lists->writes) write_control(group, std::string(file), text);
     } catch (const Error& error) {
-        if (error.code() != std::errc::operation_not_permitted || !error.hint().empty()) throw;
+        const bool denied = error.code() == std::errc::operation_not_permitted;
+        if (!denied && error.code() != std::errc::invalid_argument) throw;
         throw Error(error.code(), Stage::Cgroup, "set the device rules", group.path,
-                    "a group above denies some of what is to be allowed, or it takes CAP_SYS_ADMIN");
+                    denied ? "a group above denies some of what is to be allowed, or it takes CAP_SYS_ADMIN"
+                           : "the container has made groups below, which would keep the old rules");
     }
 }
 

@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <ct/limits.hpp>
@@ -25,7 +26,7 @@ void apply_device_rules(const Group& group, const std::vector<DeviceRule>& rules
 /// exceptions to one default only, cannot say what the rules say.
 struct DeviceLists {
     struct Write {
-        const char* file;
+        std::string_view file;
         std::string text;
         bool operator==(const Write&) const = default;
     };
