@@ -4,12 +4,11 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
+#include <optional>
 
 #include "base/concat.hpp"
 #include "base/rollback.hpp"
@@ -77,25 +76,27 @@ std::vector<const Hierarchy*> needed_hierarchies(const Hierarchies& hierarchies,
     return needed;
 }
 
+/// Empty on failure, with errno.
+UniqueFd open_in(const Group& parent, const std::string& name) {
+    return UniqueFd(::openat(parent.directory.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+}
+
 /// \throws Error if the present group of that name has to be left alone
 void remove_stale(const Group& group) {
-    std::array<char, 128> mark{};
-    ssize_t length = -1;
+    std::optional<std::string> owner;
     {
-        const UniqueFd directory(::openat(group.parent->directory.get(), group.name.c_str(),
-                                          O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        const UniqueFd directory(open_in(*group.parent, group.name));
         if (!directory) throw sys::error(errno, Stage::Cgroup, "open the cgroup", group.path);
-        length = ::fgetxattr(directory.get(), MarkName, mark.data(), mark.size());
+        owner = mark_of(directory.get());
     }
-    if (length < 0) {
+    if (!owner) {
         throw sys::error(EEXIST, Stage::Cgroup, "make the cgroup", group.path,
                          "it is none of libct's; choose another name or cgroup parent, or remove it");
     }
-    const std::string owner(mark.data(), static_cast<std::size_t>(length));
     const auto in_use = [&](std::string_view hint) {
         return Error(Errc::NameInUse, Stage::Cgroup, "make the cgroup", group.path, hint);
     };
-    if (is_owner_alive(owner)) throw in_use("another process that uses libct has it");
+    if (is_owner_alive(*owner)) throw in_use("another process that uses libct has it");
     const int error = remove_tree(group.parent->directory.get(), group.name);
     if (error == EBUSY) throw in_use("processes of an earlier container of that name are in it");
     if (error != 0 && error != ENOENT) throw sys::error(error, Stage::Cgroup, "remove the stale cgroup", group.path);
@@ -110,12 +111,11 @@ void make_group(Group& group, const GroupParents& parents) {
     }
     try {
         sys::fault_point(Stage::Cgroup, "open the cgroup", group.path);
-        group.directory.reset(::openat(group.parent->directory.get(), group.name.c_str(),
-                                       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        group.directory = open_in(*group.parent, group.name);
         if (!group.directory) throw sys::error(errno, Stage::Cgroup, "open the cgroup", group.path);
         group.directory = sys::above_stdio(std::move(group.directory), Stage::Cgroup, "open the cgroup");
         // Without the mark it is only nobody's to reuse.
-        (void)::fsetxattr(group.directory.get(), MarkName, parents.mark().data(), parents.mark().size(), 0);
+        mark_group(group.directory.get(), parents.mark());
     } catch (...) {
         ::unlinkat(group.parent->directory.get(), group.name.c_str(), AT_REMOVEDIR);
         throw;
@@ -136,6 +136,7 @@ std::vector<Group> place_groups(GroupParents& parents, const std::string& name, 
 Groups make_groups(GroupParents& parents, std::vector<Group> planned, const Cgroup& cgroup) {
     Rollback undo;
     for (Group& group : planned) {
+        group.parent = parents.parent(*group.hierarchy);
         if (group.hierarchy->version == 2) parents.enable(*group.hierarchy, needed_controllers(cgroup));
         make_group(group, parents);
         undo.add([&group] { (void)remove_tree(group.parent->directory.get(), group.name); });
@@ -154,8 +155,7 @@ Groups open_groups(const Hierarchies& hierarchies, const std::vector<std::string
         auto parent = std::make_shared<Group>(Group{hierarchy, path.substr(0, slash), {}, {}, {}});
         parent->directory.reset(::open(parent->path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
         Group group{hierarchy, path, {}, std::move(parent), path.substr(slash + 1)};
-        group.directory.reset(::openat(group.parent->directory.get(), group.name.c_str(),
-                                       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        group.directory = open_in(*group.parent, group.name);
         if (group.directory) groups.push_back(std::move(group));
     }
     return Groups(std::move(groups));

@@ -4,9 +4,11 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <fstream>
 #include <sstream>
@@ -143,15 +145,19 @@ GroupParents::Parent& GroupParents::opened(const Hierarchy& hierarchy) {
     return *parents_.back();
 }
 
+std::string GroupParents::path(const Hierarchy& hierarchy) const {
+    const std::string& top = hierarchy.mount_point;
+    if (parent_) return concat(top, *parent_);
+    std::string found = is_ours(top, hierarchy) ? top : delegated(hierarchy);
+    if (!found.empty()) return found;
+    throw sys::error(EACCES, Stage::Cgroup, "find a cgroup to make groups in, below", top,
+                     hierarchy.writable ? "nothing there is delegated to this user"
+                                        : "the hierarchy is mounted read-only");
+}
+
 void GroupParents::open(Parent& parent, const Hierarchy& hierarchy) const {
     if (!parent_) {
-        std::string path = is_ours(hierarchy.mount_point, hierarchy) ? hierarchy.mount_point : delegated(hierarchy);
-        if (path.empty()) {
-            throw sys::error(EACCES, Stage::Cgroup, "find a cgroup to make groups in, below", hierarchy.mount_point,
-                             hierarchy.writable ? "nothing there is delegated to this user"
-                                                : "the hierarchy is mounted read-only");
-        }
-        *parent.group = open_group(hierarchy, std::move(path));
+        *parent.group = open_group(hierarchy, path(hierarchy));
         return;
     }
     Group& group = *parent.group;
@@ -162,18 +168,42 @@ void GroupParents::open(Parent& parent, const Hierarchy& hierarchy) const {
         std::string path = concat(group.path, "/", part);
         const bool made = ::mkdirat(group.directory.get(), part.c_str(), 0755) == 0;
         if (!made && errno != EEXIST) throw sys::error(errno, Stage::Cgroup, "make the cgroup", path);
-        if (made) parent.made.push_back(path);
-        Group next = open_group(hierarchy, std::move(path));
-        if (made) inherit_cpuset(group, next);
+        if (made) {
+            // At once: who finds it unmarked leaves it alone.
+            const UniqueFd fresh(::openat(group.directory.get(), part.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+            mark_group(fresh.get(), mark_);
+            parent.made.push_back(path);
+        }
+        Group next = open_group(hierarchy, path);
+        if (!made) {
+            // Its maker is gone, or a session of this process.
+            const auto mark = mark_of(next.directory.get());
+            if (mark && !is_owner_alive(*mark)) {
+                mark_group(next.directory.get(), mark_);
+                parent.made.push_back(path);
+            }
+        }
+        if (!parent.made.empty() && parent.made.back() == path) inherit_cpuset(group, next);
         group = std::move(next);
     }
 }
 
 Group GroupParents::place(const Hierarchy& hierarchy, const std::string& name) {
+    std::string path;
+    {
+        const std::lock_guard lock(mutex_);
+        for (const auto& parent : parents_) {
+            if (parent->group->hierarchy == &hierarchy) path = parent->group->path;
+        }
+    }
+    if (path.empty()) path = this->path(hierarchy);
+    while (path.size() > 1 && path.back() == '/') path.pop_back();
+    return {&hierarchy, concat(path, path == "/" ? "" : "/", name), {}, {}, name};
+}
+
+std::shared_ptr<const Group> GroupParents::parent(const Hierarchy& hierarchy) {
     const std::lock_guard lock(mutex_);
-    std::shared_ptr<const Group> parent = opened(hierarchy).group;
-    std::string path = concat(parent->path, parent->path == "/" ? "" : "/", name);
-    return {&hierarchy, std::move(path), {}, std::move(parent), name};
+    return opened(hierarchy).group;
 }
 
 void GroupParents::enable(const Hierarchy& hierarchy, const std::vector<Controller>& controllers) {
@@ -197,6 +227,34 @@ void inherit_cpuset(const Group& parent, const Group& group) {
     if (group.hierarchy->version != 1 || !group.hierarchy->has(Controller::Cpuset)) return;
     for (const char* const file : {"cpuset.cpus", "cpuset.mems"})
         write_control(group, file, read_control(parent, file));
+}
+
+namespace {
+
+/// The extended attribute that marks a group.
+constexpr const char* MarkName = "user.libct.owner";
+
+} // namespace
+
+void mark_group(int directory, const std::string& mark) noexcept {
+    (void)::fsetxattr(directory, MarkName, mark.data(), mark.size(), 0);
+}
+
+std::optional<std::string> mark_of(int directory) {
+    std::array<char, 128> mark{};
+    const ssize_t length = ::fgetxattr(directory, MarkName, mark.data(), mark.size());
+    if (length < 0) return std::nullopt;
+    return std::string(mark.data(), static_cast<std::size_t>(length));
+}
+
+void remove_abandoned(std::string path) {
+    for (; !path.empty(); path = parent_directory(path)) {
+        const UniqueFd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        if (!directory && errno == ENOENT) continue;
+        if (!directory) return;
+        const auto mark = mark_of(directory.get());
+        if (!mark || is_owner_alive(*mark) || ::rmdir(path.c_str()) < 0) return;
+    }
 }
 
 bool is_owner_alive(const std::string& mark) {

@@ -20,6 +20,7 @@
 #include "base/concat.hpp"
 #include "base/sys.hpp"
 #include "cgroup/groups.hpp"
+#include "cgroup/parents.hpp"
 #include "cgroup/removal.hpp"
 #include "config/defaults.hpp"
 #include "config/validate.hpp"
@@ -88,6 +89,7 @@ void end_groups(const Record& record) {
     if (record.groups.empty()) return;
     const Hierarchies hierarchies = Hierarchies::detect();
     remove_groups(open_groups(hierarchies, record.groups), KillPatience);
+    for (const std::string& path : record.groups) remove_abandoned(path.substr(0, path.rfind('/')));
 }
 
 } // namespace

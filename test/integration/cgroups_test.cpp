@@ -312,6 +312,30 @@ TEST_F(Cgroups, AStaleOneOfAKilledHostIsReused) {
     fs::remove(fs::path{stale}.parent_path());
 }
 
+TEST_F(Cgroups, AnotherSessionThatOpensTheContainerFindsThem) {
+    const SessionOptions options{
+        .on_close = OnClose::Detach, .state_directory = dir() / "state", .cgroup_parent = cgroup_parent()};
+    Session first{options};
+    Container container = first.create("box").set_root(image().string()).add_namespace(Namespace::Mount);
+    container = controlled(container);
+    const Process init = start_ready(container, program({"pause"}));
+    Session second{options};
+    Container opened = second.open("box");
+    EXPECT_EQ(opened.cgroup_path(Controller::Pids), place(*hierarchies_.find(Controller::Pids)));
+    EXPECT_EQ(opened.controller_value(Controller::Pids, "pids.current"), "1");
+    ProcessSpec pause = program({"pause"});
+    pause.stdio.out = Stdio::Pipe;
+    const Process entered = opened.enter(pause);
+    EXPECT_EQ(read_line(entered.stream(1)), "ready");
+    EXPECT_EQ(groups_of(entered.pid()), groups_of(init.pid()));
+    EXPECT_EQ(opened.controller_value(Controller::Pids, "pids.current"), "2");
+    opened.kill();
+    opened.wait();
+    for (const Hierarchy& hierarchy : hierarchies_.all()) EXPECT_FALSE(fs::exists(place(hierarchy)));
+    EXPECT_TRUE(reaches_end(entered.stream(1)));
+    EXPECT_TRUE(signaled(container.wait(), SIGKILL));
+}
+
 TEST_F(Cgroups, TheParentIsMadeAndGoesWithTheSession) {
     const Hierarchy& hierarchy = *hierarchies_.find(Controller::Pids);
     const std::string top = hierarchy.mount_point + cgroup_parent();
