@@ -35,7 +35,7 @@ bool has_thawed(const Group& group) {
     return !has_frozen(group);
 }
 
-/// Whether the group is frozen because one above it is.
+/// Whether a group that has had time to thaw is frozen because one above it is.
 bool frozen_above(const Group& group) {
     if (group.hierarchy->version == 1) return try_read_control(group, "freezer.parent_freezing") == "1";
     return read_control(group, Version2.name) == "0" && has_frozen(group);
@@ -129,7 +129,6 @@ void thaw(const Groups& groups, std::chrono::nanoseconds limit) {
     for (const Group* const group : freezing_groups(groups)) {
         write_control(*group, freeze_file(*group).name, freeze_file(*group).thaw);
         const auto left = std::max(limit - (Clock::now() - begin), std::chrono::nanoseconds(0));
-        if (frozen_above(*group)) throw timed_out("thaw", *group, limit, "a group above it is frozen");
         if (await(*group, left, [&] { return has_thawed(*group); })) continue;
         throw timed_out("thaw", *group, limit,
                         frozen_above(*group) ? "a group above it is frozen" : "somebody else may have frozen it again");

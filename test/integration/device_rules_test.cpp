@@ -97,6 +97,12 @@ TEST_F(DeviceRules, TheDefaultOnesDoForATerminalAndWhoEnters) {
     container.wait();
 }
 
+TEST_F(DeviceRules, HaveNumbersThatDevicesCanHave) {
+    EXPECT_TRUE(fails([&] { (void)ruled({{.allow = true, .major = ~0U}}); }, Errc::InvalidConfig, {"device rule"}));
+    EXPECT_TRUE(fails([&] { (void)ruled({{.allow = true, .minor = 1U << 20U}}, "second"); }, Errc::InvalidConfig,
+                      {"device rule"}));
+}
+
 /// The program of version 2, also where the devices controller is one of version 1: both count there.
 class DevicePrograms : public DeviceRules {
 protected:

@@ -190,7 +190,7 @@ TEST_P(Freezer, AFrozenGroupAboveIsTold) {
     start_ready(container, program({"pause"}));
     const std::string above = fs::path(group_of(container)).parent_path();
     by_hand(above, true);
-    EXPECT_EQ(container.state(), State::Paused);
+    while (container.state() != State::Paused) ::sched_yield(); // its processes are on their way
     EXPECT_TRUE(fails([&] { container.thaw(milliseconds(20)); }, std::errc::timed_out,
                       {"container 'box': thaw", "a group above it is frozen"}));
     // A start there would never end.
