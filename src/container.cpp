@@ -367,6 +367,14 @@ void Container::kill() {
     core_->kill();
 }
 
+void Container::freeze(std::chrono::nanoseconds limit) {
+    core_->freeze(limit);
+}
+
+void Container::thaw(std::chrono::nanoseconds limit) {
+    core_->thaw(limit);
+}
+
 void Container::hold() {
     core_->hold();
 }

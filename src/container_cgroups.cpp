@@ -7,6 +7,7 @@
 #include "cgroup/apply.hpp"
 #include "cgroup/control_file.hpp"
 #include "cgroup/controllers.hpp"
+#include "cgroup/devices.hpp"
 #include "cgroup/removal.hpp"
 #include "config/validate.hpp"
 #include "container_core.hpp"
@@ -55,6 +56,12 @@ void ContainerCore::prepare_groups(const Spec& spec) {
 
 void ContainerCore::add_group_tasks(Plan& plan, const Spec& spec) {
     if (wants_scope(spec)) add_scope_task(plan, spec);
+    if (spec.cgroup.limits.devices) {
+        // Once its own nodes are made, and nothing but the program is left to open one.
+        plan.parent_tasks.push_back({Await::SetUp, [this, &limits = spec.cgroup.limits](const WaitingChild&) {
+                                         apply_device_rules(groups()->at(Controller::Devices), *limits.devices);
+                                     }});
+    }
     if (!uses_groups(spec.cgroup) || !spec.cgroup.limits_after_set_up) return;
     plan.parent_tasks.push_back(
         {Await::SetUp, [this, &cgroup = spec.cgroup](const WaitingChild&) { apply_settings(*groups(), cgroup); }});
@@ -87,7 +94,7 @@ void ContainerCore::take_down_groups() {
 
 void ContainerCore::set_controller_value(ControllerValue value) {
     with_subject(subject(), [&] { check_controller_value(value); });
-    if (state() != State::Stopped) {
+    if (life() != State::Stopped) {
         const auto groups = running_groups("set a controller value");
         with_subject(subject(), [&] { write_control(groups->at(value.controller), value.file, value.value); });
         return;
@@ -103,7 +110,7 @@ void ContainerCore::set_controller_value(ControllerValue value) {
 
 std::string ContainerCore::controller_value(Controller controller, const std::string& file) {
     with_subject(subject(), [&] { check_controller_value({controller, file, {}}); });
-    if (state() != State::Stopped) {
+    if (life() != State::Stopped) {
         const auto groups = running_groups("read a controller value");
         return with_subject(subject(), [&] { return read_control(groups->at(controller), file); });
     }

@@ -14,6 +14,7 @@
 #include "base/concat.hpp"
 #include "base/subject.hpp"
 #include "base/sys.hpp"
+#include "cgroup/freezer.hpp"
 #include "config/validate.hpp"
 #include "plan/namespace_flags.hpp"
 
@@ -59,6 +60,11 @@ Error ContainerCore::wrong_state(std::string_view action, std::string_view wante
 }
 
 State ContainerCore::state() {
+    const State now = life();
+    return now == State::Running && is_paused() ? State::Paused : now;
+}
+
+State ContainerCore::life() {
     std::shared_ptr<ProcessCore> init;
     if (registration_) read_news();
     {
@@ -77,7 +83,7 @@ Spec ContainerCore::spec() const {
 }
 
 void ContainerCore::configure(const std::function<void(Spec&)>& edit) {
-    (void)state();
+    (void)life();
     const std::lock_guard lock(mutex_);
     if (state_ != State::Stopped) throw wrong_state("change the specification", "stopped", state_);
     auto changed = std::make_shared<Spec>(*spec_);
@@ -158,7 +164,7 @@ std::shared_ptr<ProcessCore> ContainerCore::init() const {
 }
 
 std::shared_ptr<ProcessCore> ContainerCore::running_init(std::string_view action) {
-    const State now = state();
+    const State now = life();
     const std::lock_guard lock(mutex_);
     if (now != State::Running || state_ != State::Running) throw wrong_state(action, "running", now);
     return init_;
@@ -243,15 +249,17 @@ ExitStatus ContainerCore::stop(std::chrono::nanoseconds grace, int number) {
         return earlier_exit().value_or(ExitStatus{});
     }
     if (process->signal(number)) {
+        // Frozen, it could not heed the signal.
+        if (const auto groups = this->groups()) begin_thaw(*groups);
         if (const auto status = wait(grace)) return *status;
-        (void)process->signal(SIGKILL);
+        kill_all(process);
     }
     return *wait(std::nullopt);
 }
 
 void ContainerCore::close(OnClose policy) noexcept {
     session_->log_errors([&] {
-        if (state() != State::Running) return;
+        if (life() != State::Running) return;
         if (adopted_ && !adopter_) return;
         if (close_held(policy)) return;
         if (adopted_ || policy == OnClose::Detach) {
@@ -259,7 +267,7 @@ void ContainerCore::close(OnClose policy) noexcept {
             return;
         }
         const std::shared_ptr<ProcessCore> process = init();
-        (void)process->signal(SIGKILL);
+        kill_all(process);
         (void)process->wait(std::nullopt);
         finish(process);
     });

@@ -40,6 +40,8 @@ public:
     [[nodiscard]] const std::string& name() const noexcept { return name_; }
     /// Takes notice of an end that nobody waited for.
     [[nodiscard]] State state();
+    /// The same, without a look at whether it is paused: State::Running then.
+    [[nodiscard]] State life();
     [[nodiscard]] Spec spec() const;
 
     /// Lets \p edit change the specification. \throws Error unless stopped
@@ -82,6 +84,9 @@ public:
     [[nodiscard]] Stats stats();
     // container_limits.cpp
     void update(const Limits& given);
+    // container_freeze.cpp
+    void freeze(std::chrono::nanoseconds limit);
+    void thaw(std::chrono::nanoseconds limit);
 
     // live_mount.cpp
     void mount(const Mount& mount);
@@ -126,6 +131,11 @@ private:
     void stop_scope();
     /// \param membership  of the process that sets the container up
     [[nodiscard]] GroupLayout group_layout(const Membership& membership, const Spec& spec);
+    /// Kills the first process, if there is one, and all that is in the groups.
+    void kill_all(const std::shared_ptr<ProcessCore>& init);
+    /// Kills a first process that has just been started, and waits for its end.
+    void give_up(const std::shared_ptr<ProcessCore>& init) noexcept;
+    [[nodiscard]] bool is_paused() const;
     /// Ends what is left in them, and removes them.
     void take_down_groups();
     /// Those of the present run; null if it has none.
@@ -179,7 +189,7 @@ private:
     const std::shared_ptr<SessionCore> session_;
     const std::string name_;
     const std::unique_ptr<Registration> registration_; ///< Null if the session has no state directory.
-    std::mutex updating_;      ///< Held during an update.
+    std::mutex updating_;                              ///< Held during an update.
     mutable std::mutex mutex_; ///< Guards what follows; never held over a system call that blocks.
     std::condition_variable changed_;
     State state_ = State::Stopped;
@@ -199,7 +209,7 @@ private:
     std::atomic<pid_t> starter_{0}; ///< The process of the present or last run.
     EnterTarget enter_target_{};    ///< Without the root, which enter() duplicates.
     HostSide host_side_;
-    std::shared_ptr<const Groups> groups_; ///< Of the present start or run, if it has any.
+    std::shared_ptr<const Groups> groups_;  ///< Of the present start or run, if it has any.
     std::shared_ptr<const UniqueFd> upper_; ///< The throw-away upper directory of the present or last run, if any.
     std::shared_ptr<const SeccompHandler> on_seccomp_;
 };

@@ -6,6 +6,7 @@
 #include "base/concat.hpp"
 #include "base/subject.hpp"
 #include "base/sys.hpp"
+#include "cgroup/freezer.hpp"
 #include "config/validate.hpp"
 #include "container_core.hpp"
 #include "launch/mount_trees.hpp"
@@ -68,7 +69,8 @@ std::shared_ptr<const Joins> ContainerCore::launch_held() {
              }
          }});
     const std::function<int()> none;
-    (void)launch({plan, prepared.files_root, none, thread.get(), prepared.bound}, session_->areas);
+    const auto groups = this->groups();
+    (void)launch({plan, prepared.files_root, none, thread.get(), prepared.bound, groups.get()}, session_->areas);
     keep_upper(plan);
     held->put_in_order();
     if (registration_) registration_->held();
@@ -83,7 +85,7 @@ void ContainerCore::kill() {
     if (held) {
         end_held(std::nullopt, SIGKILL);
     } else {
-        signal(SIGKILL);
+        kill_all(running_init("kill"));
     }
 }
 
@@ -98,12 +100,19 @@ void ContainerCore::end_held(std::optional<std::chrono::nanoseconds> grace, int 
     if (!held) return;
     const auto processes = entered->all();
     for (const auto& process : processes) (void)process->signal(number);
+    const auto groups = this->groups();
+    if (number == SIGKILL) {
+        kill_all(nullptr);
+    } else if (groups) {
+        begin_thaw(*groups);
+    }
     if (grace) {
         const auto start = std::chrono::steady_clock::now();
         for (const auto& process : processes) {
             const auto left = *grace - (std::chrono::steady_clock::now() - start);
             if (process->wait(std::max(left, std::chrono::nanoseconds(0)))) continue;
             (void)process->signal(SIGKILL);
+            if (groups) thaw_for_kill(*groups);
             (void)process->wait(std::nullopt);
         }
         entered->sweep();

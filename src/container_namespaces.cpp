@@ -5,6 +5,7 @@
 #include "base/concat.hpp"
 #include "base/subject.hpp"
 #include "base/sys.hpp"
+#include "cgroup/processes.hpp"
 #include "config/validate.hpp"
 #include "container_core.hpp"
 #include "pins.hpp"
@@ -42,7 +43,7 @@ UniqueFd ContainerCore::namespace_of_container(Namespace kind, const std::string
     const std::string action = concat("join the ", to_string(kind), " namespace of container");
     if (other == name_) throw Error(Errc::InvalidConfig, Stage::Namespaces, action, other, "that is this one");
     const std::shared_ptr<ContainerCore> container = find_other(*session_, other);
-    if (!container || container->state() != State::Running) {
+    if (!container || container->life() != State::Running) {
         throw Error(Errc::InvalidState, Stage::Namespaces, action, other,
                     container ? "it is not running" : "there is none of that name");
     }
@@ -121,6 +122,7 @@ std::vector<pid_t> ContainerCore::processes() {
     }
     return with_subject(subject(), [&] {
         if (own_pids) return processes_in(namespace_fd(Namespace::Pid).get());
+        if (const auto groups = this->groups(); groups && !groups->empty()) return living(processes_in(*groups));
         entered->sweep();
         std::vector<pid_t> roots;
         if (init) roots.push_back(init->pid());

@@ -4,6 +4,7 @@
 
 #include "base/concat.hpp"
 #include "base/subject.hpp"
+#include "cgroup/freezer.hpp"
 #include "container_core.hpp"
 #include "state/cleanup.hpp"
 #include "state/spec_json.hpp"
@@ -58,6 +59,7 @@ ContainerInfo describe(const Record& record, const Viewpoint& viewpoint) {
     const bool here = found.standing != Standing::Elsewhere;
     ContainerInfo info = recorded(record);
     info.state = state_of(found.standing, record.phase);
+    if (info.state == State::Running && here && is_frozen(record.groups)) info.state = State::Paused;
     info.pid = found.init && here ? record.init.pid : -1;
     info.owner = found.owner && here ? record.owner.pid : -1;
     return info;
@@ -141,7 +143,7 @@ void ContainerCore::read_news() {
 }
 
 void ContainerCore::set_process(ProcessSpec process) {
-    (void)state();
+    (void)life();
     auto replacement = std::make_shared<const ProcessSpec>(std::move(process));
     const std::lock_guard lock(mutex_);
     if (state_ != State::Stopped) throw wrong_state("change the process", "stopped", state_);
@@ -149,7 +151,7 @@ void ContainerCore::set_process(ProcessSpec process) {
 }
 
 std::shared_ptr<const ProcessSpec> ContainerCore::process() {
-    (void)state();
+    (void)life();
     const std::lock_guard lock(mutex_);
     return process_;
 }
@@ -159,7 +161,7 @@ void ContainerCore::save() {
         throw Error(Errc::InvalidState, Stage::State, concat(subject(), ": save"), {},
                     "its session has no state directory");
     }
-    const State now = state();
+    const State now = life();
     std::shared_ptr<const Spec> spec;
     std::shared_ptr<const ProcessSpec> process;
     std::shared_ptr<const HookTable> hooks;
@@ -182,10 +184,10 @@ void ContainerCore::save() {
 }
 
 void ContainerCore::remove(Remove how) {
-    if (state() == State::Running && how == Remove::Force) {
+    if (life() == State::Running && how == Remove::Force) {
         (void)stop(std::chrono::nanoseconds(0), SIGKILL);
     }
-    const State now = state();
+    const State now = life();
     bool removed = false;
     {
         const std::lock_guard lock(mutex_);
@@ -225,8 +227,7 @@ void ContainerCore::check_running_record(const std::shared_ptr<ProcessCore>& ini
     try {
         registration_->running();
     } catch (...) {
-        (void)init->signal(SIGKILL);
-        (void)init->wait(std::nullopt);
+        give_up(init);
         throw;
     }
 }

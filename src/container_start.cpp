@@ -13,9 +13,11 @@
 #include "base/concat.hpp"
 #include "base/subject.hpp"
 #include "base/sys.hpp"
+#include "cgroup/freezer.hpp"
 #include "cgroup/starvation.hpp"
 #include "config/validate.hpp"
 #include "launch/exit_status.hpp"
+#include "launch/frozen_birth.hpp"
 #include "launch/mount_trees.hpp"
 #include "monitor/seccomp_watch.hpp"
 #include "plan/namespace_flags.hpp"
@@ -23,7 +25,7 @@
 namespace ct::internal {
 
 void ContainerCore::begin_start(std::string_view action) {
-    (void)state();
+    (void)life();
     const std::lock_guard lock(mutex_);
     if (state_ != State::Stopped) throw wrong_state(action, "stopped", state_);
     if (session_->closed())
@@ -128,11 +130,12 @@ Launched ContainerCore::launch_plan(Plan& plan, int files_root, const std::funct
                                     StartThread* thread, std::span<const FilesRoot> bound) {
     std::shared_ptr<Loop> loop;
     if (plan.filter && plan.filter->notifies) loop = session_->loop();
-    if (const auto groups = this->groups(); plan.needs_vfork && groups) {
+    const auto groups = this->groups();
+    if (plan.needs_vfork && groups) {
         const std::lock_guard lock(mutex_);
         plan.starvation = std::make_shared<Starvation>(groups, state_ != State::Starting);
     }
-    Launched launched = launch({plan, files_root, callable, thread, bound}, session_->areas);
+    Launched launched = launch({plan, files_root, callable, thread, bound, groups.get()}, session_->areas);
     if (loop == nullptr) return launched;
     const auto find_handler = [self = weak_from_this()]() -> std::shared_ptr<const SeccompHandler> {
         const auto container = self.lock();
@@ -144,6 +147,7 @@ Launched ContainerCore::launch_plan(Plan& plan, int files_root, const std::funct
         watch_listener(*loop, std::move(plan.listener), find_handler);
     } catch (...) {
         ::syscall(SYS_pidfd_send_signal, launched.pidfd.get(), SIGKILL, nullptr, 0);
+        if (groups) thaw_for_kill(*groups, launched.pid);
         (void)reap(launched.pidfd.get());
         throw;
     }
@@ -175,11 +179,19 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& proc
     }
     add_group_tasks(plan, spec);
     const std::shared_ptr<StartThread> thread = session_->start_thread();
+    std::optional<FrozenBirth> frozen;
+    if (spec.cgroup.born_frozen) frozen.emplace(*groups(), process, callable != nullptr).add_to(plan);
     compile_start(plan, spec, process, streams.layout(), host_facts(thread.get()), callable != nullptr, *hooks);
     Launched launched = launch_plan(plan, prepared.files_root, callable, thread.get(), prepared.bound);
     keep_upper(plan);
     auto init = std::make_shared<ProcessCore>(name_, std::move(launched), streams.take_host_ends(),
                                               has_namespace(spec, Namespace::Pid) ? entered_ : nullptr);
+    try {
+        if (frozen) frozen->finish();
+    } catch (...) {
+        give_up(init);
+        throw;
+    }
     if (registration_) check_running_record(init);
     if (thread && process.parent_death_signal != 0) thread->watch(ProcessCore::pidfd_of(init));
     return init;
@@ -187,6 +199,7 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& proc
 
 std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, const std::function<int()>& callable) {
     const std::shared_ptr<ProcessCore> init = running_init("enter");
+    if (is_paused()) throw wrong_state("enter", "running", State::Paused); // the process would be frozen at its birth
     EnterTarget target{};
     UniqueFd root;
     std::shared_ptr<const Spec> spec;

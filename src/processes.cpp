@@ -103,6 +103,11 @@ std::vector<pid_t> processes_in(int pid_namespace) {
     return found;
 }
 
+std::vector<pid_t> living(std::vector<pid_t> processes) {
+    std::erase_if(processes, [](pid_t pid) { return !is_alive(read_process_line(AT_FDCWD, concat("/proc/", pid))); });
+    return processes;
+}
+
 std::vector<pid_t> processes_below(const std::vector<pid_t>& roots) {
     std::multimap<pid_t, pid_t> children;
     std::set<pid_t> alive;

@@ -22,6 +22,9 @@ struct ProcessLine {
 /// All processes of the host that are in the pid namespace \p pid_namespace or in one below it, in ascending order.
 [[nodiscard]] std::vector<pid_t> processes_in(int pid_namespace);
 
+/// Those that have not ended.
+[[nodiscard]] std::vector<pid_t> living(std::vector<pid_t> processes);
+
 /// \p roots, as far as they are there, and all their descendants, in ascending order.
 [[nodiscard]] std::vector<pid_t> processes_below(const std::vector<pid_t>& roots);
 

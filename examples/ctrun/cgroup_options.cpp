@@ -2,8 +2,11 @@
 // SPDX-FileCopyrightText: The libct authors
 #include "cgroup_options.hpp"
 
+#include <charconv>
+#include <optional>
 #include <stdexcept>
 #include <utility>
+#include <vector>
 
 #include "values.hpp"
 
@@ -29,6 +32,36 @@ ct::ControllerValue parse_value(const std::string& text) {
             text.substr(equals + 1)};
 }
 
+/// "allow:c:1:3:rwm"; "*" is every one.
+ct::DeviceRule parse_device_rule(const std::string& text) {
+    const std::vector<std::string> parts = split(text, ':');
+    const auto reject = [&] {
+        return std::invalid_argument("'" + text + "' is not allow|deny:a|b|c:MAJOR:MINOR:rwm, with * for every number");
+    };
+    if (parts.size() != 5 || (parts[0] != "allow" && parts[0] != "deny")) throw reject();
+    const auto number = [&](std::string_view part) -> std::optional<std::uint32_t> {
+        if (part == "*") return std::nullopt;
+        std::uint32_t value = 0;
+        const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), value);
+        if (error != std::errc{} || end != part.data() + part.size()) throw reject();
+        return value;
+    };
+    ct::DeviceRule rule{.allow = parts[0] == "allow", .major = number(parts[2]), .minor = number(parts[3])};
+    if (parts[1] != "a" && parts[1] != "b" && parts[1] != "c") throw reject();
+    if (parts[1] != "a") rule.type = parts[1] == "b" ? ct::DeviceClass::Block : ct::DeviceClass::Character;
+    if (parts[4].empty() || parts[4].find_first_not_of("rwm") != std::string_view::npos) throw reject();
+    const auto has = [&](char way) { return parts[4].find(way) != std::string_view::npos; };
+    rule.read = has('r');
+    rule.write = has('w');
+    rule.make = has('m');
+    return rule;
+}
+
+void add_rules(ct::Spec& spec, const std::vector<ct::DeviceRule>& rules) {
+    if (!spec.cgroup.limits.devices) spec.cgroup.limits.devices.emplace();
+    spec.cgroup.limits.devices->insert(spec.cgroup.limits.devices->end(), rules.begin(), rules.end());
+}
+
 } // namespace
 
 void add_cgroup_options(Adder& add, ct::Spec& spec) {
@@ -42,6 +75,14 @@ void add_cgroup_options(Adder& add, ct::Spec& spec) {
                [&](const std::string& text) { spec.cgroup.values.push_back(parse_value(text)); });
     add.flag("--own-group", "Give it a group even without a controller: kill ends all of its processes",
              [&] { spec.cgroup.own_group = true; });
+    add.flag("--born-frozen", "Start it paused, before its program runs", [&] { spec.cgroup.born_frozen = true; });
+    add.option("--device-rule", "RULE",
+               "Grant access to devices: allow|deny:a|b|c:MAJOR:MINOR:rwm,\n"
+               "* is every number. What no rule allows is denied; the last one\n"
+               "that is about an access counts",
+               [&](const std::string& text) { add_rules(spec, {parse_device_rule(text)}); });
+    add.flag("--default-device-rules", "Grant access to the devices that programs expect",
+             [&] { add_rules(spec, ct::default_device_rules()); });
     add.option("--cgroup-mount", "ro|rw", "Show it its own groups at /sys/fs/cgroup; with rw it may divide them",
                [&](const std::string& text) {
                    if (text != "ro" && text != "rw") throw std::invalid_argument("'" + text + "' is not ro or rw");

@@ -131,13 +131,16 @@ private:
     StatsCommand stats_;
     DiffCommand diff_;
     CommitCommand commit_;
+    PauseCommand pause_;
+    UnpauseCommand unpause_;
     KillCommand kill_;
     StopCommand stop_;
     RemoveCommand remove_;
     CheckCommand check_;
     std::variant<std::monostate, RunCommand*, CreateCommand*, StartCommand*, ExecCommand*, HoldCommand*, UnpinCommand*,
                  MountCommand*, UnmountCommand*, UpdateCommand*, ListCommand*, InspectCommand*, PsCommand*,
-                 StatsCommand*, DiffCommand*, CommitCommand*, KillCommand*, StopCommand*, RemoveCommand*, CheckCommand*>
+                 StatsCommand*, DiffCommand*, CommitCommand*, PauseCommand*, UnpauseCommand*, KillCommand*,
+                 StopCommand*, RemoveCommand*, CheckCommand*>
         command_;
 };
 
@@ -246,6 +249,9 @@ void Parser::add_looking() {
 }
 
 void Parser::add_ending() {
+    add_name(subcommand("pause", "Freeze all processes of a container", pause_), pause_.name);
+    add_name(subcommand("unpause", "Let a paused container go on", unpause_), unpause_.name);
+
     CLI::App& kill_app = subcommand("kill", "Send a signal to the first process of a container", kill_);
     add_name(kill_app, kill_.name);
     Adder(kill_app).option("-s,--signal", "SIGNAL", "By default KILL",

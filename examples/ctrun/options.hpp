@@ -116,6 +116,14 @@ struct CommitCommand {
     std::string directory;
 };
 
+struct PauseCommand {
+    std::string name;
+};
+
+struct UnpauseCommand {
+    std::string name;
+};
+
 struct KillCommand {
     std::string name;
     int signal = 9;
@@ -142,10 +150,10 @@ struct HelpCommand {
     std::string text;
 };
 
-using Command =
-    std::variant<RunCommand, CreateCommand, StartCommand, ExecCommand, HoldCommand, UnpinCommand, MountCommand,
-                 UnmountCommand, UpdateCommand, ListCommand, InspectCommand, PsCommand, StatsCommand, DiffCommand,
-                 CommitCommand, KillCommand, StopCommand, RemoveCommand, CheckCommand, HelpCommand>;
+using Command = std::variant<RunCommand, CreateCommand, StartCommand, ExecCommand, HoldCommand, UnpinCommand,
+                             MountCommand, UnmountCommand, UpdateCommand, ListCommand, InspectCommand, PsCommand,
+                             StatsCommand, DiffCommand, CommitCommand, PauseCommand, UnpauseCommand, KillCommand,
+                             StopCommand, RemoveCommand, CheckCommand, HelpCommand>;
 
 /// \throws std::runtime_error with what is wrong with the command line.
 Command parse_command_line(int argc, const char* const* argv);

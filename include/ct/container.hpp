@@ -36,7 +36,7 @@ enum class State : std::uint8_t {
     Stopped,  ///< No process. The only state in which the specification can be changed.
     Starting, ///< start() is at work.
     Running,
-    Paused,   ///< Its processes are frozen.
+    Paused,   ///< Its processes are frozen, by freeze() or somebody else; or are just about to be.
     Stopping, ///< Its first process has ended or is being ended; the host's side is being taken down.
 };
 
@@ -249,8 +249,9 @@ public:
 
     /// The processes of the running container, by pid as the host process sees them, in ascending order; zombies do
     /// not count. With a new pid namespace all processes in it and in those below. Otherwise the first process, those
-    /// that entered, and the descendants of both: one whose parents have ended is not found then. A snapshot: any of
-    /// them may end, and its number be used again, at any time.
+    /// that entered, and the descendants of both: one whose parents have ended is not found then. With cgroups of its
+    /// own all that are in these, and in those below. A snapshot: any of them may end, and its number be used again, at
+    /// any time.
     [[nodiscard]] std::vector<pid_t> processes();
 
     /// What the running container has used up to now, as its groups tell: up to twenty small files are read. Another
@@ -279,7 +280,7 @@ public:
 
     /// Runs one more process inside the running container: same namespaces and root, attributes of its own.
     /// Several may run at once. It does not keep the container running and is not waited for by wait().
-    /// Needs State::Running.
+    /// Needs State::Running: in a paused container it would be frozen at its birth.
     Process enter(ProcessSpec process);
     Process enter(ProcessSpec process, std::function<int()> main);
 
@@ -317,12 +318,25 @@ public:
     [[nodiscard]] std::optional<ExitStatus> wait_for(std::chrono::nanoseconds limit);
     /// The same without blocking: empty as long as the container runs.
     [[nodiscard]] std::optional<ExitStatus> try_wait() { return wait_for(std::chrono::nanoseconds(0)); }
-    /// Signals the first process. Needs State::Running.
+    /// Signals the first process. Needs State::Running, or State::Paused: then it arrives when the container is thawed.
     void signal(int number);
-    /// Kills the first process, and with a pid namespace every other one; does not wait. Needs State::Running.
+    /// Kills the first process, and every other one if the container has a pid namespace or cgroups of its own, also
+    /// such as have left their parents, keep forking, or are frozen; does not wait. Needs State::Running or
+    /// State::Paused. Without cgroup.kill (Linux 5.14) and a pid namespace it freezes them before, for a moment.
     void kill();
-    /// Sends \p number, waits up to \p grace, then kills and waits. Does nothing if the container is stopped; waits for
-    /// the end of a start under way.
+
+    /// Stops all processes of the container where they are, until thaw(): it is State::Paused then. They can still be
+    /// signalled, killed and stopped, and are waited for; but nobody can enter. Blocks until all are frozen: what is in
+    /// a system call that nothing interrupts takes its time. Needs State::Running, and cgroups that can freeze: see
+    /// Cgroup::own_group.
+    /// \throws Error with ETIMEDOUT if not all are frozen after \p limit; then they go on. Errc::InvalidState without
+    ///         such cgroups.
+    void freeze(std::chrono::nanoseconds limit = std::chrono::seconds(10));
+    /// Lets them go on, whoever has frozen them, and waits until that is so. Nothing happens if they are not frozen.
+    /// \throws Error with ETIMEDOUT, such as if a cgroup above the container's is frozen
+    void thaw(std::chrono::nanoseconds limit = std::chrono::seconds(10));
+    /// Sends \p number, thaws, waits up to \p grace, then kills and waits. Does nothing if the container is stopped;
+    /// waits for the end of a start under way.
     /// The first process of a pid namespace gets only signals for which it has a handler; for others the grace is lost.
     ExitStatus stop(std::chrono::nanoseconds grace, int number = SIGTERM);
 

@@ -62,6 +62,10 @@ struct DeviceRule {
     bool operator==(const DeviceRule&) const = default;
 };
 
+/// What programs expect of a container: to use the devices null, zero, full, random, urandom, tty, console and ptmx and
+/// all pseudo terminals, and to make any node (which does not let it be opened).
+[[nodiscard]] CT_EXPORT std::vector<DeviceRule> default_device_rules();
+
 /// What a container may use, by the cgroup controllers of the host. The same on version 1 and 2, with the conversions
 /// that the field has agreed on. What is left out is not set, and needs no controller.
 struct Limits {

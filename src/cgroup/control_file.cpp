@@ -76,11 +76,13 @@ void write_control(const Group& group, const std::string& file, std::string_view
     if (static_cast<std::size_t>(written) != value.size()) throw fail(EIO);
 }
 
-namespace {
+int write_control_at(int directory, const char* file, std::string_view value) noexcept {
+    const UniqueFd fd(::openat(directory, file, O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
+    return fd && ::write(fd.get(), value.data(), value.size()) >= 0 ? 0 : errno;
+}
 
-/// \returns errno
-int read_into(const Group& group, const std::string& file, std::string& text) {
-    const UniqueFd fd(::openat(group.directory.get(), file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+int read_control_at(int directory, const char* file, std::string& text) {
+    const UniqueFd fd(::openat(directory, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
     if (!fd) return errno;
     std::size_t used = 0;
     for (;;) {
@@ -96,6 +98,8 @@ int read_into(const Group& group, const std::string& file, std::string& text) {
     return 0;
 }
 
+namespace {
+
 Error read_error(const Group& group, const std::string& file, int error) {
     return sys::error(error, Stage::Cgroup, "read", concat(group.path, "/", file), write_hint(group, file, error));
 }
@@ -104,13 +108,13 @@ Error read_error(const Group& group, const std::string& file, int error) {
 
 std::string read_control(const Group& group, const std::string& file) {
     std::string text;
-    if (const int error = read_into(group, file, text); error != 0) throw read_error(group, file, error);
+    if (const int error = read_control_at(group.directory.get(), file.c_str(), text); error != 0) throw read_error(group, file, error);
     return text;
 }
 
 std::optional<std::string> try_read_control(const Group& group, const std::string& file) {
     std::string text;
-    const int error = read_into(group, file, text);
+    const int error = read_control_at(group.directory.get(), file.c_str(), text);
     if (error == ENOENT || error == ENODEV || error == EOPNOTSUPP || error == EINVAL) return std::nullopt;
     if (error != 0) throw read_error(group, file, error);
     return text;

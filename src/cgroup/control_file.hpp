@@ -25,6 +25,10 @@ void write_control(const Group& group, const std::string& file, std::string_view
 /// The same; empty if there is no such file (ENOENT), or it has nothing to say (ENODEV, EOPNOTSUPP).
 [[nodiscard]] std::optional<std::string> try_read_control(const Group& group, const std::string& file);
 
+/// For groups that a container has made, which nobody need be told about: \returns errno
+[[nodiscard]] int write_control_at(int directory, const char* file, std::string_view value) noexcept;
+[[nodiscard]] int read_control_at(int directory, const char* file, std::string& text);
+
 /// "memory.max" and the like: a name in the group's own directory, and none of those that move processes.
 /// \throws Error with Errc::InvalidConfig
 void check_control_name(std::string_view file);

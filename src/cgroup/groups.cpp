@@ -2,14 +2,12 @@
 // SPDX-FileCopyrightText: The libct authors
 #include "cgroup/groups.hpp"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <memory>
 #include <optional>
 
 #include "base/concat.hpp"
@@ -17,6 +15,7 @@
 #include "base/sys.hpp"
 #include "cgroup/controllers.hpp"
 #include "cgroup/parents.hpp"
+#include "cgroup/removal.hpp"
 
 namespace ct::internal {
 
@@ -164,23 +163,6 @@ Groups open_groups(const Hierarchies& hierarchies, const std::vector<std::string
         if (group.directory) groups.push_back(std::move(group));
     }
     return Groups(std::move(groups));
-}
-
-int remove_tree(int parent, const std::string& name) noexcept {
-    if (::unlinkat(parent, name.c_str(), AT_REMOVEDIR) == 0) return 0;
-    if (errno != EBUSY) return errno;
-    const int fd = ::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0) return errno;
-    const auto close = [](DIR* directory) { ::closedir(directory); };
-    const std::unique_ptr<DIR, decltype(close)> directory(::fdopendir(fd), close);
-    if (!directory) return ::close(fd), ENOMEM;
-    while (const dirent* const entry = ::readdir(directory.get())) {
-        const std::string_view child = entry->d_name;
-        if (entry->d_type != DT_DIR || child == "." || child == "..") continue;
-        const int error = remove_tree(fd, entry->d_name);
-        if (error != 0 && error != ENOENT) return error;
-    }
-    return ::unlinkat(parent, name.c_str(), AT_REMOVEDIR) == 0 ? 0 : errno;
 }
 
 } // namespace ct::internal

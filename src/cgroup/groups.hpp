@@ -58,7 +58,4 @@ class GroupParents;
 /// Those that are there already; what is gone is left out.
 [[nodiscard]] Groups open_groups(const Hierarchies& hierarchies, const std::vector<std::string>& paths);
 
-/// Removes the group and all below it. \returns errno; EBUSY if there are processes in it
-[[nodiscard]] int remove_tree(int parent, const std::string& name) noexcept;
-
 } // namespace ct::internal

@@ -2,48 +2,52 @@
 // SPDX-FileCopyrightText: The libct authors
 #include "cgroup/processes.hpp"
 
-#include <dirent.h>
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <memory>
-#include <sstream>
-#include <string_view>
+#include <cerrno>
+#include <charconv>
+#include <string>
 
-#include "base/concat.hpp"
 #include "cgroup/control_file.hpp"
+#include "cgroup/walk.hpp"
 
 namespace ct::internal {
 
 namespace {
 
-void collect(const Group& group, std::vector<pid_t>& found) {
-    std::istringstream pids(try_read_control(group, "cgroup.procs").value_or(""));
-    for (pid_t pid = 0; pids >> pid;) {
-        if (pid > 0) found.push_back(pid); // 0: of another pid namespace
+class Members : public GroupVisitor {
+public:
+    void visit(int directory) override {
+        std::string text;
+        int error = read_control_at(directory, "cgroup.procs", text);
+        // A group of threads only. What is below its domain is listed there, but the topmost may be one itself.
+        if (error == EOPNOTSUPP) error = read_control_at(directory, "cgroup.threads", text);
+        if (error != 0) return;
+        const char* at = text.data();
+        const char* const end = at + text.size();
+        while (at < end) {
+            pid_t pid = 0;
+            at = std::from_chars(at, end, pid).ptr + 1;
+            if (pid > 0) pids.push_back(pid); // 0: of another pid namespace
+        }
     }
-    const auto close = [](DIR* directory) { ::closedir(directory); };
-    const int fd = ::openat(group.directory.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) return;
-    const std::unique_ptr<DIR, decltype(close)> directory(::fdopendir(fd), close);
-    while (const dirent* const entry = ::readdir(directory.get())) {
-        const std::string name = entry->d_name;
-        if (entry->d_type != DT_DIR || name == "." || name == "..") continue;
-        Group child{group.hierarchy, concat(group.path, "/", name), {}, {}, name};
-        child.directory.reset(::openat(fd, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-        if (child.directory) collect(child, found);
-    }
-}
+
+    std::vector<pid_t> pids;
+};
 
 } // namespace
 
 std::vector<pid_t> processes_in(const Group& group) {
-    std::vector<pid_t> found;
-    collect(group, found);
-    std::sort(found.begin(), found.end());
-    found.erase(std::unique(found.begin(), found.end()), found.end());
-    return found;
+    Members members;
+    walk_groups(group.directory.get(), members);
+    std::sort(members.pids.begin(), members.pids.end());
+    members.pids.erase(std::unique(members.pids.begin(), members.pids.end()), members.pids.end());
+    return std::move(members.pids);
+}
+
+std::vector<pid_t> processes_in(const Groups& groups) {
+    const Group* group = groups.unified();
+    if (group == nullptr) group = groups.find(Controller::Freezer);
+    return processes_in(group != nullptr ? *group : groups.all().front());
 }
 
 } // namespace ct::internal

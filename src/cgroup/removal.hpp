@@ -3,13 +3,17 @@
 #pragma once
 
 #include <chrono>
+#include <string>
 
 #include "cgroup/groups.hpp"
 
 namespace ct::internal {
 
-/// Kills every process in the groups, waits for their end, and removes the groups with all below them.
-/// \throws Error with Stage::Cgroup that names the first one that cannot go before \p limit has passed
+/// Kills every process in the groups, waits for their end, and removes the groups with all that the container has made
+/// below them. \throws Error with Stage::Cgroup that names those that are still there after \p limit
 void remove_groups(const Groups& groups, std::chrono::nanoseconds limit);
+
+/// Removes the group and all below it, as far as nobody is in there. \returns errno; EBUSY if somebody is
+[[nodiscard]] int remove_tree(int parent, const std::string& name) noexcept;
 
 } // namespace ct::internal

@@ -89,6 +89,7 @@ enum class Await : std::uint32_t {
     SetUp,   ///< Namespaces, files and names are set up; the process itself is not.
     Created, ///< Handshake::created is full; the parent takes note of it.
     Filter,  ///< Not an Op::AwaitParent, but within Op::Seccomp: the filter is installed.
+    Freeze,  ///< Nothing is left but to run the callable, once the container is thawed.
 };
 
 struct AwaitArgs {

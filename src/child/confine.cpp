@@ -64,7 +64,10 @@ std::uint64_t patience() noexcept {
 long spin_until_served(const Handshake& handshake, std::uint32_t before) noexcept {
     const std::uint64_t start = ticks();
     while (__atomic_load_n(&handshake.go, __ATOMIC_ACQUIRE) == before) {
-        if (ticks() - start > patience()) return -ETIMEDOUT;
+        if (ticks() - start > patience()) {
+            // The parent may have served, and frozen, this process meanwhile.
+            return __atomic_load_n(&handshake.go, __ATOMIC_ACQUIRE) == before ? -ETIMEDOUT : 0;
+        }
 #if defined(__x86_64__)
         __builtin_ia32_pause();
 #else

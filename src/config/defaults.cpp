@@ -131,4 +131,26 @@ void add_default_masks(Spec& spec) {
     add(spec.read_only_paths, read_only);
 }
 
+std::vector<DeviceRule> default_device_rules() {
+    struct Number {
+        std::uint32_t major;
+        std::optional<std::uint32_t> minor;
+    };
+    constexpr std::array<Number, 9> used{{
+        {1, 3},              // null
+        {1, 5},              // zero
+        {1, 7},              // full
+        {1, 8},              // random
+        {1, 9},              // urandom
+        {5, 0},              // tty
+        {5, 1},              // console
+        {5, 2},              // ptmx
+        {136, std::nullopt}, // pseudo terminals
+    }};
+    std::vector<DeviceRule> rules{{.allow = true, .read = false, .write = false}};
+    for (const auto& [major, minor] : used)
+        rules.push_back({.allow = true, .type = DeviceClass::Character, .major = major, .minor = minor});
+    return rules;
+}
+
 } // namespace ct

@@ -248,6 +248,14 @@ void check_attributes(Violations& found, const ProcessSpec& process) {
     if (directory.find('\0') != std::string::npos) found.push_back("working directory has a NUL byte");
 }
 
+void check_birth(Violations& found, const Spec& spec, const ProcessSpec& process, Runs runs) {
+    // Such a filter comes before the last moment at which it could be frozen, and might not let it wait there.
+    if (spec.cgroup.born_frozen && runs == Runs::Callable && process.seccomp && !confined_last(process)) {
+        found.push_back("a callable with a seccomp filter can be born frozen only with no_new_privileges, or with "
+                        "CAP_SYS_ADMIN to be kept");
+    }
+}
+
 void check_program(Violations& found, const ProcessSpec& process, Runs runs) {
     if (runs == Runs::Callable) {
         if (!process.executable.empty() || !process.argv.empty()) found.push_back("a callable takes no argv");
@@ -315,6 +323,7 @@ std::vector<std::string> held_violations(const Spec& spec) {
         found.push_back("a container without a process cannot have a new pid namespace, which ends with its first "
                         "process; leave it out, or join one");
     }
+    if (spec.cgroup.born_frozen) found.push_back("a container without a process cannot be born frozen");
     return found;
 }
 
@@ -331,6 +340,7 @@ std::vector<std::string> violations(const Spec& spec, const ProcessSpec& process
         check_cgroup_mount(found, spec);
         check_files(found, spec);
         limit_violations(found, spec.cgroup.limits);
+        check_birth(found, spec, process, runs);
     }
     check_program(found, process, runs);
     check_init(found, spec, process, runs, role);

@@ -18,6 +18,7 @@
 
 #include "base/signals_blocked.hpp"
 #include "base/sys.hpp"
+#include "cgroup/freezer.hpp"
 #include "cgroup/starvation.hpp"
 #include "child/child_main.hpp"
 #include "child/clone.hpp"
@@ -174,8 +175,18 @@ private:
                     throw sys::error(ENOMEM, Stage::Cgroup, "set up the process", {},
                                      "its memory cgroup leaves it too little");
                 }
+                check_groups(word);
             }
         }
+    }
+
+    /// \throws Error if the child does not get on because it is in a frozen group
+    void check_groups(std::uint32_t word) {
+        if (request_.groups == nullptr || !is_frozen(*request_.groups)) return;
+        // Unless it has got on just now, and been frozen then.
+        if (__atomic_load_n(&handshake_.word, __ATOMIC_ACQUIRE) != word) return;
+        throw Error(Errc::InvalidState, Stage::Cgroup, "make a process in the cgroup",
+                    freezing_group(*request_.groups).path, "it is frozen: the container is paused, or a group above");
     }
 
     /// Wakes processes of this launch that others have stopped: whoever shares a pid namespace or a user with them may
@@ -214,7 +225,7 @@ private:
         }
         // Nothing follows the filter of a callable: it runs then, and could say so only by a system call.
         const auto& steps = plan_.steps.steps();
-        const bool ready = moment == Await::Filter && steps.back().op == Op::Seccomp;
+        const bool ready = moment == Await::Freeze || (moment == Await::Filter && steps.back().op == Op::Seccomp);
         __atomic_store_n(&handshake_.phase, ready ? Handshake::Ready : Handshake::Working, __ATOMIC_RELEASE);
         __atomic_fetch_add(&handshake_.go, 1U, __ATOMIC_RELEASE);
         futex(&handshake_.go, FUTEX_WAKE, 1);
@@ -292,26 +303,26 @@ private:
         helper_.reset();
     }
 
+    void end_child() noexcept {
+        ::syscall(SYS_pidfd_send_signal, launched_.pidfd.get(), SIGKILL, nullptr, 0);
+        if (request_.groups != nullptr) thaw_for_kill(*request_.groups, launched_.pid);
+        (void)reap(launched_.pidfd.get());
+    }
+
     /// After an error: nobody and nothing is left.
     void discard() noexcept {
         if (plan_.starvation) plan_.starvation->relieve();
         // The OOM killer spares the child of vfork, and with it this process, only as long as the helper waits for it.
         find_child();
         const bool ended = plan_.needs_vfork && launched_.pidfd.get() >= 0;
-        if (ended) {
-            ::syscall(SYS_pidfd_send_signal, launched_.pidfd.get(), SIGKILL, nullptr, 0);
-            (void)reap(launched_.pidfd.get());
-        }
+        if (ended) end_child();
         // If the helper was about to make the child, it has either done so, or never will.
         if (plan_.needs_vfork && helper_) ::syscall(SYS_pidfd_send_signal, helper_.get(), SIGKILL, nullptr, 0);
         reap_helper();
         find_child();
-        if (ended) {
-            // It is gone.
-        } else if (launched_.pidfd) {
-            ::syscall(SYS_pidfd_send_signal, launched_.pidfd.get(), SIGKILL, nullptr, 0);
-            (void)reap(launched_.pidfd.get());
-        } else if (launched_.pid > 0) {
+        if (!ended && launched_.pidfd) {
+            end_child();
+        } else if (!ended && launched_.pid > 0) {
             ::kill(launched_.pid, SIGKILL);
             ::waitpid(launched_.pid, nullptr, __WALL);
         }

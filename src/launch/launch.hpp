@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/unique_fd.hpp"
+#include "cgroup/groups.hpp"
 #include "launch/area.hpp"
 #include "plan/plan.hpp"
 
@@ -41,6 +42,8 @@ struct LaunchRequest {
     StartThread* thread = nullptr;
     /// Further directories in which mount points are created, seen below the root.
     std::span<const FilesRoot> bound = {};
+    /// The groups in which the process is made, or null: it does not get anywhere if they are frozen.
+    const Groups* groups = nullptr;
 };
 
 /// Makes the process and sees it through its set-up. When it returns, the program was executed or the callable runs; or

@@ -73,6 +73,9 @@ void plan_confinement(Plan& plan, const ProcessSpec& process, bool callable) {
 void plan_callable(Plan& plan, const ProcessSpec& process) {
     plan.steps.add(Op::UnblockSignals, {Stage::Launch, "unblock signals"});
     plan_confinement(plan, process, true);
+    if (plan.has_tasks(Await::Freeze)) {
+        plan.steps.add(Op::AwaitParent, AwaitArgs{Await::Freeze}, {Stage::Launch, "wait for the parent"});
+    }
     if (process.environment || !process.add_environment.empty()) {
         plan.environment = plan.strings(environment(plan, process));
     }

@@ -33,6 +33,8 @@ int execute(const StatsCommand& command);
 int execute(const DiffCommand& command);
 int execute(const CommitCommand& command);
 
+int execute(const PauseCommand& command);
+int execute(const UnpauseCommand& command);
 int execute(const KillCommand& command);
 int execute(const StopCommand& command);
 int execute(const RemoveCommand& command);

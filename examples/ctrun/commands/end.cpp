@@ -1,16 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The libct authors
 
-// kill, stop, rm: what ends a container.
+// pause, unpause, kill, stop, rm: what halts or ends a container.
+#include <csignal>
 #include <iostream>
 
 #include "commands.hpp"
 
 namespace ctrun {
 
+int execute(const PauseCommand& command) {
+    ct::Session session = open_session();
+    session.open(command.name).freeze();
+    return 0;
+}
+
+int execute(const UnpauseCommand& command) {
+    ct::Session session = open_session();
+    session.open(command.name).thaw();
+    return 0;
+}
+
 int execute(const KillCommand& command) {
     ct::Session session = open_session();
-    session.open(command.name).signal(command.signal);
+    ct::Container container = session.open(command.name);
+    if (command.signal == SIGKILL) {
+        container.kill();
+    } else {
+        container.signal(command.signal);
+    }
     return 0;
 }
 

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include "cgroup/await.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "base/concat.hpp"
+#include "base/sys.hpp"
+
+namespace ct::internal {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::nanoseconds;
+
+timespec to_timespec(nanoseconds span) {
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(span);
+    return {seconds.count(), (span - seconds).count()};
+}
+
+} // namespace
+
+bool await_event(const Group& group, nanoseconds limit, const std::function<bool()>& done) {
+    const auto begin = Clock::now();
+    const UniqueFd events(::openat(group.directory.get(), "cgroup.events", O_RDONLY | O_CLOEXEC));
+    if (!events) throw sys::error(errno, Stage::Cgroup, "open", concat(group.path, "/cgroup.events"));
+    for (;;) {
+        // Reading marks what has happened up to now as known.
+        std::array<char, 256> text{};
+        if (::pread(events.get(), text.data(), text.size(), 0) < 0 && errno == ENODEV) return done();
+        if (done()) return true;
+        const nanoseconds left = limit - (Clock::now() - begin);
+        if (left <= nanoseconds(0)) return false;
+        pollfd fd{events.get(), POLLPRI, 0};
+        const timespec pause = to_timespec(left);
+        if (::ppoll(&fd, 1, &pause, nullptr) < 0 && errno != EINTR)
+            throw sys::error(errno, Stage::Cgroup, "wait for", concat(group.path, "/cgroup.events"));
+    }
+}
+
+bool await_by_looking(nanoseconds limit, const std::function<bool()>& done) {
+    constexpr nanoseconds longest = std::chrono::milliseconds(20);
+    nanoseconds pause = std::chrono::microseconds(50);
+    const auto begin = Clock::now();
+    while (!done()) {
+        const nanoseconds left = limit - (Clock::now() - begin);
+        if (left <= nanoseconds(0)) return false;
+        const timespec time = to_timespec(std::min(pause, left));
+        (void)::ppoll(nullptr, 0, &time, nullptr);
+        pause = std::min(2 * pause, longest);
+    }
+    return true;
+}
+
+} // namespace ct::internal

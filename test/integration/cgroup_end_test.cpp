@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include <csignal>
+#include <fstream>
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/sys.hpp"
+#include "cgroup/groups.hpp"
+#include "cgroup/kill.hpp"
+#include "cgroup/parents.hpp"
+#include "cgroup/processes.hpp"
+#include "cgroup/removal.hpp"
+#include "support/cgroups.hpp"
+#include "support/fixture.hpp"
+
+namespace ct::test {
+namespace {
+
+namespace fs = std::filesystem;
+using internal::Group;
+using internal::Groups;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+void write(const std::string& path, const std::string& text) {
+    std::ofstream file(path);
+    file << text;
+    file.close();
+    EXPECT_TRUE(file) << path;
+}
+
+/// A daemon, as they make themselves: neither parent nor session tell where it came from.
+void daemonize() {
+    if (::fork() != 0) return;
+    ::setsid();
+    if (::fork() != 0) ::_exit(0);
+    for (;;) ::pause();
+}
+
+class GroupEnd : public ContainerTest {
+protected:
+    [[nodiscard]] Container grouped(Container container) const {
+        return container.set_cgroup({.own_group = true, .values = {{Controller::Pids, "pids.max", "60"}}});
+    }
+    [[nodiscard]] std::string group_of(const Container& container) const { return own_group_path(container); }
+};
+
+TEST_F(GroupEnd, KillGetsAForkBombAndAllDaemonsWithoutAPidNamespace) {
+    Container container = grouped(plain());
+    SharedCounter counter;
+    for (int i = 0; i < 5; ++i) {
+        const Process init = container.start({.stdio = {.out = Stdio::Pipe}}, [&] {
+            for (int j = 0; j < 5; ++j) daemonize();
+            if (::fork() == 0) return fork_bomb(counter);
+            for (;;) ::pause();
+        });
+        ASSERT_TRUE(counter.moves());
+        container.kill();
+        EXPECT_TRUE(signaled(container.wait(), SIGKILL));
+        EXPECT_TRUE(reaches_end(init.stream(1))) << "somebody is left";
+        EXPECT_FALSE(counter.moves_soon());
+    }
+}
+
+TEST_F(GroupEnd, WhatTheFirstProcessLeavesBehindEndsWithIt) {
+    Container container = grouped(plain());
+    SharedCounter counter;
+    const Process init = container.start({.stdio = {.out = Stdio::Pipe}}, [&] {
+        daemonize();
+        if (::fork() == 0) return fork_bomb(counter);
+        while (counter.value() < 50) ::sched_yield();
+        return 3;
+    });
+    EXPECT_TRUE(exited(container.wait(), 3));
+    EXPECT_TRUE(reaches_end(init.stream(1)));
+    EXPECT_FALSE(fs::exists(group_of(container)));
+}
+
+TEST_F(GroupEnd, ProcessesListsDaemonsToo) {
+    Container container = grouped(plain());
+    const Process init = container.start({.stdio = {.out = Stdio::Pipe}}, [] {
+        daemonize();
+        if (::fork() == 0) {
+            daemonize();
+            (void)!::write(1, "ready\n", 6);
+        }
+        for (;;) ::pause();
+        return 0;
+    });
+    EXPECT_EQ(read_line(init.stream(1)), "ready");
+    // It, its child, the two daemons; those between them may still be there.
+    while (container.processes().size() > 4) ::sched_yield();
+    EXPECT_EQ(container.processes().size(), 4U);
+    const std::string nested = group_of(container) + "/nested";
+    fs::create_directory(nested);
+    write(nested + "/cgroup.procs", std::to_string(container.processes().back()));
+    EXPECT_EQ(container.processes().size(), 4U);
+    container.kill();
+    container.wait();
+    EXPECT_TRUE(reaches_end(init.stream(1)));
+}
+
+TEST_F(GroupEnd, FreezingAndKillingIsExactWithoutCgroupKill) {
+    // By the function that hosts without cgroup.kill need, in whichever hierarchies this one has.
+    Container container = grouped(plain());
+    SharedCounter counter;
+    const Process init = container.start({.stdio = {.out = Stdio::Pipe}}, [&] { return fork_bomb(counter); });
+    ASSERT_TRUE(counter.moves());
+    const internal::Hierarchies hierarchies = internal::Hierarchies::detect();
+    const Groups groups = internal::open_groups(hierarchies, {group_of(container)});
+    ASSERT_EQ(groups.all().size(), 1U);
+    internal::kill_frozen(groups, seconds(10));
+    EXPECT_TRUE(reaches_end(init.stream(1)));
+    EXPECT_TRUE(signaled(container.wait(), SIGKILL));
+}
+
+TEST_F(GroupEnd, WithoutVersion2TheFreezerDoesIt) {
+    if (!has_version_1(Controller::Freezer)) GTEST_SKIP() << "needs the freezer controller of cgroup version 1";
+    EXPECT_TRUE(passes_in_child([&] {
+        hide_version_2();
+        Session own({.cgroup_parent = cgroup_parent()});
+        Container container = grouped(own.create("box"));
+        SharedCounter counter;
+        for (int i = 0; i < 5; ++i) {
+            const Process init = container.start({.stdio = {.out = Stdio::Pipe}}, [&] {
+                daemonize();
+                return fork_bomb(counter);
+            });
+            ASSERT_TRUE(counter.moves());
+            container.kill();
+            EXPECT_TRUE(signaled(container.wait(), SIGKILL));
+            EXPECT_TRUE(reaches_end(init.stream(1)));
+        }
+        // One that was frozen in a group below.
+        start_ready(container, host_program({"fork-pause"}));
+        const std::string nested = container.cgroup_path(Controller::Freezer) + "/nested";
+        fs::create_directory(nested);
+        write(nested + "/tasks", std::to_string(container.processes().back()));
+        write(nested + "/freezer.state", "FROZEN");
+        container.kill();
+        container.wait();
+        EXPECT_FALSE(fs::exists(nested));
+    }));
+}
+
+TEST_F(GroupEnd, NestedGroupsOfAnyShapeGo) {
+    Container container = grouped(plain());
+    for (const Controller controller : {Controller::Freezer, Controller::Memory, Controller::Cpu})
+        container.add_controller(controller);
+    start_ready(container, host_program({"fork-pause"}));
+    const std::string own = group_of(container);
+    for (const std::string& top : {own, container.cgroup_path(Controller::Memory)}) {
+        for (const char* const name : {" ", "\xff\xfe", "-rf", "*", "a b\\040c"}) {
+            ASSERT_TRUE(fs::create_directory(top + "/" + name)) << name;
+        }
+        fs::create_directory(top + "/closed");
+        fs::create_directory(top + "/closed/inner");
+        fs::permissions(top + "/closed", fs::perms::none);
+    }
+    // Deeper than a path can name, and wide, differently in each hierarchy.
+    const auto make_deep = [](const std::string& top, int depth) {
+        internal::UniqueFd at(::open(top.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        int made = 0;
+        while (made < depth && ::mkdirat(at.get(), "d", 0755) == 0) {
+            at = internal::UniqueFd(::openat(at.get(), "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+            ++made;
+        }
+        return made;
+    };
+    EXPECT_GT(make_deep(container.cgroup_path(Controller::Cpu), 300), 200);
+    EXPECT_GT(make_deep(own, 1200), 200);
+    for (int i = 0; i < 500; ++i) fs::create_directories(own + "/wide" + std::to_string(i) + "/x");
+    const std::string processes = own + "/wide7/x/cgroup.procs";
+    write(processes, std::to_string(container.processes().back()));
+    if (fs::exists(own + "/wide7/cgroup.freeze")) write(own + "/wide7/cgroup.freeze", "1");
+    container.kill();
+    EXPECT_TRUE(signaled(container.wait(), SIGKILL));
+    EXPECT_FALSE(fs::exists(own));
+}
+
+TEST_F(GroupEnd, GroupsOfThreadsGo) {
+    Container container = grouped(plain());
+    start_ready(container, host_program({"fork-pause"}));
+    const std::string own = group_of(container);
+    if (!fs::exists(own + "/cgroup.type")) GTEST_SKIP() << "needs cgroup version 2";
+    fs::create_directories(own + "/a/b");
+    write(own + "/a/cgroup.type", "threaded");
+    write(own + "/a/b/cgroup.type", "threaded");
+    write(own + "/a/b/cgroup.threads", std::to_string(container.processes().back()));
+    EXPECT_EQ(container.processes().size(), 2U);
+    container.freeze();
+    container.thaw();
+    container.kill();
+    container.wait();
+    EXPECT_FALSE(fs::exists(own));
+}
+
+TEST_F(GroupEnd, WhatCannotGoIsLoggedAndLetsTheNameBeUsedLater) {
+    std::string log;
+    Session own({.log_handler =
+                     [&](LogLevel level, std::string_view text) {
+                         if (level == LogLevel::Warning) log += text;
+                     },
+                 .cgroup_parent = cgroup_parent()});
+    Container container = own.create("box").set_cgroup({.own_group = true});
+    start_ready(container, host_program({"pause"}));
+    const std::string nested = own_group_path(container) + "/nested";
+    fs::create_directory(nested);
+    ASSERT_EQ(::mount("none", nested.c_str(), "tmpfs", 0, nullptr), 0); // rmdir(2) does not remove what is mounted on
+    const internal::Hierarchies hierarchies = internal::Hierarchies::detect();
+    const Groups groups = internal::open_groups(hierarchies, {own_group_path(container)});
+    container.kill();
+    EXPECT_TRUE(fails([&] { internal::remove_groups(groups, milliseconds(50)); }, std::errc::device_or_resource_busy,
+                      {"remove the cgroup '" + own_group_path(container)}));
+    ASSERT_EQ(::umount2(nested.c_str(), MNT_DETACH), 0);
+    EXPECT_TRUE(signaled(container.wait(), SIGKILL));
+    EXPECT_EQ(log, "");
+    EXPECT_FALSE(fs::exists(nested));
+    EXPECT_TRUE(exited(container.start(host_program({"exit", "3"})).wait(), 3));
+}
+
+TEST_F(GroupEnd, ManyAtOnce) {
+    std::vector<Container> containers;
+    for (int i = 0; i < 20; ++i) {
+        containers.push_back(plain("box" + std::to_string(i)).set_cgroup({.own_group = true}));
+        start_ready(containers.back(), host_program({"fork-pause"}));
+    }
+    for (Container& container : containers) container.freeze();
+    close_session();
+    for (Container& container : containers) EXPECT_EQ(container.state(), State::Stopped);
+}
+
+} // namespace
+} // namespace ct::test
