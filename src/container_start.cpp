@@ -180,7 +180,7 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& proc
     add_group_tasks(plan, spec);
     const std::shared_ptr<StartThread> thread = session_->start_thread();
     std::optional<FrozenBirth> frozen;
-    if (spec.cgroup.born_frozen) frozen.emplace(*groups(), process, callable != nullptr).add_to(plan);
+    if (spec.cgroup.born_frozen) frozen.emplace([this] { return groups(); }, process, callable != nullptr).add_to(plan);
     compile_start(plan, spec, process, streams.layout(), host_facts(thread.get()), callable != nullptr, *hooks);
     Launched launched = launch_plan(plan, prepared.files_root, callable, thread.get(), prepared.bound);
     keep_upper(plan);

@@ -48,10 +48,11 @@ struct FrozenBirth::Tracer {
     }
 };
 
-FrozenBirth::FrozenBirth(const Groups& groups, const ProcessSpec& process, bool callable)
-    : group_(freezing_group(groups)), moment_(!callable         ? Await::SetUp
-                                              : process.seccomp ? Await::Filter
-                                                                : Await::Freeze),
+FrozenBirth::FrozenBirth(std::function<std::shared_ptr<const Groups>()> groups, const ProcessSpec& process,
+                         bool callable)
+    : find_groups_(std::move(groups)), moment_(!callable         ? Await::SetUp
+                                               : process.seccomp ? Await::Filter
+                                                                 : Await::Freeze),
       programs_(process.init == Init::Reaper ? 2 : 1) {}
 
 FrozenBirth::~FrozenBirth() {
@@ -62,21 +63,23 @@ FrozenBirth::~FrozenBirth() {
 
 void FrozenBirth::add_to(Plan& plan) {
     plan.parent_tasks.push_back({moment_, [this](const WaitingChild& child) {
+                                     groups_ = find_groups_();
+                                     group_ = &freezing_group(*groups_);
                                      if (moment_ == Await::SetUp) {
                                          trace(child);
                                          return;
                                      }
-                                     write_control(group_, freeze_file(group_).name, freeze_file(group_).freeze);
-                                     await_frozen(group_, Patience);
+                                     write_control(*group_, freeze_file(*group_).name, freeze_file(*group_).freeze);
+                                     await_frozen(*group_, Patience);
                                  }});
 }
 
 void FrozenBirth::trace(const WaitingChild& child) {
-    const FreezeFile& file = freeze_file(group_);
+    const FreezeFile& file = freeze_file(*group_);
     sys::fault_point(Stage::Cgroup, "trace the process until it is frozen");
     tracer_ = std::make_unique<Tracer>();
-    const std::string path = concat(group_.path, "/", file.name);
-    tracer_->file = UniqueFd(::openat(group_.directory.get(), file.name, O_WRONLY | O_CLOEXEC));
+    const std::string path = concat(group_->path, "/", file.name);
+    tracer_->file = UniqueFd(::openat(group_->directory.get(), file.name, O_WRONLY | O_CLOEXEC));
     if (!tracer_->file) throw sys::error(errno, Stage::Cgroup, "open", path);
     child::TracerPlan& plan = tracer_->plan;
     plan.tracee = child.pid;
@@ -119,13 +122,13 @@ void FrozenBirth::finish() {
     const child::TracerPlan& plan = tracer_->plan;
     if (plan.error != 0) {
         throw sys::error(plan.error, Stage::Cgroup, concat("write \"", plan.text, "\" to"),
-                         concat(group_.path, "/", freeze_file(group_).name));
+                         concat(group_->path, "/", freeze_file(*group_).name));
     }
     if (plan.frozen == 0) {
         throw Error(Errc::ChildDied, Stage::Launch, "freeze the program before it runs", {},
                     "it was killed, or its tracer was");
     }
-    await_frozen(group_, Patience);
+    await_frozen(*group_, Patience);
 }
 
 } // namespace ct::internal

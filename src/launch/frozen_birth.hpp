@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The libct authors
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include <ct/process.hpp>
@@ -16,8 +17,9 @@ namespace ct::internal {
 /// child/tracer.hpp; a callable while it waits for the parent for the last time.
 class FrozenBirth {
 public:
-    /// \param process  what is started in \p groups, which outlive the object
-    FrozenBirth(const Groups& groups, const ProcessSpec& process, bool callable);
+    /// \param groups   tells the groups of the container, once the process is in them
+    /// \param process  what is started
+    FrozenBirth(std::function<std::shared_ptr<const Groups>()> groups, const ProcessSpec& process, bool callable);
     FrozenBirth(const FrozenBirth&) = delete;
     FrozenBirth& operator=(const FrozenBirth&) = delete;
     ~FrozenBirth(); ///< Ends the tracer, and thereby what it still traces.
@@ -32,7 +34,9 @@ private:
     struct Tracer;
     void trace(const WaitingChild& child);
 
-    const Group& group_;
+    const std::function<std::shared_ptr<const Groups>()> find_groups_;
+    std::shared_ptr<const Groups> groups_;
+    const Group* group_ = nullptr;
     const Await moment_;
     const std::uint32_t programs_;
     std::unique_ptr<Tracer> tracer_;

@@ -14,6 +14,7 @@
 #include "cgroup/control_file.hpp"
 #include "cgroup/controllers.hpp"
 #include "cgroup/parents.hpp"
+#include "cgroup/removal.hpp"
 #include "systemd/bus.hpp"
 
 namespace ct::internal {
