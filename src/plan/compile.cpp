@@ -146,6 +146,9 @@ void plan_set_up(Plan& plan, const Spec& spec, const ProcessSpec& process, const
     plan_memory(plan, process, host, namespace_flags(spec), joins);
     // newuidmap(1) wants the child's files in /proc to be the caller's.
     if (plan.hides_memory && uses_map_helpers(spec, host)) plan.shares_memory = false;
+    // While the reaper is executed its child, which may want more than there is, runs already: the OOM killer does not
+    // spare the reaper at that moment.
+    if (process.init == Init::Reaper && fds.groups.limits_memory) plan.shares_memory = false;
     plan_oom_score(plan, process, fds, plan.copies_host);
     if (joins) hide_copy(plan);
     plan_joins(plan, fds.joins);
