@@ -11,6 +11,7 @@
 #include "cgroup/removal.hpp"
 #include "config/validate.hpp"
 #include "container_core.hpp"
+#include "systemd/scope.hpp"
 
 /// The groups of a container.
 namespace ct::internal {
@@ -38,6 +39,7 @@ std::shared_ptr<const Groups> ContainerCore::running_groups(std::string_view act
 void ContainerCore::prepare_groups(const Spec& spec) {
     if (!uses_groups(spec.cgroup)) return;
     GroupParents& parents = session_->group_parents();
+    if (wants_scope(spec)) return check_scopes(parents.hierarchies(), spec.cgroup);
     std::vector<Group> planned = place_groups(parents, name_, spec.cgroup, makes_namespace(spec, Namespace::Pid));
     if (registration_) {
         std::vector<std::string> paths;
@@ -53,21 +55,30 @@ void ContainerCore::prepare_groups(const Spec& spec) {
 }
 
 void ContainerCore::add_group_tasks(Plan& plan, const Spec& spec) {
-    const auto groups = this->groups();
-    // Once its own nodes are made, and nothing but the program is left to open one.
-    if (groups && spec.cgroup.limits.devices) {
-        plan.parent_tasks.push_back({Await::SetUp, [groups, &limits = spec.cgroup.limits](const WaitingChild&) {
-                                         apply_device_rules(groups->at(Controller::Devices), *limits.devices);
+    if (wants_scope(spec)) add_scope_task(plan, spec);
+    if (spec.cgroup.limits.devices) {
+        // Once its own nodes are made, and nothing but the program is left to open one.
+        plan.parent_tasks.push_back({Await::SetUp, [this, &limits = spec.cgroup.limits](const WaitingChild&) {
+                                         apply_device_rules(groups()->at(Controller::Devices), *limits.devices);
                                      }});
     }
-    if (!groups || !spec.cgroup.limits_after_set_up) return;
+    if (!uses_groups(spec.cgroup) || !spec.cgroup.limits_after_set_up) return;
     plan.parent_tasks.push_back(
-        {Await::SetUp, [groups, &cgroup = spec.cgroup](const WaitingChild&) { apply_settings(*groups, cgroup); }});
+        {Await::SetUp, [this, &cgroup = spec.cgroup](const WaitingChild&) { apply_settings(*groups(), cgroup); }});
 }
 
 Membership ContainerCore::membership() const {
+    if (const auto groups = this->groups()) return Membership(groups);
+    return wants_scope(*spec_) ? Membership::moved_later() : Membership();
+}
+
+GroupLayout ContainerCore::group_layout(const Membership& membership, const Spec& spec) {
+    GroupLayout layout = membership.layout();
     const auto groups = this->groups();
-    return groups ? Membership(groups) : Membership();
+    if (!groups || spec.cgroup.mount == CgroupMount::None) return layout;
+    layout.view = view_of(*groups, session_->group_parents().hierarchies());
+    if (spec.cgroup.mount == CgroupMount::Writable && has_namespace(spec, Namespace::User)) layout.delegated = groups;
+    return layout;
 }
 
 void ContainerCore::take_down_groups() {
@@ -78,6 +89,7 @@ void ContainerCore::take_down_groups() {
     }
     if (!groups) return;
     session_->log_errors([&] { with_subject(subject(), [&] { remove_groups(*groups, RemovalPatience); }); });
+    if (is_in_scope(*groups, name_)) stop_scope();
 }
 
 void ContainerCore::set_controller_value(ControllerValue value) {

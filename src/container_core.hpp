@@ -80,6 +80,10 @@ public:
     [[nodiscard]] std::string controller_value(Controller controller, const std::string& file);
     [[nodiscard]] std::string cgroup_path(Controller controller);
 
+    // container_stats.cpp
+    [[nodiscard]] Stats stats();
+    // container_limits.cpp
+    void update(const Limits& given);
     // container_freeze.cpp
     void freeze(std::chrono::nanoseconds limit);
     void thaw(std::chrono::nanoseconds limit);
@@ -118,6 +122,15 @@ private:
     void add_group_tasks(Plan& plan, const Spec& spec);
     /// For one more process of it.
     [[nodiscard]] Membership membership() const;
+    // container_scope.cpp
+    [[nodiscard]] bool wants_scope(const Spec& spec) const;
+    /// Lets systemd make the scope of a container that is started, once there is a process to put there.
+    void add_scope_task(Plan& plan, const Spec& spec);
+    /// For one more process: has it moved by systemd if this user may not make it there. Changes \p membership then.
+    void add_attach_task(Plan& plan, Membership& membership);
+    void stop_scope();
+    /// \param membership  of the process that sets the container up
+    [[nodiscard]] GroupLayout group_layout(const Membership& membership, const Spec& spec);
     /// Kills the first process, if there is one, and all that is in the groups.
     void kill_all(const std::shared_ptr<ProcessCore>& init);
     /// Kills a first process that has just been started, and waits for its end.
@@ -176,6 +189,7 @@ private:
     const std::shared_ptr<SessionCore> session_;
     const std::string name_;
     const std::unique_ptr<Registration> registration_; ///< Null if the session has no state directory.
+    std::mutex updating_;                              ///< Held during an update.
     mutable std::mutex mutex_; ///< Guards what follows; never held over a system call that blocks.
     std::condition_variable changed_;
     State state_ = State::Stopped;
@@ -195,7 +209,7 @@ private:
     std::atomic<pid_t> starter_{0}; ///< The process of the present or last run.
     EnterTarget enter_target_{};    ///< Without the root, which enter() duplicates.
     HostSide host_side_;
-    std::shared_ptr<const Groups> groups_; ///< Of the present start or run, if it has any.
+    std::shared_ptr<const Groups> groups_;  ///< Of the present start or run, if it has any.
     std::shared_ptr<const UniqueFd> upper_; ///< The throw-away upper directory of the present or last run, if any.
     std::shared_ptr<const SeccompHandler> on_seccomp_;
 };

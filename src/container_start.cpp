@@ -14,6 +14,7 @@
 #include "base/subject.hpp"
 #include "base/sys.hpp"
 #include "cgroup/freezer.hpp"
+#include "cgroup/starvation.hpp"
 #include "config/validate.hpp"
 #include "launch/exit_status.hpp"
 #include "launch/frozen_birth.hpp"
@@ -130,6 +131,10 @@ Launched ContainerCore::launch_plan(Plan& plan, int files_root, const std::funct
     std::shared_ptr<Loop> loop;
     if (plan.filter && plan.filter->notifies) loop = session_->loop();
     const auto groups = this->groups();
+    if (plan.needs_vfork && groups) {
+        const std::lock_guard lock(mutex_);
+        plan.starvation = std::make_shared<Starvation>(groups, state_ != State::Starting);
+    }
     Launched launched = launch({plan, files_root, callable, thread, bound, groups.get()}, session_->areas);
     if (loop == nullptr) return launched;
     const auto find_handler = [self = weak_from_this()]() -> std::shared_ptr<const SeccompHandler> {
@@ -164,7 +169,7 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& proc
     if (prepared.image) streams.lend_area(std::move(prepared.image));
     streams.set_joins(joins.list());
     const Membership membership = this->membership();
-    streams.set_groups(membership.layout());
+    streams.set_groups(group_layout(membership, spec));
     const std::shared_ptr<const HookTable> hooks = hooks_; // constant like the specification
     Plan plan;
     // The child goes on once the record tells who it is: if this process dies, its successor can end it.
@@ -221,9 +226,11 @@ std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, co
         entered->sweep();
         Streams streams(process, session_->low_fds, stream_owner(*spec, process));
         if (writes_proc(process)) streams.lend_proc();
-        const Membership membership = this->membership();
-        streams.set_groups(membership.layout());
+        Membership membership = this->membership();
+        if (init && spec->cgroup.mount == CgroupMount::Writable) membership.follow(init->pid());
         Plan plan;
+        add_attach_task(plan, membership);
+        streams.set_groups(membership.layout());
         const std::shared_ptr<StartThread> thread = session_->start_thread();
         compile_enter(plan, *spec, target, process, streams.layout(), host_facts(thread.get()), callable != nullptr);
         Launched launched = launch_plan(plan, -1, callable, thread.get());

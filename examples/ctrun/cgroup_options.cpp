@@ -83,6 +83,21 @@ void add_cgroup_options(Adder& add, ct::Spec& spec) {
                [&](const std::string& text) { add_rules(spec, {parse_device_rule(text)}); });
     add.flag("--default-device-rules", "Grant access to the devices that programs expect",
              [&] { add_rules(spec, ct::default_device_rules()); });
+    add.option("--cgroup-mount", "ro|rw", "Show it its own groups at /sys/fs/cgroup; with rw it may divide them",
+               [&](const std::string& text) {
+                   if (text != "ro" && text != "rw") throw std::invalid_argument("'" + text + "' is not ro or rw");
+                   spec.cgroup.mount = text == "rw" ? ct::CgroupMount::Writable : ct::CgroupMount::ReadOnly;
+               });
+}
+
+void add_group_place_options(Adder& add, GroupOptions& options) {
+    add.group("Place of cgroups");
+    add.option("--cgroup-parent", "PATH", "Make its groups below this one; with systemd the name of a slice",
+               [&](const std::string& text) { options.parent = text; });
+    add.option("--cgroup-manager", "cgroupfs|systemd", "Who makes its groups", [&](const std::string& text) {
+        if (text != "cgroupfs" && text != "systemd") throw std::invalid_argument("'" + text + "' is no cgroup manager");
+        options.manager = text == "systemd" ? ct::CgroupManager::Systemd : ct::CgroupManager::Cgroupfs;
+    });
 }
 
 } // namespace ctrun

@@ -5,6 +5,8 @@
 #include <stdexcept>
 
 #include "adder.hpp"
+#include "cgroup_options.hpp"
+#include "limits.hpp"
 #include "options.hpp"
 #include "values.hpp"
 
@@ -122,9 +124,11 @@ private:
     UnpinCommand unpin_;
     MountCommand mount_;
     UnmountCommand unmount_;
+    UpdateCommand update_;
     ListCommand list_;
     InspectCommand inspect_;
     PsCommand ps_;
+    StatsCommand stats_;
     DiffCommand diff_;
     CommitCommand commit_;
     PauseCommand pause_;
@@ -134,9 +138,9 @@ private:
     RemoveCommand remove_;
     CheckCommand check_;
     std::variant<std::monostate, RunCommand*, CreateCommand*, StartCommand*, ExecCommand*, HoldCommand*, UnpinCommand*,
-                 MountCommand*, UnmountCommand*, ListCommand*, InspectCommand*, PsCommand*, DiffCommand*,
-                 CommitCommand*, PauseCommand*, UnpauseCommand*, KillCommand*, StopCommand*, RemoveCommand*,
-                 CheckCommand*>
+                 MountCommand*, UnmountCommand*, UpdateCommand*, ListCommand*, InspectCommand*, PsCommand*,
+                 StatsCommand*, DiffCommand*, CommitCommand*, PauseCommand*, UnpauseCommand*, KillCommand*,
+                 StopCommand*, RemoveCommand*, CheckCommand*>
         command_;
 };
 
@@ -149,6 +153,7 @@ void Parser::add_starting() {
              [&] { run_.detached.detached = true; });
     add_log(run, run_.detached);
     add_timeout(run, run_.process.timeout);
+    add_group_place_options(run, run_.groups);
     add_container_options(run, run_.spec);
     add_process_options(run, run_.process);
 
@@ -164,6 +169,7 @@ void Parser::add_starting() {
     start.group("Options");
     start.flag("-a,--attach", "Stay with it, with these standard streams, as 'ctrun run' does",
                [&] { start_.detached.detached = false; });
+    add_group_place_options(start, start_.groups);
     add_log(start, start_.detached);
     add_timeout(start, start_.timeout);
 
@@ -212,6 +218,12 @@ void Parser::add_mounting() {
                                        "Files that are open there stay open. See ctrun(1).");
     add_name(unmount_app, unmount_.name);
     unmount_app.add_option("TARGET", unmount_.target, "What is mounted there is unmounted")->required();
+
+    CLI::App& update_app = subcommand("update", "Change what a running container may use", update_,
+                                      "It has to have been started with the controllers concerned. See ctrun(1).");
+    add_name(update_app, update_.name);
+    Adder update(update_app);
+    add_limit_options(update, update_.limits);
 }
 
 void Parser::add_looking() {
@@ -225,6 +237,9 @@ void Parser::add_looking() {
     CLI::App& ps = subcommand("ps", "List the processes of a container", ps_);
     add_name(ps, ps_.name);
     ps.add_flag("--json", ps_.json, json);
+    CLI::App& stats = subcommand("stats", "Show what containers have used, as their cgroups tell", stats_);
+    stats.add_option("NAME", stats_.names, "The containers' names")->required();
+    stats.add_flag("--json", stats_.json, json);
     CLI::App& diff = subcommand("diff", "List what a container has changed in its overlay", diff_);
     add_name(diff, diff_.name);
     diff.add_flag("--json", diff_.json, json);

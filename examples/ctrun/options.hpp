@@ -28,8 +28,15 @@ struct DetachedOptions {
     std::string log; ///< What it writes goes to the end of this file; empty: nowhere.
 };
 
+/// Where containers have their cgroups.
+struct GroupOptions {
+    std::optional<std::string> parent;
+    ct::CgroupManager manager = ct::CgroupManager::Cgroupfs;
+};
+
 struct RunCommand {
     std::string name; ///< Empty: to be generated.
+    GroupOptions groups;
     ct::Spec spec;
     ProcessOptions process;
     DetachedOptions detached;
@@ -43,6 +50,7 @@ struct CreateCommand {
 
 struct StartCommand {
     std::string name;
+    GroupOptions groups;
     DetachedOptions detached{.detached = true, .log = {}};
     std::optional<std::chrono::milliseconds> timeout;
 };
@@ -74,6 +82,11 @@ struct UnmountCommand {
     std::string target;
 };
 
+struct UpdateCommand {
+    std::string name;
+    ct::Limits limits;
+};
+
 struct ListCommand {
     bool json = false;
 };
@@ -85,6 +98,11 @@ struct InspectCommand {
 
 struct PsCommand {
     std::string name;
+    bool json = false;
+};
+
+struct StatsCommand {
+    std::vector<std::string> names;
     bool json = false;
 };
 
@@ -132,10 +150,10 @@ struct HelpCommand {
     std::string text;
 };
 
-using Command =
-    std::variant<RunCommand, CreateCommand, StartCommand, ExecCommand, HoldCommand, UnpinCommand, MountCommand,
-                 UnmountCommand, ListCommand, InspectCommand, PsCommand, DiffCommand, CommitCommand, PauseCommand,
-                 UnpauseCommand, KillCommand, StopCommand, RemoveCommand, CheckCommand, HelpCommand>;
+using Command = std::variant<RunCommand, CreateCommand, StartCommand, ExecCommand, HoldCommand, UnpinCommand,
+                             MountCommand, UnmountCommand, UpdateCommand, ListCommand, InspectCommand, PsCommand,
+                             StatsCommand, DiffCommand, CommitCommand, PauseCommand, UnpauseCommand, KillCommand,
+                             StopCommand, RemoveCommand, CheckCommand, HelpCommand>;
 
 /// \throws std::runtime_error with what is wrong with the command line.
 Command parse_command_line(int argc, const char* const* argv);

@@ -23,6 +23,7 @@
 #include <ct/process.hpp>
 #include <ct/seccomp.hpp>
 #include <ct/spec.hpp>
+#include <ct/stats.hpp>
 
 namespace ct {
 
@@ -164,6 +165,8 @@ public:
     /// is done at once, and only for this run. Files that move processes are refused.
     /// \throws Error Errc::InvalidState if it runs without that controller; else the errno, with file and value.
     Container& set_controller_value(Controller controller, std::string file, std::string value);
+    /// Sets what the container may use, in place of all limits set before; see ct/limits.hpp.
+    Container& set_limits(Limits limits);
     /// @}
 
     /// What a control file holds, without the newline at its end; of a stopped container what was set.
@@ -251,6 +254,11 @@ public:
     /// any time.
     [[nodiscard]] std::vector<pid_t> processes();
 
+    /// What the running container has used up to now, as its groups tell: up to twenty small files are read. Another
+    /// thread may stop the container meanwhile.
+    /// \throws Error with Errc::InvalidState if it does not run (any more), or has no groups
+    [[nodiscard]] Stats stats() const;
+
     /// \name The changes of an overlay
     /// For a private area of type OverlayArea. They look at its upper directory; a throw-away one can be looked at from
     /// its start until the next one, until discard(), or until the container is destroyed. While the container runs
@@ -275,6 +283,17 @@ public:
     /// Needs State::Running: in a paused container it would be frozen at its birth.
     Process enter(ProcessSpec process);
     Process enter(ProcessSpec process, std::function<int()> main);
+
+    /// Changes limits of the running container: those that are set in \p limits; in lists those of a device, page size
+    /// or interface. The specification, and the record in a state directory, has them from then on.
+    ///
+    /// If one cannot be set, those before it are restored, and the error names its file and value; the hint tells if
+    /// restoring failed, too. What the kernel has done meanwhile stays: a lower memory_max may have ended processes.
+    /// Blocks for as long as the kernel needs to reclaim memory. Needs State::Running or State::Paused, and that the
+    /// container was started with each controller concerned.
+    /// \throws Error with Errc::InvalidConfig; Errc::InvalidState for a controller that it was started without;
+    ///         Errc::Unsupported; EBUSY on version 1 for less memory than is in use
+    void update(const Limits& limits);
 
     /// Mounts in the running container, as Spec::mounts does at a start, and until its end. What it does not create of
     /// the target stays. For a bind the source is opened on the host, which needs CAP_SYS_ADMIN there.

@@ -14,12 +14,40 @@ namespace ct::internal {
 
 namespace {
 
+/// What errno alone does not tell of a limit.
+std::string_view limit_hint(std::string_view file, int error) {
+    const bool cpuset = file == "cpuset.cpus" || file == "cpuset.mems";
+    switch (error) {
+    case EINVAL:
+        if (file == "cpu.cfs_quota_us" || file == "cpu.cfs_period_us") {
+            return "a group cannot have more CPU time than the one that it is in, nor less than one in it";
+        }
+        if (file == "memory.limit_in_bytes") return "it cannot be above memory.memsw.limit_in_bytes";
+        if (file == "memory.memsw.limit_in_bytes") return "it cannot be below memory.limit_in_bytes";
+        if (cpuset) return "this host has not all of these";
+        return {};
+    case ERANGE: return cpuset ? "this host has not all of these" : "";
+    case EACCES: return cpuset ? "the group that it is in has not all of these" : "";
+    case EBUSY: return cpuset ? "a group in it uses more than that" : "";
+    case ENOSPC: return cpuset ? "its processes would have none left" : "";
+    case ENODEV:
+        if (file.starts_with("io.") || file.starts_with("blkio.")) {
+            return "there is no such block device, or it is a partition: limits are for whole disks";
+        }
+        return {};
+    case EOPNOTSUPP: return file.find("bfq") != file.npos ? "BFQ is not the I/O scheduler of that device" : "";
+    default: return {};
+    }
+}
+
 /// What errno alone does not tell.
 std::string_view write_hint(const Group& group, std::string_view file, int error) {
+    if (const std::string_view hint = limit_hint(file, error); !hint.empty()) return hint;
     switch (error) {
     case ENOENT: return "this kernel, or the version of this hierarchy, has no such file";
     case EBUSY:
-        if (file == "cgroup.subtree_control") return "the group has processes of its own";
+        if (file == "cgroup.subtree_control")
+            return "the group has processes of its own: move them into a group below, or choose another cgroup parent";
         if (file == "memory.limit_in_bytes" || file == "memory.memsw.limit_in_bytes")
             return "more than that is in use, and cannot be reclaimed";
         return {};
@@ -33,13 +61,14 @@ std::string_view write_hint(const Group& group, std::string_view file, int error
 
 } // namespace
 
+Error write_error(const Group& group, const std::string& file, std::string_view value, int error) {
+    return sys::error(error, Stage::Cgroup, concat("write \"", value, "\" to"), concat(group.path, "/", file),
+                      write_hint(group, file, error));
+}
+
 void write_control(const Group& group, const std::string& file, std::string_view value) {
-    const std::string path = concat(group.path, "/", file);
-    const auto fail = [&](int error) {
-        return sys::error(error, Stage::Cgroup, concat("write \"", value, "\" to"), path,
-                          write_hint(group, file, error));
-    };
-    sys::fault_point(Stage::Cgroup, "write to", path);
+    const auto fail = [&](int error) { return write_error(group, file, value, error); };
+    sys::fault_point(Stage::Cgroup, "write to", concat(group.path, "/", file));
     const UniqueFd fd(::openat(group.directory.get(), file.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
     if (!fd) throw fail(errno);
     const ssize_t written = ::write(fd.get(), value.data(), value.size());

@@ -34,8 +34,12 @@ const Group* Groups::unified() const noexcept {
 const Group& Groups::at(Controller controller) const {
     const Group* const group = find(controller);
     if (group != nullptr) return *group;
-    throw Error(Errc::InvalidState, Stage::Cgroup, concat("use the ", to_string(controller), " controller"), {},
-                "the container was started without it");
+    throw started_without(controller);
+}
+
+Error Groups::started_without(Controller controller) {
+    return {Errc::InvalidState, Stage::Cgroup, concat("use the ", to_string(controller), " controller"), {},
+            "the container was started without it"};
 }
 
 std::vector<std::string> Groups::paths() const {
@@ -60,8 +64,8 @@ std::vector<const Hierarchy*> needed_hierarchies(const Hierarchies& hierarchies,
         }
         add(hierarchy);
     }
-    // To end all processes, and to freeze them.
-    if (cgroup.own_group || cgroup.born_frozen || !own_pid_namespace) {
+    // To end all processes, and to freeze them; or to be seen inside.
+    if (cgroup.own_group || cgroup.born_frozen || cgroup.mount != CgroupMount::None || !own_pid_namespace) {
         const Hierarchy* const unified = hierarchies.unified();
         const Hierarchy* const freezer = hierarchies.find(Controller::Freezer);
         if (unified != nullptr && unified->writable) {

@@ -19,6 +19,7 @@
 #include "base/signals_blocked.hpp"
 #include "base/sys.hpp"
 #include "cgroup/freezer.hpp"
+#include "cgroup/starvation.hpp"
 #include "child/child_main.hpp"
 #include "child/clone.hpp"
 #include "launch/callable.hpp"
@@ -170,6 +171,10 @@ private:
             if (futex(&handshake_.word, FUTEX_WAIT, word, &moment) < 0 && errno == ETIMEDOUT) {
                 if (!born && stillborn()) return;
                 wake_stopped();
+                if (plan_.starvation && plan_.starvation->goes_on()) {
+                    throw sys::error(ENOMEM, Stage::Cgroup, "set up the process", {},
+                                     "its memory cgroup leaves it too little");
+                }
                 check_groups(word);
             }
         }
@@ -298,21 +303,30 @@ private:
         helper_.reset();
     }
 
+    void end_child() noexcept {
+        ::syscall(SYS_pidfd_send_signal, launched_.pidfd.get(), SIGKILL, nullptr, 0);
+        if (request_.groups != nullptr) thaw_for_kill(*request_.groups, launched_.pid);
+        (void)reap(launched_.pidfd.get());
+    }
+
     /// After an error: nobody and nothing is left.
     void discard() noexcept {
-        // With vfork the helper waits for the child, perhaps as that waits for this process. If it was about to make
-        // the child, it has either done so, or never will.
+        if (plan_.starvation) plan_.starvation->relieve();
+        // The OOM killer spares the child of vfork, and with it this process, only as long as the helper waits for it.
+        find_child();
+        const bool ended = plan_.needs_vfork && launched_.pidfd.get() >= 0;
+        if (ended) end_child();
+        // If the helper was about to make the child, it has either done so, or never will.
         if (plan_.needs_vfork && helper_) ::syscall(SYS_pidfd_send_signal, helper_.get(), SIGKILL, nullptr, 0);
         reap_helper();
         find_child();
-        if (launched_.pidfd) {
-            ::syscall(SYS_pidfd_send_signal, launched_.pidfd.get(), SIGKILL, nullptr, 0);
-            if (request_.groups != nullptr) thaw_for_kill(*request_.groups, launched_.pid);
-            (void)reap(launched_.pidfd.get());
-        } else if (launched_.pid > 0) {
+        if (!ended && launched_.pidfd) {
+            end_child();
+        } else if (!ended && launched_.pid > 0) {
             ::kill(launched_.pid, SIGKILL);
             ::waitpid(launched_.pid, nullptr, __WALL);
         }
+        if (plan_.starvation) plan_.starvation->end_relief();
         try {
             take_created();
             remove_created(plan_, created_, request_.root_lock, request_.bound);

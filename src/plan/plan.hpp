@@ -23,6 +23,8 @@
 
 namespace ct::internal {
 
+class Starvation;
+
 /// What a step is called in an error message: "<action> '<path>'". Text of the plan, or as long-lived.
 struct StepInfo {
     Stage stage;
@@ -129,7 +131,8 @@ public:
     /// Whether a child that shares the host's memory has to be a vfork(2) child of a helper, since the kernel applies
     /// what is set for it to everybody else with that memory, but not if it is only borrowed by vfork.
     bool needs_vfork = false;
-    UserIds* user = nullptr; ///< Who the process will be, if the child looks that up.
+    std::shared_ptr<Starvation> starvation; ///< Of a vfork child in a memory cgroup; else null.
+    UserIds* user = nullptr;                ///< Who the process will be, if the child looks that up.
     /// What the parent does while the child waits in Op::AwaitParent, in this order.
     struct ParentTask {
         Await moment;

@@ -11,7 +11,7 @@ namespace ctrun {
 enum ExitCode { TimedOut = 124, OwnFailure = 125, CannotExecute = 126, NotFound = 127 };
 
 /// A session that finds, and is found by, the other programs of this user.
-ct::Session open_session();
+ct::Session open_session(const GroupOptions& groups = {});
 
 int execute(const RunCommand& command);
 int execute(const CreateCommand& command);
@@ -23,10 +23,12 @@ int execute(const UnpinCommand& command);
 
 int execute(const MountCommand& command);
 int execute(const UnmountCommand& command);
+int execute(const UpdateCommand& command);
 
 int execute(const ListCommand& command);
 int execute(const InspectCommand& command);
 int execute(const PsCommand& command);
+int execute(const StatsCommand& command);
 
 int execute(const DiffCommand& command);
 int execute(const CommitCommand& command);
