@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The libct authors
 #include <csignal>
 #include <fstream>
+#include <set>
 
 #include <fcntl.h>
 #include <sched.h>
@@ -154,7 +155,7 @@ TEST_F(GroupEnd, NestedGroupsOfAnyShapeGo) {
         container.add_controller(controller);
     start_ready(container, host_program({"fork-pause"}));
     const std::string own = group_of(container);
-    for (const std::string& top : {own, container.cgroup_path(Controller::Memory)}) {
+    for (const std::string& top : std::set<std::string>{own, container.cgroup_path(Controller::Memory)}) {
         for (const char* const name : {" ", "\xff\xfe", "-rf", "*", "a b\\040c"}) {
             ASSERT_TRUE(fs::create_directory(top + "/" + name)) << name;
         }
@@ -163,17 +164,17 @@ TEST_F(GroupEnd, NestedGroupsOfAnyShapeGo) {
         fs::permissions(top + "/closed", fs::perms::none);
     }
     // Deeper than a path can name, and wide, differently in each hierarchy.
-    const auto make_deep = [](const std::string& top, int depth) {
+    const auto make_deep = [](const std::string& top, const char* name, int depth) {
         internal::UniqueFd at(::open(top.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
         int made = 0;
-        while (made < depth && ::mkdirat(at.get(), "d", 0755) == 0) {
-            at = internal::UniqueFd(::openat(at.get(), "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        while (made < depth && ::mkdirat(at.get(), name, 0755) == 0) {
+            at = internal::UniqueFd(::openat(at.get(), name, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
             ++made;
         }
         return made;
     };
-    EXPECT_GT(make_deep(container.cgroup_path(Controller::Cpu), 300), 200);
-    EXPECT_GT(make_deep(own, 1200), 200);
+    EXPECT_GT(make_deep(container.cgroup_path(Controller::Cpu), "deep", 300), 200);
+    EXPECT_GT(make_deep(own, "d", 1200), 200);
     for (int i = 0; i < 500; ++i) fs::create_directories(own + "/wide" + std::to_string(i) + "/x");
     const std::string processes = own + "/wide7/x/cgroup.procs";
     write(processes, std::to_string(container.processes().back()));

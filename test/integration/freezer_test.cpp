@@ -64,7 +64,7 @@ TEST_P(Freezer, StopsAWriterAndLetsItGoOn) {
         return 0;
     });
     EXPECT_EQ(container.state(), State::Running);
-    for (int i = 0; i < 20; ++i) {
+    for (int i = 0; i < 10; ++i) {
         ASSERT_TRUE(counter.moves());
         container.freeze();
         EXPECT_EQ(container.state(), State::Paused);

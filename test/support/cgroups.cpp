@@ -38,7 +38,7 @@ bool SharedCounter::moves() const {
 
 bool SharedCounter::moves_soon() const {
     const std::uint64_t before = value();
-    for (int i = 0; i < 200; ++i) ::sched_yield();
+    for (int i = 0; i < 20; ++i) ::sched_yield();
     return value() != before;
 }
 
@@ -57,8 +57,8 @@ int fork_bomb(SharedCounter& counter) {
 std::string own_group_path(const Container& container) {
     const internal::Hierarchies hierarchies = internal::Hierarchies::detect();
     const auto* const unified = hierarchies.unified();
-    if (unified == nullptr) return container.cgroup_path(Controller::Freezer);
-    return unified->mount_point + cgroup_parent() + "/" + container.name();
+    const auto* const hierarchy = unified != nullptr ? unified : hierarchies.find(Controller::Freezer);
+    return hierarchy->mount_point + cgroup_parent() + "/" + container.name();
 }
 
 bool has_version_1(Controller controller) {
