@@ -37,6 +37,7 @@ void plan_await(Plan& plan, Await moment) {
 
 void plan_beginning(Plan& plan, const Spec& spec, const FdLayout& fds, bool joins) {
     plan.steps.add(Op::DieWithParent, {Stage::Launch, "set the parent-death signal"});
+    plan_device_defaults(plan, spec, fds);
     // Before the host's descriptors are gone, one of which tells whether the host lives. A copy of it also waits until
     // the parent has a pidfd of it: the host may reap it at any time.
     if (plan.has_tasks(Await::Birth) || plan.copies_host) plan_await(plan, Await::Birth);
@@ -133,6 +134,7 @@ void plan_set_up(Plan& plan, const Spec& spec, const ProcessSpec& process, const
     plan_area_tasks(plan, spec, fds); // once the ids are mapped
     plan_beginning(plan, spec, fds, joins);
     plan_user_namespace_root(plan, spec, host);
+    plan_network(plan, spec);
     plan.steps.add(Op::ClearUmask, {Stage::Launch, "clear the umask"});
     plan_root(plan, spec, fds, hooks);
     plan.steps.add(Op::RestoreUmask, {Stage::Launch, "restore the umask"});

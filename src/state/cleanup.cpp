@@ -124,6 +124,7 @@ std::optional<StoredRecord> finish(LockedEntry& entry, Record record, const View
                                    std::optional<ExitStatus> status) {
     const bool owned = owner_alive(record, viewpoint);
     unmount_area(record);
+    remove_links(record.links);
     remove_mount_points(record, !owned);
     if (!record.saved && !owned) {
         entry.remove();
@@ -135,6 +136,7 @@ std::optional<StoredRecord> finish(LockedEntry& entry, Record record, const View
     record.held = false;
     record.init = {};
     record.area_mount.reset();
+    record.links.clear();
     record.files_root.clear();
     record.mount_points.clear();
     const RecordToken token = entry.write(record);

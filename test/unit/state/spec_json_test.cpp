@@ -40,7 +40,8 @@ using Structures =
     ::testing::Types<Spec, NewNamespace, NamespacePath, NamespaceFd, IdRange, Root, BindDir, OverlayArea, TmpfsArea,
                      ImageArea, Mount, ProcessSpec, StandardStreams, TerminalSize, User, ResourceLimit, FdMapping,
                      CapabilitySets, SecurityLabels, Scheduler, IoPriority, Scheduling, MemoryPolicy, SessionKeyring,
-                     SeccompAction, SeccompCondition, SeccompRule, Seccomp, LandlockPath, Landlock>;
+                     SeccompAction, SeccompCondition, SeccompRule, Seccomp, LandlockPath, Landlock, Network, Address,
+                     Veth, Macvlan, Ipvlan, Vlan, Dummy, Neighbour, NextHop, Route, Rule>;
 TYPED_TEST_SUITE(EveryField, Structures);
 
 TYPED_TEST(EveryField, IsListedForJson) {
