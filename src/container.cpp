@@ -208,6 +208,38 @@ Container& Container::add_device(Device device) {
     return *this;
 }
 
+Container& Container::set_cgroup(Cgroup cgroup) {
+    core_->configure([&](Spec& spec) {
+        internal::check_cgroup(cgroup);
+        spec.cgroup = std::move(cgroup);
+    });
+    return *this;
+}
+
+Container& Container::add_controller(Controller controller) {
+    core_->configure([&](Spec& spec) {
+        internal::check_cgroup({.controllers = {controller}});
+        std::vector<Controller>& controllers = spec.cgroup.controllers;
+        if (std::find(controllers.begin(), controllers.end(), controller) == controllers.end()) {
+            controllers.push_back(controller);
+        }
+    });
+    return *this;
+}
+
+Container& Container::set_controller_value(Controller controller, std::string file, std::string value) {
+    core_->set_controller_value({controller, std::move(file), std::move(value)});
+    return *this;
+}
+
+std::string Container::controller_value(Controller controller, const std::string& file) const {
+    return core_->controller_value(controller, file);
+}
+
+std::string Container::cgroup_path(Controller controller) const {
+    return core_->cgroup_path(controller);
+}
+
 Container& Container::add_masked_path(std::string path) {
     core_->configure([&](Spec& spec) {
         internal::check_inner_path("masked path", path);

@@ -179,6 +179,7 @@ void ContainerCore::finish(const std::shared_ptr<ProcessCore>& init) {
 }
 
 void ContainerCore::take_down_host_side() {
+    take_down_groups();
     HostSide ended; // outlives the lock: unmounting may block
     const std::lock_guard lock(mutex_);
     ended = std::exchange(host_side_, HostSide());

@@ -18,6 +18,7 @@
 #include <ct/container.hpp>
 
 #include "area/overlay_view.hpp"
+#include "cgroup/membership.hpp"
 #include "config/validate.hpp"
 #include "host_side.hpp"
 #include "launch/joins.hpp"
@@ -72,6 +73,11 @@ public:
     void detach();
     [[nodiscard]] ContainerInfo info();
 
+    // container_cgroups.cpp
+    void set_controller_value(ControllerValue value);
+    [[nodiscard]] std::string controller_value(Controller controller, const std::string& file);
+    [[nodiscard]] std::string cgroup_path(Controller controller);
+
     // live_mount.cpp
     void mount(const Mount& mount);
     void unmount(const std::string& target);
@@ -105,6 +111,17 @@ private:
     void plan_birth(Plan& plan, const Prepared& prepared);
     /// Keeps what the set-up has left for later.
     void keep_upper(Plan& plan);
+    /// Makes the groups of a container that is started.
+    void prepare_groups(const Spec& spec);
+    void add_group_tasks(Plan& plan, const Spec& spec);
+    /// For one more process of it.
+    [[nodiscard]] Membership membership() const;
+    /// Ends what is left in them, and removes them.
+    void take_down_groups();
+    /// Those of the present run; null if it has none.
+    [[nodiscard]] std::shared_ptr<const Groups> groups() const;
+    /// \throws Error if it is not running, or has none
+    [[nodiscard]] std::shared_ptr<const Groups> running_groups(std::string_view action);
     void begin_start(std::string_view action);
     /// From now on it runs, unless the session was closed meanwhile.
     void publish(std::shared_ptr<ProcessCore> init, std::shared_ptr<const Joins> held, std::string_view action);
@@ -171,6 +188,7 @@ private:
     std::atomic<pid_t> starter_{0}; ///< The process of the present or last run.
     EnterTarget enter_target_{};    ///< Without the root, which enter() duplicates.
     HostSide host_side_;
+    std::shared_ptr<const Groups> groups_; ///< Of the present start or run, if it has any.
     std::shared_ptr<const UniqueFd> upper_; ///< The throw-away upper directory of the present or last run, if any.
     std::shared_ptr<const SeccompHandler> on_seccomp_;
 };

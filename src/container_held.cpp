@@ -36,6 +36,8 @@ std::shared_ptr<const Joins> ContainerCore::launch_held() {
     Prepared prepared = prepare(spec, nobody.argv);
     Streams streams(nobody, session_->low_fds);
     streams.set_joins(joins.list());
+    const Membership membership = this->membership();
+    streams.set_groups(membership.layout());
     if (needs_proc(spec)) streams.lend_proc();
     lend_trees(streams, spec, session_->areas);
     if (prepared.image) streams.lend_area(std::move(prepared.image));
@@ -45,6 +47,7 @@ std::shared_ptr<const Joins> ContainerCore::launch_held() {
     const auto held = std::make_shared<Joins>();
     Plan plan;
     plan_birth(plan, prepared);
+    add_group_tasks(plan, spec);
     const std::shared_ptr<StartThread> thread = session_->start_thread();
     compile_hold(plan, spec, streams.layout(), host_facts(thread.get()), *hooks);
     plan.parent_tasks.push_back(

@@ -110,6 +110,12 @@ void ContainerCore::follow(StoredRecord stored) {
     if (!pidfd) return;
     try {
         attach(record.init.pid, std::move(pidfd), *record.spec, concat(subject(), ": open process ", record.init.pid));
+        if (!record.groups.empty()) {
+            auto groups =
+                std::make_shared<const Groups>(open_groups(session_->group_parents().hierarchies(), record.groups));
+            const std::lock_guard lock(mutex_);
+            groups_ = std::move(groups);
+        }
     } catch (const Error& error) {
         if (error.code() != std::errc::no_such_process) throw; // it has just ended
     }

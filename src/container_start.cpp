@@ -87,8 +87,11 @@ ContainerCore::Prepared ContainerCore::prepare(const Spec& spec, const std::vect
         prepared.image_root.reset(::openat(prepared.image.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
         if (prepared.files_root < 0) prepared.files_root = prepared.image_root.get();
     }
-    const std::lock_guard lock(mutex_);
-    host_side_ = std::move(host_side);
+    {
+        const std::lock_guard lock(mutex_);
+        host_side_ = std::move(host_side);
+    }
+    prepare_groups(spec);
     return prepared;
 }
 
@@ -170,9 +173,12 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& proc
     lend_trees(streams, spec, session_->areas);
     if (prepared.image) streams.lend_area(std::move(prepared.image));
     streams.set_joins(joins.list());
+    const Membership membership = this->membership();
+    streams.set_groups(membership.layout());
     const std::shared_ptr<const HookTable> hooks = hooks_; // constant like the specification
     Plan plan;
     plan_birth(plan, prepared);
+    add_group_tasks(plan, spec);
     const std::shared_ptr<StartThread> thread = session_->start_thread();
     compile_start(plan, spec, process, streams.layout(), host_facts(thread.get()), callable != nullptr, *hooks);
     Launched launched = launch_plan(plan, prepared.files_root, callable, thread.get(), prepared.bound);
@@ -212,6 +218,8 @@ std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, co
         entered->sweep();
         Streams streams(process, session_->low_fds, stream_owner(*spec, process));
         if (writes_proc(process)) streams.lend_proc();
+        const Membership membership = this->membership();
+        streams.set_groups(membership.layout());
         Plan plan;
         const std::shared_ptr<StartThread> thread = session_->start_thread();
         compile_enter(plan, *spec, target, process, streams.layout(), host_facts(thread.get()), callable != nullptr);

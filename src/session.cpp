@@ -24,6 +24,7 @@ std::shared_ptr<ContainerCore> SessionCore::find(std::string_view name) {
 }
 
 SessionCore::SessionCore(SessionOptions options) : options_(std::move(options)) {
+    if (options_.cgroup_parent) check_cgroup_parent(*options_.cgroup_parent);
     if (options_.state_directory) store.emplace(*options_.state_directory);
 }
 
@@ -210,6 +211,7 @@ void SessionCore::close() noexcept {
     }
     if (thread && options_.on_close == OnClose::Detach) thread->outlive_object();
     leftovers.sweep();
+    if (parents_ && is_in_its_process()) parents_->remove_made();
 }
 
 std::shared_ptr<Loop> SessionCore::loop() {
@@ -222,6 +224,11 @@ std::shared_ptr<Loop> SessionCore::loop() {
 int SessionCore::reaper_image() {
     std::call_once(reaper_made_, [&] { reaper_image_ = internal::reaper_image(); });
     return reaper_image_.get();
+}
+
+GroupParents& SessionCore::group_parents() {
+    std::call_once(parents_found_, [&] { parents_ = std::make_unique<GroupParents>(options_.cgroup_parent); });
+    return *parents_;
 }
 
 void SessionCore::log(LogLevel level, std::string_view text) const {

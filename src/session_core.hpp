@@ -16,6 +16,7 @@
 #include <ct/session.hpp>
 
 #include "base/unique_fd.hpp"
+#include "cgroup/parents.hpp"
 #include "entered.hpp"
 #include "launch/area.hpp"
 #include "launch/low_fds.hpp"
@@ -78,6 +79,8 @@ public:
     [[nodiscard]] std::shared_ptr<Loop> loop();
     /// The program of Init::Reaper, made on first use.
     [[nodiscard]] int reaper_image();
+    /// Where containers have their groups; found out on first use.
+    [[nodiscard]] GroupParents& group_parents();
     /// False in a process that the host has forked: its containers are not that one's to end.
     [[nodiscard]] bool is_in_its_process() const noexcept;
 
@@ -91,6 +94,8 @@ private:
 
     const SessionOptions options_;
     const pid_t process_ = ::getpid();
+    std::once_flag parents_found_;
+    std::unique_ptr<GroupParents> parents_;
     std::once_flag reaper_made_;
     UniqueFd reaper_image_;
     mutable std::mutex mutex_; ///< Guards what follows; never held over a system call that blocks.

@@ -164,7 +164,22 @@ public:
     /// Hides or write-protects what /proc and /sys tell and take about the whole machine, as OCI runtimes do. Only of
     /// use to containers whose root is without CAP_SYS_ADMIN, who could undo it.
     Container& add_default_masks();
+
+    /// The container's cgroups as a whole; see ct/cgroup.hpp.
+    Container& set_cgroup(Cgroup cgroup);
+    /// Puts the container in a group of its own that has the controller.
+    Container& add_controller(Controller controller);
+    /// Writes \p value to a control file of the container's group of that controller: while it is stopped this is
+    /// remembered for every start, in the order of the calls, and the last value for a file counts; while it runs it
+    /// is done at once, and only for this run. Files that move processes are refused.
+    /// \throws Error Errc::InvalidState if it runs without that controller; else the errno, with file and value.
+    Container& set_controller_value(Controller controller, std::string file, std::string value);
     /// @}
+
+    /// What a control file holds, without the newline at its end; of a stopped container what was set.
+    [[nodiscard]] std::string controller_value(Controller controller, const std::string& file) const;
+    /// The directory of the running container's group that has the controller.
+    [[nodiscard]] std::string cgroup_path(Controller controller) const;
 
     /// What start() without argument starts. Needs State::Stopped.
     Container& set_process(ProcessSpec process);

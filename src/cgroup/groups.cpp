@@ -5,13 +5,12 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <memory>
+#include <optional>
 
 #include "base/concat.hpp"
 #include "base/rollback.hpp"
@@ -40,15 +39,21 @@ const Group& Groups::at(Controller controller) const {
                 "the container was started without it");
 }
 
+std::vector<std::string> Groups::paths() const {
+    std::vector<std::string> paths;
+    for (const Group& group : groups_) paths.push_back(group.path);
+    return paths;
+}
+
 namespace {
 
 std::vector<const Hierarchy*> needed_hierarchies(const Hierarchies& hierarchies, const Cgroup& cgroup,
-                                                 const std::vector<Controller>& controllers, bool own_pid_namespace) {
+                                                 bool own_pid_namespace) {
     std::vector<const Hierarchy*> needed;
     const auto add = [&](const Hierarchy* hierarchy) {
         if (std::find(needed.begin(), needed.end(), hierarchy) == needed.end()) needed.push_back(hierarchy);
     };
-    for (const Controller controller : controllers) {
+    for (const Controller controller : needed_controllers(cgroup)) {
         const Hierarchy* const hierarchy = hierarchies.find(controller);
         if (hierarchy == nullptr) {
             throw Error(Errc::Unsupported, Stage::Cgroup, concat("use the ", to_string(controller), " controller"), {},
@@ -72,26 +77,28 @@ std::vector<const Hierarchy*> needed_hierarchies(const Hierarchies& hierarchies,
     return needed;
 }
 
+/// Empty on failure, with errno.
+UniqueFd open_in(const Group& parent, const std::string& name) {
+    return UniqueFd(::openat(parent.directory.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+}
+
 /// \throws Error if the present group of that name has to be left alone
 void remove_stale(const Group& group) {
-    std::array<char, 128> mark{};
-    ssize_t length = -1;
+    std::optional<std::string> owner;
     {
-        const UniqueFd directory(
-            ::openat(group.parent, group.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        const UniqueFd directory(open_in(*group.parent, group.name));
         if (!directory) throw sys::error(errno, Stage::Cgroup, "open the cgroup", group.path);
-        length = ::fgetxattr(directory.get(), MarkName, mark.data(), mark.size());
+        owner = mark_of(directory.get());
     }
-    if (length < 0) {
+    if (!owner) {
         throw sys::error(EEXIST, Stage::Cgroup, "make the cgroup", group.path,
                          "it is none of libct's; choose another name or cgroup parent, or remove it");
     }
-    const std::string owner(mark.data(), static_cast<std::size_t>(length));
     const auto in_use = [&](std::string_view hint) {
         return Error(Errc::NameInUse, Stage::Cgroup, "make the cgroup", group.path, hint);
     };
-    if (is_owner_alive(owner)) throw in_use("another process that uses libct has it");
-    const int error = remove_tree(group.parent, group.name);
+    if (is_owner_alive(*owner)) throw in_use("another process that uses libct has it");
+    const int error = remove_tree(group.parent->directory.get(), group.name);
     if (error == EBUSY) throw in_use("processes of an earlier container of that name are in it");
     if (error != 0 && error != ENOENT) throw sys::error(error, Stage::Cgroup, "remove the stale cgroup", group.path);
 }
@@ -99,43 +106,59 @@ void remove_stale(const Group& group) {
 void make_group(Group& group, const GroupParents& parents) {
     sys::fault_point(Stage::Cgroup, "make the cgroup", group.path);
     for (int tries = 0;; ++tries) {
-        if (::mkdirat(group.parent, group.name.c_str(), 0755) == 0) break;
+        if (::mkdirat(group.parent->directory.get(), group.name.c_str(), 0755) == 0) break;
         if (errno != EEXIST || tries > 2) throw sys::error(errno, Stage::Cgroup, "make the cgroup", group.path);
         remove_stale(group);
     }
     try {
         sys::fault_point(Stage::Cgroup, "open the cgroup", group.path);
-        group.directory.reset(
-            ::openat(group.parent, group.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        group.directory = open_in(*group.parent, group.name);
         if (!group.directory) throw sys::error(errno, Stage::Cgroup, "open the cgroup", group.path);
         group.directory = sys::above_stdio(std::move(group.directory), Stage::Cgroup, "open the cgroup");
         // Without the mark it is only nobody's to reuse.
-        (void)::fsetxattr(group.directory.get(), MarkName, parents.mark().data(), parents.mark().size(), 0);
+        mark_group(group.directory.get(), parents.mark());
     } catch (...) {
-        ::unlinkat(group.parent, group.name.c_str(), AT_REMOVEDIR);
+        ::unlinkat(group.parent->directory.get(), group.name.c_str(), AT_REMOVEDIR);
         throw;
     }
 }
 
 } // namespace
 
-Groups make_groups(GroupParents& parents, const std::string& name, const Cgroup& cgroup, bool own_pid_namespace) {
-    const std::vector<Controller> controllers = needed_controllers(cgroup);
-    const auto hierarchies = needed_hierarchies(parents.hierarchies(), cgroup, controllers, own_pid_namespace);
+std::vector<Group> place_groups(GroupParents& parents, const std::string& name, const Cgroup& cgroup,
+                                bool own_pid_namespace) {
     std::vector<Group> groups;
-    groups.reserve(hierarchies.size());
+    for (const Hierarchy* const hierarchy : needed_hierarchies(parents.hierarchies(), cgroup, own_pid_namespace)) {
+        groups.push_back(parents.place(*hierarchy, name));
+    }
+    return groups;
+}
+
+Groups make_groups(GroupParents& parents, std::vector<Group> planned, const Cgroup& cgroup) {
     Rollback undo;
-    for (const Hierarchy* const hierarchy : hierarchies) {
-        const Group& parent = parents.parent(*hierarchy);
-        if (hierarchy->version == 2) parents.enable(*hierarchy, controllers);
-        Group group{
-            hierarchy, concat(parent.path, parent.path == "/" ? "" : "/", name), {}, parent.directory.get(), name};
+    for (Group& group : planned) {
+        group.parent = parents.parent(*group.hierarchy);
+        if (group.hierarchy->version == 2) parents.enable(*group.hierarchy, needed_controllers(cgroup));
         make_group(group, parents);
-        undo.add([parent_fd = group.parent, name] { (void)remove_tree(parent_fd, name); });
-        inherit_cpuset(parent, group);
-        groups.push_back(std::move(group));
+        undo.add([&group] { (void)remove_tree(group.parent->directory.get(), group.name); });
+        inherit_cpuset(*group.parent, group);
     }
     undo.dismiss();
+    return Groups(std::move(planned));
+}
+
+Groups open_groups(const Hierarchies& hierarchies, const std::vector<std::string>& paths) {
+    std::vector<Group> groups;
+    for (const std::string& path : paths) {
+        const Hierarchy* const hierarchy = hierarchies.containing(path);
+        const std::size_t slash = path.rfind('/');
+        if (hierarchy == nullptr || slash == std::string::npos || slash == 0) continue;
+        auto parent = std::make_shared<Group>(Group{hierarchy, path.substr(0, slash), {}, {}, {}});
+        parent->directory.reset(::open(parent->path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        Group group{hierarchy, path, {}, std::move(parent), path.substr(slash + 1)};
+        group.directory = open_in(*group.parent, group.name);
+        if (group.directory) groups.push_back(std::move(group));
+    }
     return Groups(std::move(groups));
 }
 

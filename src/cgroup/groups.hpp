@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The libct authors
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,8 +19,8 @@ struct Group {
     const Hierarchy* hierarchy = nullptr;
     std::string path; ///< Absolute.
     UniqueFd directory;
-    int parent = -1;  ///< The directory that it is in; borrowed.
-    std::string name; ///< In there.
+    std::shared_ptr<const Group> parent; ///< The one that it is in.
+    std::string name;                    ///< In there.
 };
 
 /// The groups of one container, at most one of each hierarchy. Its processes are in all of them, or in groups below.
@@ -36,6 +37,7 @@ public:
     [[nodiscard]] const Group* unified() const noexcept;
     /// \throws Error with Errc::InvalidState that says that the container has no such controller
     [[nodiscard]] const Group& at(Controller controller) const;
+    [[nodiscard]] std::vector<std::string> paths() const;
 
 private:
     std::vector<Group> groups_;
@@ -43,11 +45,16 @@ private:
 
 class GroupParents;
 
-/// Makes the groups that \p cgroup asks for. Empty stale ones of libct are made anew. After a failure nothing is left.
+/// The groups that \p cgroup asks for: their places, not made yet.
 /// \param own_pid_namespace  killing the first process kills all, and no group is needed for that
-/// \throws Error with Errc::Unsupported for a controller that is nowhere, Errc::NameInUse
-[[nodiscard]] Groups make_groups(GroupParents& parents, const std::string& name, const Cgroup& cgroup,
-                                 bool own_pid_namespace);
+/// \throws Error with Errc::Unsupported for a controller that is nowhere
+[[nodiscard]] std::vector<Group> place_groups(GroupParents& parents, const std::string& name, const Cgroup& cgroup,
+                                              bool own_pid_namespace);
+/// Makes them. Empty stale ones of libct are made anew. After a failure nothing is left.
+/// \throws Error with Errc::NameInUse
+[[nodiscard]] Groups make_groups(GroupParents& parents, std::vector<Group> planned, const Cgroup& cgroup);
+/// Those that are there already; what is gone is left out.
+[[nodiscard]] Groups open_groups(const Hierarchies& hierarchies, const std::vector<std::string>& paths);
 
 /// Removes the group and all below it. \returns errno; EBUSY if there are processes in it
 [[nodiscard]] int remove_tree(int parent, const std::string& name) noexcept;

@@ -140,6 +140,16 @@ const Hierarchy* Hierarchies::unified() const noexcept {
     return found == all_.end() ? nullptr : &*found;
 }
 
+const Hierarchy* Hierarchies::containing(std::string_view path) const noexcept {
+    const Hierarchy* found = nullptr;
+    for (const Hierarchy& hierarchy : all_) {
+        const std::string& top = hierarchy.mount_point;
+        if (path.substr(0, top.size()) != top || (path.size() > top.size() && path[top.size()] != '/')) continue;
+        if (found == nullptr || found->mount_point.size() < top.size()) found = &hierarchy;
+    }
+    return found;
+}
+
 std::string Hierarchies::missing(Controller controller) const {
     const std::string_view name = kernel_name(controller);
     const auto listed = [&](const std::vector<std::string>& names) {

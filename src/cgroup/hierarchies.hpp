@@ -38,6 +38,8 @@ public:
     [[nodiscard]] const Hierarchy* find(Controller controller) const noexcept;
     /// That of version 2; null if it is not mounted.
     [[nodiscard]] const Hierarchy* unified() const noexcept;
+    /// The one that is mounted where \p path leads; null if none is.
+    [[nodiscard]] const Hierarchy* containing(std::string_view path) const noexcept;
     /// For a controller that is nowhere: where it was looked for, and what to do, as one clause.
     [[nodiscard]] std::string missing(Controller controller) const;
 

@@ -4,9 +4,11 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <fstream>
 #include <sstream>
@@ -65,7 +67,7 @@ std::string delegated(const Hierarchy& hierarchy) {
 }
 
 Group open_group(const Hierarchy& hierarchy, std::string path) {
-    Group group{&hierarchy, std::move(path), {}, -1, {}};
+    Group group{&hierarchy, std::move(path), {}, {}, {}};
     group.directory = sys::open(group.path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, Stage::Cgroup, "open the cgroup");
     return group;
 }
@@ -121,7 +123,8 @@ void check_cgroup_parent(const std::string& parent) {
 
 GroupParents::GroupParents(std::optional<std::string> parent) : parent_(std::move(parent)), mark_(own_mark()) {}
 
-GroupParents::~GroupParents() {
+void GroupParents::remove_made() noexcept {
+    const std::lock_guard lock(mutex_);
     for (const auto& parent : parents_) {
         for (auto path = parent->made.rbegin(); path != parent->made.rend(); ++path) ::rmdir(path->c_str());
     }
@@ -129,7 +132,7 @@ GroupParents::~GroupParents() {
 
 GroupParents::Parent& GroupParents::opened(const Hierarchy& hierarchy) {
     for (const auto& parent : parents_) {
-        if (parent->group.hierarchy == &hierarchy) return *parent;
+        if (parent->group->hierarchy == &hierarchy) return *parent;
     }
     auto parent = std::make_unique<Parent>();
     try {
@@ -142,32 +145,63 @@ GroupParents::Parent& GroupParents::opened(const Hierarchy& hierarchy) {
     return *parents_.back();
 }
 
+std::string GroupParents::path(const Hierarchy& hierarchy) const {
+    const std::string& top = hierarchy.mount_point;
+    if (parent_) return concat(top, *parent_);
+    std::string found = is_ours(top, hierarchy) ? top : delegated(hierarchy);
+    if (!found.empty()) return found;
+    throw sys::error(EACCES, Stage::Cgroup, "find a cgroup to make groups in, below", top,
+                     hierarchy.writable ? "nothing there is delegated to this user"
+                                        : "the hierarchy is mounted read-only");
+}
+
 void GroupParents::open(Parent& parent, const Hierarchy& hierarchy) const {
     if (!parent_) {
-        std::string path = is_ours(hierarchy.mount_point, hierarchy) ? hierarchy.mount_point : delegated(hierarchy);
-        if (path.empty()) {
-            throw sys::error(EACCES, Stage::Cgroup, "find a cgroup to make groups in, below", hierarchy.mount_point,
-                             hierarchy.writable ? "nothing there is delegated to this user"
-                                                : "the hierarchy is mounted read-only");
-        }
-        parent.group = open_group(hierarchy, std::move(path));
+        *parent.group = open_group(hierarchy, path(hierarchy));
         return;
     }
-    parent.group = open_group(hierarchy, hierarchy.mount_point);
+    Group& group = *parent.group;
+    group = open_group(hierarchy, hierarchy.mount_point);
     std::istringstream parts(*parent_);
     for (std::string part; std::getline(parts, part, '/');) {
         if (part.empty()) continue;
-        std::string path = concat(parent.group.path, "/", part);
-        const bool made = ::mkdirat(parent.group.directory.get(), part.c_str(), 0755) == 0;
+        std::string path = concat(group.path, "/", part);
+        const bool made = ::mkdirat(group.directory.get(), part.c_str(), 0755) == 0;
         if (!made && errno != EEXIST) throw sys::error(errno, Stage::Cgroup, "make the cgroup", path);
-        if (made) parent.made.push_back(path);
-        Group next = open_group(hierarchy, std::move(path));
-        if (made) inherit_cpuset(parent.group, next);
-        parent.group = std::move(next);
+        if (made) {
+            // At once: who finds it unmarked leaves it alone.
+            const UniqueFd fresh(::openat(group.directory.get(), part.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+            mark_group(fresh.get(), mark_);
+            parent.made.push_back(path);
+        }
+        Group next = open_group(hierarchy, path);
+        if (!made) {
+            // Its maker is gone, or a session of this process.
+            const auto mark = mark_of(next.directory.get());
+            if (mark && !is_owner_alive(*mark)) {
+                mark_group(next.directory.get(), mark_);
+                parent.made.push_back(path);
+            }
+        }
+        if (!parent.made.empty() && parent.made.back() == path) inherit_cpuset(group, next);
+        group = std::move(next);
     }
 }
 
-const Group& GroupParents::parent(const Hierarchy& hierarchy) {
+Group GroupParents::place(const Hierarchy& hierarchy, const std::string& name) {
+    std::string path;
+    {
+        const std::lock_guard lock(mutex_);
+        for (const auto& parent : parents_) {
+            if (parent->group->hierarchy == &hierarchy) path = parent->group->path;
+        }
+    }
+    if (path.empty()) path = this->path(hierarchy);
+    while (path.size() > 1 && path.back() == '/') path.pop_back();
+    return {&hierarchy, concat(path, path == "/" ? "" : "/", name), {}, {}, name};
+}
+
+std::shared_ptr<const Group> GroupParents::parent(const Hierarchy& hierarchy) {
     const std::lock_guard lock(mutex_);
     return opened(hierarchy).group;
 }
@@ -185,7 +219,7 @@ void GroupParents::enable(const Hierarchy& hierarchy, const std::vector<Controll
     Parent& parent = opened(hierarchy);
     wanted = without(wanted, parent.enabled);
     if (wanted.empty()) return;
-    enable_below(parent.group, wanted);
+    enable_below(*parent.group, wanted);
     parent.enabled.insert(parent.enabled.end(), wanted.begin(), wanted.end());
 }
 
@@ -193,6 +227,34 @@ void inherit_cpuset(const Group& parent, const Group& group) {
     if (group.hierarchy->version != 1 || !group.hierarchy->has(Controller::Cpuset)) return;
     for (const char* const file : {"cpuset.cpus", "cpuset.mems"})
         write_control(group, file, read_control(parent, file));
+}
+
+namespace {
+
+/// The extended attribute that marks a group.
+constexpr const char* MarkName = "user.libct.owner";
+
+} // namespace
+
+void mark_group(int directory, const std::string& mark) noexcept {
+    (void)::fsetxattr(directory, MarkName, mark.data(), mark.size(), 0);
+}
+
+std::optional<std::string> mark_of(int directory) {
+    std::array<char, 128> mark{};
+    const ssize_t length = ::fgetxattr(directory, MarkName, mark.data(), mark.size());
+    if (length < 0) return std::nullopt;
+    return std::string(mark.data(), static_cast<std::size_t>(length));
+}
+
+void remove_abandoned(std::string path) {
+    for (; !path.empty(); path = parent_directory(path)) {
+        const UniqueFd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        if (!directory && errno == ENOENT) continue;
+        if (!directory) return;
+        const auto mark = mark_of(directory.get());
+        if (!mark || is_owner_alive(*mark) || ::rmdir(path.c_str()) < 0) return;
+    }
 }
 
 bool is_owner_alive(const std::string& mark) {

@@ -18,13 +18,15 @@ class GroupParents {
 public:
     /// \param parent  SessionOptions::cgroup_parent
     explicit GroupParents(std::optional<std::string> parent);
-    ~GroupParents(); ///< Removes what it has made, as far as it is empty.
+    /// Removes what it has made, as far as it is empty.
+    void remove_made() noexcept;
     GroupParents(const GroupParents&) = delete;
     GroupParents& operator=(const GroupParents&) = delete;
 
     [[nodiscard]] const Hierarchies& hierarchies() const noexcept { return hierarchies_; }
-    /// Valid as long as this object. \throws Error with Stage::Cgroup
-    [[nodiscard]] const Group& parent(const Hierarchy& hierarchy);
+    /// Where a group of that name has to be; makes nothing. \throws Error with Stage::Cgroup
+    [[nodiscard]] Group place(const Hierarchy& hierarchy, const std::string& name);
+    [[nodiscard]] std::shared_ptr<const Group> parent(const Hierarchy& hierarchy);
     /// Lets groups in the parent use these controllers, in version 2.
     void enable(const Hierarchy& hierarchy, const std::vector<Controller>& controllers);
     /// What marks a group as one of this process.
@@ -32,12 +34,13 @@ public:
 
 private:
     struct Parent {
-        Group group;
+        std::shared_ptr<Group> group = std::make_shared<Group>();
         std::vector<Controller> enabled;
         std::vector<std::string> made; ///< Paths, outermost first.
     };
     [[nodiscard]] Parent& opened(const Hierarchy& hierarchy);
     void open(Parent& parent, const Hierarchy& hierarchy) const;
+    [[nodiscard]] std::string path(const Hierarchy& hierarchy) const;
 
     const Hierarchies hierarchies_ = Hierarchies::detect();
     const std::optional<std::string> parent_;
@@ -50,11 +53,15 @@ private:
 /// those of \p parent.
 void inherit_cpuset(const Group& parent, const Group& group);
 
-/// \returns whether the owner of the group that has this mark is another process that lives
+/// Marks a group as one that this process has made; as far as the kernel can, before Linux 5.7 it cannot.
+void mark_group(int directory, const std::string& mark) noexcept;
+/// Who made it; empty if it was not libct.
+[[nodiscard]] std::optional<std::string> mark_of(int directory);
+/// Whether the owner of that mark is another process that lives.
 [[nodiscard]] bool is_owner_alive(const std::string& mark);
 
-/// The extended attribute that marks a group.
-inline constexpr const char* MarkName = "user.libct.owner";
+/// Removes the group if a process has made it that is gone, and nothing is in it; and so on with the one above.
+void remove_abandoned(std::string path);
 
 /// A path below the root of a hierarchy. \throws Error with Errc::InvalidConfig
 void check_cgroup_parent(const std::string& parent);

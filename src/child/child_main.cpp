@@ -61,6 +61,7 @@ long perform(Context& context, const Step& step) noexcept {
     case Op::DieWithParent: return die_with_parent(context.handshake);
     case Op::EnterDirectory: return raw_syscall(SYS_fchdir, args<FdArgs>(step).fd);
     case Op::JoinNamespace: return raw_syscall(SYS_setns, args<JoinArgs>(step).fd, args<JoinArgs>(step).kinds);
+    case Op::JoinGroup: return raw_syscall(SYS_write, args<FdArgs>(step).fd, "0", 1);
     case Op::UnshareFds: return unshare_fds(context.handshake, args<FdArgs>(step).fd);
     case Op::UnshareTime: return raw_syscall(SYS_unshare, CLONE_NEWTIME);
     case Op::EnterOwnTime: return enter_own_time(args<FdArgs>(step).fd);

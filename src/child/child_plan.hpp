@@ -17,6 +17,7 @@ enum class Op : std::uint32_t {
     DieWithParent,  ///< SIGKILL if the parent's thread ends during the set-up, and now if it has ended already.
     EnterDirectory, ///< fchdir to one of the host's descriptors. [FdArgs]
     JoinNamespace,  ///< setns(2). [JoinArgs]
+    JoinGroup,      ///< A cgroup of version 1, by its file `tasks`. [FdArgs]
     UnshareFds,     ///< Leave the host's descriptor table, keeping only the low part of it. [FdArgs]
     UnshareTime,    ///< A new time namespace for what comes next, and for children.
     EnterOwnTime,   ///< The time namespace that was unshared; its offsets are final then. [FdArgs] the host's /proc

@@ -9,6 +9,13 @@
 
 namespace ct::internal::child {
 
+/// The process is born in that group of version 2; -1 means the caller's.
+inline void set_group(clone_args& args, int group) noexcept {
+    if (group < 0) return;
+    args.flags |= CLONE_INTO_CGROUP;
+    args.cgroup = static_cast<unsigned>(group);
+}
+
 /// clone3(2) for a child that runs `entry(argument)` on the stack that \p args names and never returns.
 /// \returns the child's pid, or -errno
 inline long clone_onto_stack(clone_args* args, void (*entry)(void*), void* argument) noexcept {

@@ -218,6 +218,7 @@ void check_source(Namespace kind, const NamespaceSource& source) {
 }
 
 void check_spec(const Spec& spec) {
+    check_cgroup(spec.cgroup);
     for (const auto& [kind, source] : spec.namespaces) check_source(kind, source);
     for (const IdRange& range : spec.uid_map) check_id_range("uid map", range);
     for (const IdRange& range : spec.gid_map) check_id_range("gid map", range);

@@ -28,6 +28,8 @@ void check_device(const Device& device);
 void check_hooks(const Mount& mount, const MountHooks& hooks);
 void check_private_area(const PrivateArea& area);
 void check_root(const Root& root);
+void check_cgroup(const Cgroup& cgroup);
+void check_controller_value(const ControllerValue& value);
 void check_source(Namespace kind, const NamespaceSource& source);
 /// All of the above for everything in \p spec.
 void check_spec(const Spec& spec);

@@ -68,6 +68,7 @@ void move_into_namespaces(const Plan& plan, Handshake& handshake, const ThreadRe
     clone_args args{};
     args.flags = plan.new_namespaces | CLONE_PARENT | CLONE_PARENT_SETTID | CLONE_CLEAR_SIGHAND;
     if (plan.shares_memory) args.flags |= CLONE_VM;
+    child::set_group(args, plan.group);
     args.parent_tid = reinterpret_cast<std::uintptr_t>(&handshake.child_pid);
     if (thread.tid_address != nullptr) {
         // glibc believes this thread's id to be there; and this process's end must not clear it.

@@ -131,6 +131,7 @@ std::string hint(const Plan& plan, const Handshake& handshake) {
     case Op::CpuAffinity: return error == EINVAL ? "one of these CPUs is not there, or not in the cgroup's cpuset" : "";
     case Op::WriteProc: return proc_hint(args_of<ProcWriteArgs>(plan, handshake).path, error);
     case Op::ResourceLimit: return error == EPERM ? "raising a hard limit needs CAP_SYS_RESOURCE" : "";
+    case Op::JoinGroup: return error == ENODEV ? "the group has been removed meanwhile" : "";
     case Op::JoinNamespace:
         if (error == EINVAL) return "it is already the host's own user namespace";
         if (error == EPERM) return "needs CAP_SYS_ADMIN in the user namespace that owns it";
@@ -180,6 +181,15 @@ Error step_error(const Plan& plan, const Handshake& handshake) {
 
 namespace {
 
+std::string_view group_hint(int error) {
+    switch (error) {
+    case EACCES: return "the caller may not write to its cgroup.procs, or to that of a group above both";
+    case EBUSY: return "controllers are enabled for the groups below it, so it takes no process";
+    case EOPNOTSUPP: return "the group is in an invalid threaded state, see cgroup.type";
+    default: return "the group has been removed, or is not reachable from the caller's cgroup namespace";
+    }
+}
+
 bool joins_pid_namespace(const Plan& plan) {
     const auto& steps = plan.joins.steps();
     return std::any_of(steps.begin(), steps.end(), [](const Step& step) {
@@ -195,6 +205,11 @@ Error clone_error(int error_number, const Plan& plan) {
         return sys::error(ESRCH, Stage::Enter, "make a process in the joined pid namespace", {},
                           "the first process of that namespace has ended");
     }
+    if (plan.group >= 0 && (error_number == EACCES || error_number == EBUSY || error_number == EOPNOTSUPP ||
+                            error_number == ENODEV || error_number == ENOENT)) {
+        return sys::error(error_number, Stage::Cgroup, "make a process in the cgroup", plan.group_path,
+                          group_hint(error_number));
+    }
     const std::string names = namespace_names(plan.new_namespaces);
     const std::string action =
         names.empty() ? "make a process" : concat("make a process with new namespaces (", names, ')');
@@ -206,7 +221,8 @@ Error clone_error(int error_number, const Plan& plan) {
     } else if (error_number == ENOSPC || error_number == EUSERS) {
         hint = "a limit in /proc/sys/user is reached, or namespaces are nested too deep";
     } else if (error_number == EAGAIN) {
-        hint = "a limit on the number of processes is reached";
+        hint = plan.group >= 0 ? "a limit on the number of processes is reached, of the cgroup or one above it"
+                               : "a limit on the number of processes is reached";
     } else if (error_number == EINVAL) {
         hint = "this kernel lacks one of the namespaces";
     }

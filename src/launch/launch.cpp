@@ -107,6 +107,7 @@ private:
         clone_args args = clone_request(plan_, area_->child_stack());
         int pidfd = -1;
         args.flags |= plan_.new_namespaces;
+        child::set_group(args, plan_.group);
         args.pidfd = reinterpret_cast<std::uintptr_t>(&pidfd);
         const long pid = child::clone_onto_stack(&args, child::run_child, &child_);
         if (pid < 0) throw clone_error(static_cast<int>(-pid), plan_);
@@ -122,6 +123,7 @@ private:
         helper_plan_.clone = clone_request(plan_, area_->child_stack());
         helper_plan_.clone.flags |= plan_.new_namespaces | CLONE_PARENT | CLONE_PARENT_SETTID;
         if (plan_.needs_vfork) helper_plan_.clone.flags |= CLONE_VFORK;
+        child::set_group(helper_plan_.clone, plan_.group);
         helper_plan_.clone.pidfd = reinterpret_cast<std::uintptr_t>(&handshake_.child_pidfd);
         helper_plan_.clone.parent_tid = reinterpret_cast<std::uintptr_t>(&handshake_.child_pid);
         clone_args args = clone_request(plan_, area_->helper_stack());

@@ -41,6 +41,7 @@ public:
     int lend(UniqueFd fd);
     /// What the process joins; borrowed.
     void set_joins(std::vector<NamespaceJoin> joins) { layout_.joins = std::move(joins); }
+    void set_groups(GroupLayout groups) { layout_.groups = std::move(groups); }
     /// Lends what the mount on \p target attaches.
     void lend_tree(const std::string& target, UniqueFd tree);
     /// Lends the mount of an image.

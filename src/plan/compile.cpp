@@ -35,12 +35,40 @@ void plan_await(Plan& plan, Await moment) {
     plan.steps.add(Op::AwaitParent, AwaitArgs{moment}, {Stage::Launch, "wait for the parent"});
 }
 
-void plan_beginning(Plan& plan, const Spec& spec, const FdLayout& fds, bool joins) {
+void plan_entering(Plan& plan, const EnterTarget& target, const GroupLayout& groups) {
+    const auto late = static_cast<unsigned>(namespaces_after_groups(groups));
+    if (!target.held.empty()) {
+        std::vector<NamespaceJoin> joins = target.held;
+        std::erase_if(joins, [&](const NamespaceJoin& join) { return (namespace_flag(join.kind) & late) != 0; });
+        plan_joins(plan, joins);
+    } else if (const unsigned early = target.namespaces & ~late; early != 0) {
+        plan.joins.add(Op::JoinNamespace, JoinArgs{target.pidfd, early},
+                       {Stage::Enter, "join the namespaces of its first process"});
+    }
+}
+
+/// The rest, by the process itself.
+void plan_entering_late(Plan& plan, const EnterTarget& target, const GroupLayout& groups) {
+    const auto late = static_cast<unsigned>(namespaces_after_groups(groups)) & target.namespaces;
+    if (late == 0) return;
+    int fd = target.pidfd;
+    for (const NamespaceJoin& join : target.held) {
+        if (namespace_flag(join.kind) == late) fd = join.fd;
+    }
+    plan.steps.add(Op::JoinNamespace, JoinArgs{fd, late}, {Stage::Enter, "join its cgroup namespace"});
+}
+
+/// \param entered  the container that the process enters, or null
+void plan_beginning(Plan& plan, const Spec& spec, const FdLayout& fds, bool joins,
+                    const EnterTarget* entered = nullptr) {
     plan.steps.add(Op::DieWithParent, {Stage::Launch, "set the parent-death signal"});
     plan_device_defaults(plan, spec, fds);
     // Before the host's descriptors are gone, one of which tells whether the host lives. A copy of it also waits until
     // the parent has a pidfd of it: the host may reap it at any time.
+    plan_groups(plan, fds.groups);
     if (plan.has_tasks(Await::Birth) || plan.copies_host) plan_await(plan, Await::Birth);
+    plan_cgroup_namespace(plan, fds.groups);
+    if (entered != nullptr) plan_entering_late(plan, *entered, fds.groups);
     plan.steps.add(Op::UnshareFds, FdArgs{low_fd_limit(fds)}, {Stage::Launch, "leave the host's descriptor table"});
     plan.steps.add(Op::ResetSignals, {Stage::Launch, "reset signals"});
     plan_time_offsets(plan, spec, fds);
@@ -74,18 +102,11 @@ void plan_terminal(Plan& plan, const ProcessSpec& process, const FdLayout& fds) 
     }
 }
 
-void plan_entering(Plan& plan, const EnterTarget& target) {
-    plan_joins(plan, target.held);
-    if (!target.held.empty()) return;
-    plan.joins.add(Op::JoinNamespace, JoinArgs{target.pidfd, target.namespaces},
-                   {Stage::Enter, "join the namespaces of its first process"});
-}
-
 /// For a plan that only changes mounts of a running container.
 void plan_visit(Plan& plan, const Spec& spec, const EnterTarget& target, const FdLayout& fds, const HostFacts& host) {
     plan_memory(plan, {}, host, target.namespaces, true);
     hide_copy(plan);
-    plan_entering(plan, target);
+    plan_entering(plan, target, {});
     plan_beginning(plan, {}, fds, true);
     plan_user_namespace_root(plan, spec, host);
     plan.steps.add(Op::ClearUmask, {Stage::Launch, "clear the umask"});
@@ -166,8 +187,8 @@ void compile_enter(Plan& plan, const Spec& spec, const EnterTarget& target, cons
     if (target.root_fd >= 0) {
         plan.joins.add(Op::EnterDirectory, FdArgs{target.root_fd}, {Stage::Enter, "change to the container's root"});
     }
-    if (target.namespaces != 0) plan_entering(plan, target);
-    plan_beginning(plan, {}, fds, joins);
+    if (target.namespaces != 0) plan_entering(plan, target, fds.groups);
+    plan_beginning(plan, {}, fds, joins, &target);
     plan_user_namespace_root(plan, spec, host);
     if (target.root_fd >= 0) {
         plan.steps.add(Op::ChangeRoot, PathArgs{nullptr}, {Stage::Root, "chroot to the container's root"});

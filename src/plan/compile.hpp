@@ -44,6 +44,19 @@ struct NamespaceJoin {
     std::string name; ///< For messages: its path, "fd N" or "container 'x'".
 };
 
+/// How a new process gets into the container's groups, see cgroup/membership.hpp.
+struct GroupLayout {
+    struct Tasks {
+        int fd;
+        std::string path;
+    };
+    bool used = false;          ///< There are groups.
+    bool limits_memory = false; ///< One of them is of the memory controller.
+    int directory = -1;         ///< The group of version 2, or -1.
+    std::string directory_path = {};
+    std::vector<Tasks> tasks = {}; ///< The files of that name in the groups of version 1.
+};
+
 /// The descriptors of a new process; made by the parent before the plan, see launch/streams.hpp.
 struct FdLayout {
     std::vector<FdSource> map = {};
@@ -56,6 +69,7 @@ struct FdLayout {
     std::string terminal_path = {};        ///< Of the terminal on the host.
     std::vector<int> made = {};            ///< Sources of the pipes or the terminal that were made for the process.
     std::map<std::string, int> trees = {}; ///< See MountSetup.
+    GroupLayout groups = {};
 };
 
 /// By the target of the mount.
@@ -101,6 +115,12 @@ void compile_user_namespace(Plan& plan, const Spec& maps, const HostFacts& host,
 // The themes.
 void plan_joins(Plan& plan, const std::vector<NamespaceJoin>& joins);
 void plan_new_namespaces(Plan& plan, const Spec& spec);
+void plan_groups(Plan& plan, const GroupLayout& groups);
+/// A new cgroup namespace begins at the groups in which its maker is: it is made once the child is in its groups.
+void plan_cgroup_namespace(Plan& plan, const GroupLayout& groups);
+/// CLONE_NEW* flags of the namespaces that can be joined only once the process is in its groups: with the mount option
+/// nsdelegate nobody inside a cgroup namespace reaches a group from outside of it.
+[[nodiscard]] std::uint64_t namespaces_after_groups(const GroupLayout& groups) noexcept;
 void plan_time_offsets(Plan& plan, const Spec& spec, const FdLayout& fds);
 void plan_id_maps(Plan& plan, const Spec& spec, const HostFacts& host);
 void plan_root(Plan& plan, const Spec& spec, const FdLayout& fds, const HookTable& hooks);

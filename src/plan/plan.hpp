@@ -114,10 +114,12 @@ public:
         return array(pointers);
     }
 
-    Steps joins{*this};                       ///< Of the helper; empty if no namespace is joined.
-    Steps steps{*this};                       ///< Of the child.
-    Steps reaper{*this};                      ///< Of the child that becomes the reaper; see Op::StartReaper.
-    std::uint64_t new_namespaces = 0;         ///< CLONE_NEW* flags.
+    Steps joins{*this};               ///< Of the helper; empty if no namespace is joined.
+    Steps steps{*this};               ///< Of the child.
+    Steps reaper{*this};              ///< Of the child that becomes the reaper; see Op::StartReaper.
+    std::uint64_t new_namespaces = 0; ///< CLONE_NEW* flags.
+    int group = -1;                   ///< The group of version 2 in which the child is born, or -1.
+    std::string group_path;
     const char* const* environment = nullptr; ///< Of a callable, if it is not the host's.
     std::vector<std::string> exec_candidates; ///< The paths that Op::Exec tries.
     std::shared_ptr<const Filter> filter;     ///< What Op::Seccomp installs.

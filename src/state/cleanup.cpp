@@ -19,6 +19,9 @@
 
 #include "base/concat.hpp"
 #include "base/sys.hpp"
+#include "cgroup/groups.hpp"
+#include "cgroup/parents.hpp"
+#include "cgroup/removal.hpp"
 #include "config/defaults.hpp"
 #include "config/validate.hpp"
 #include "launch/exit_status.hpp"
@@ -81,6 +84,14 @@ void unmount_area(const Record& record) {
     if (top && mount_id(top.get()) == record.area_mount->id) ::umount2(target.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW);
 }
 
+/// What its owner could not remove. \throws Error if something stays
+void end_groups(const Record& record) {
+    if (record.groups.empty()) return;
+    const Hierarchies hierarchies = Hierarchies::detect();
+    remove_groups(open_groups(hierarchies, record.groups), KillPatience);
+    for (const std::string& path : record.groups) remove_abandoned(path.substr(0, path.rfind('/')));
+}
+
 } // namespace
 
 std::uint64_t mount_id(int fd) noexcept {
@@ -123,6 +134,7 @@ Assessment assess(const Record& record, const Viewpoint& viewpoint) {
 std::optional<StoredRecord> finish(LockedEntry& entry, Record record, const Viewpoint& viewpoint,
                                    std::optional<ExitStatus> status) {
     const bool owned = owner_alive(record, viewpoint);
+    end_groups(record);
     unmount_area(record);
     remove_links(record.links);
     remove_mount_points(record, !owned);
@@ -137,6 +149,7 @@ std::optional<StoredRecord> finish(LockedEntry& entry, Record record, const View
     record.init = {};
     record.area_mount.reset();
     record.links.clear();
+    record.groups.clear();
     record.files_root.clear();
     record.mount_points.clear();
     const RecordToken token = entry.write(record);

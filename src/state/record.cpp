@@ -83,6 +83,7 @@ struct Fields<Record> {
         field("command", &Record::command),
         field("area_mount", &Record::area_mount),
         field("links", &Record::links),
+        field("groups", &Record::groups),
         field("files_root", &Record::files_root),
         field("mount_points", &Record::mount_points),
         field("spec", &Record::spec),

@@ -51,6 +51,7 @@ struct Record {
 
     /// To undo if the owner cannot; written before they are made.
     std::optional<HostMount> area_mount = {};
+    std::vector<std::string> groups = {}; ///< Paths of its cgroups.
     std::vector<HostLink> links = {};
     std::string files_root = {};                ///< The directory that `mount_points` are in.
     std::vector<std::string> mount_points = {}; ///< Made by this start unless it was killed before; outermost first.

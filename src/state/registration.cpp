@@ -144,6 +144,14 @@ void Registration::announce(const HostMount& mount) {
     write(entry, std::move(next));
 }
 
+void Registration::announce_groups(std::vector<std::string> paths) {
+    const std::lock_guard lock(mutex_);
+    LockedEntry entry = lock_own();
+    Record next = record_;
+    next.groups = std::move(paths);
+    write(entry, std::move(next));
+}
+
 void Registration::born(pid_t init, int files_root, std::vector<HostLink> links) {
     const std::lock_guard lock(mutex_);
     // Before the lock: it looks for every mount point.

@@ -114,7 +114,7 @@ TEST_P(Fault, AtEachPointFailsWithASentenceAndLeavesNothing) {
 /// Like a program whose owner kills it at the worst moment; and the next one.
 TEST_P(Fault, AtEachPointTheHostMayBeKilledAndTheNextSessionCleansUp) {
     ASSERT_EQ(::prctl(PR_SET_CHILD_SUBREAPER, 1), 0); // to reap what the host leaves
-    const SessionOptions options{.log_handler = {}, .state_directory = dir() / "state"};
+    const SessionOptions options{.state_directory = dir() / "state", .cgroup_parent = cgroup_parent()};
     { const Session makes_the_directory(options); }
     bool all_passed = false;
     for (std::uint32_t at = 1; !all_passed; ++at) {
@@ -191,6 +191,24 @@ const Scenario Scenarios[] = {
              .join_namespace(Namespace::Ipc, "/proc/self/ns/ipc");
          process.terminal = TerminalSize{};
      }},
+    {"Cgroups",
+     [](Container& container, ProcessSpec&) {
+         container.add_namespace(Namespace::Cgroup)
+             .add_controller(Controller::Memory)
+             .add_controller(Controller::Cpuset)
+             .set_controller_value(Controller::Pids, "pids.max", "100");
+         Cgroup cgroup = container.spec().cgroup;
+         cgroup.own_group = true;
+         container.set_cgroup(std::move(cgroup));
+     }},
+    {"CgroupsOfACallable",
+     [](Container& container, ProcessSpec&) {
+         Cgroup cgroup{.own_group = true, .controllers = {Controller::Memory}};
+         cgroup.values = {{Controller::Pids, "pids.max", "100"}};
+         cgroup.limits_after_set_up = true;
+         container.set_cgroup(std::move(cgroup));
+     },
+     true},
     {"Reaper",
      [](Container& container, ProcessSpec& process) {
          container.add_default_mounts();

@@ -97,8 +97,12 @@ void ContainerTest::TearDown() {
     EXPECT_FALSE(error) << "remove " << dir_ << ": " << error.message();
 }
 
+std::string cgroup_parent() {
+    return "/libct-test-" + std::to_string(::getpid());
+}
+
 Session& ContainerTest::session() {
-    if (!session_) session_.emplace();
+    if (!session_) session_.emplace(SessionOptions{.cgroup_parent = cgroup_parent()});
     return *session_;
 }
 

@@ -92,6 +92,9 @@ std::string read_line(int fd);
 /// Becomes user and group 1000 without any privilege, for good: only for passes_in_child().
 void become_unprivileged();
 
+/// Where this test program's containers have their cgroups: others may run at the same time.
+[[nodiscard]] std::string cgroup_parent();
+
 /// Base of all integration tests: a session, a directory of its own with an image, and the check that nothing is left.
 ///
 /// The test program runs in mount and network namespaces of its own, whose mounts are shared ones as systemd makes

@@ -56,6 +56,24 @@ void add_links(Facts& facts) {
     ::if_freenameindex(links);
 }
 
+/// Of all hierarchies, the groups that tests use: those with a name that tells so.
+void add_cgroups(Facts& facts) {
+    std::ifstream mounts{"/proc/self/mountinfo"};
+    for (std::string line; std::getline(mounts, line);) {
+        if (line.find(" - cgroup") == std::string::npos) continue;
+        std::istringstream fields{line};
+        std::string path;
+        for (int i = 0; i < 5; ++i) fields >> path;
+        path += "/libct-test-" + std::to_string(::getpid());
+        std::error_code error;
+        if (!fs::exists(path, error)) continue;
+        facts["cgroup " + path] = "";
+        for (fs::recursive_directory_iterator at{path, error}, end; at != end; at.increment(error)) {
+            if (at->is_directory(error)) facts["cgroup " + at->path().string()] = "";
+        }
+    }
+}
+
 /// Zombies and children with another exit signal than SIGCHLD too.
 void add_children(Facts& facts) {
     const std::string self = std::to_string(::getpid());
@@ -131,6 +149,7 @@ HostState HostState::capture() {
     add_fds(state.facts_);
     add_mounts(state.facts_);
     add_links(state.facts_);
+    add_cgroups(state.facts_);
     add_children(state.facts_);
     add_signals(state.facts_);
     add_status(state.facts_);

@@ -8,8 +8,9 @@
 namespace ct::test {
 
 /// Everything about this process and its surroundings that a good guest leaves as it was: one line per fact.
-/// Descriptors with their targets and flags, mounts, network links, children, signal mask and dispositions, umask,
-/// working directory, environment, credentials, resource limits, namespaces, dumpable and subreaper flags, threads.
+/// Descriptors with their targets and flags, mounts, network links, cgroups, children, signal mask and dispositions,
+/// umask, working directory, environment, credentials, resource limits, namespaces, dumpable and subreaper flags,
+/// threads.
 class HostState {
 public:
     [[nodiscard]] static HostState capture();

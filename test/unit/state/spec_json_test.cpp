@@ -40,8 +40,9 @@ using Structures =
     ::testing::Types<Spec, NewNamespace, NamespacePath, NamespaceFd, IdRange, Root, BindDir, OverlayArea, TmpfsArea,
                      ImageArea, Mount, ProcessSpec, StandardStreams, TerminalSize, User, ResourceLimit, FdMapping,
                      CapabilitySets, SecurityLabels, Scheduler, IoPriority, Scheduling, MemoryPolicy, SessionKeyring,
-                     SeccompAction, SeccompCondition, SeccompRule, Seccomp, LandlockPath, Landlock, Network, Address,
-                     Veth, Macvlan, Ipvlan, Vlan, Dummy, Neighbour, NextHop, Route, Rule>;
+                     SeccompAction, SeccompCondition, SeccompRule, Seccomp, LandlockPath, Landlock, Cgroup,
+                     ControllerValue, Limits, IoLimit, DeviceRule, Network, Address, Veth, Macvlan, Ipvlan, Vlan, Dummy,
+                     Neighbour, NextHop, Route, Rule>;
 TYPED_TEST_SUITE(EveryField, Structures);
 
 TYPED_TEST(EveryField, IsListedForJson) {
@@ -62,6 +63,23 @@ Spec full_spec() {
     spec.mounts = {{"/a", "/b", "", {}, true, true, true, true, true}, {"tmpfs", "/t", "tmpfs", {"size=1m", "x"}}};
     spec.default_mounts = true;
     spec.default_devices = true;
+    spec.cgroup = {.own_group = true,
+                   .controllers = {Controller::Cpu, Controller::Misc},
+                   .limits = {.memory_max = 64 * MiB,
+                              .swap_max = Bytes::unlimited(),
+                              .oom_group = false,
+                              .cpus = 0.5,
+                              .cpu_period = std::chrono::microseconds(5000),
+                              .cpuset_cpus = "0-1",
+                              .pids_max = Unlimited,
+                              .io = {{.major = 8, .minor = 1, .read_per_second = 1 * MiB, .weight = 7}},
+                              .hugetlb = {{2 * MiB, 64 * MiB}},
+                              .devices = {{{.allow = true, .type = DeviceClass::Character, .major = 1, .make = false}}},
+                              .net_priority = {{"eth0", 3}}},
+                   .values = {{Controller::Memory, "memory.max", "1"}},
+                   .limits_after_set_up = true,
+                   .born_frozen = true,
+                   .mount = CgroupMount::Writable};
     return spec;
 }
 

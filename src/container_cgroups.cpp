@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include <algorithm>
+
+#include "base/concat.hpp"
+#include "base/subject.hpp"
+#include "cgroup/apply.hpp"
+#include "cgroup/control_file.hpp"
+#include "cgroup/controllers.hpp"
+#include "cgroup/removal.hpp"
+#include "config/validate.hpp"
+#include "container_core.hpp"
+
+/// The groups of a container.
+namespace ct::internal {
+
+namespace {
+
+/// Time for what is left in the groups of an ended container to end.
+constexpr std::chrono::seconds RemovalPatience{10};
+
+} // namespace
+
+std::shared_ptr<const Groups> ContainerCore::groups() const {
+    const std::lock_guard lock(mutex_);
+    return groups_;
+}
+
+std::shared_ptr<const Groups> ContainerCore::running_groups(std::string_view action) {
+    (void)running_init(action);
+    const std::lock_guard lock(mutex_);
+    if (groups_) return groups_;
+    throw Error(Errc::InvalidState, Stage::Cgroup, concat(subject(), ": ", action), {},
+                "the container has no cgroups: see Spec::cgroup");
+}
+
+void ContainerCore::prepare_groups(const Spec& spec) {
+    if (!uses_groups(spec.cgroup)) return;
+    GroupParents& parents = session_->group_parents();
+    std::vector<Group> planned = place_groups(parents, name_, spec.cgroup, makes_namespace(spec, Namespace::Pid));
+    if (registration_) {
+        std::vector<std::string> paths;
+        for (const Group& group : planned) paths.push_back(group.path);
+        registration_->announce_groups(std::move(paths));
+    }
+    auto groups = std::make_shared<const Groups>(make_groups(parents, std::move(planned), spec.cgroup));
+    {
+        const std::lock_guard lock(mutex_);
+        groups_ = groups;
+    }
+    if (!spec.cgroup.limits_after_set_up) apply_settings(*groups, spec.cgroup);
+}
+
+void ContainerCore::add_group_tasks(Plan& plan, const Spec& spec) {
+    const auto groups = this->groups();
+    if (!groups || !spec.cgroup.limits_after_set_up) return;
+    plan.parent_tasks.push_back(
+        {Await::SetUp, [groups, &cgroup = spec.cgroup](const WaitingChild&) { apply_settings(*groups, cgroup); }});
+}
+
+Membership ContainerCore::membership() const {
+    const auto groups = this->groups();
+    return groups ? Membership(groups) : Membership();
+}
+
+void ContainerCore::take_down_groups() {
+    std::shared_ptr<const Groups> groups;
+    {
+        const std::lock_guard lock(mutex_);
+        groups = std::exchange(groups_, nullptr);
+    }
+    if (!groups) return;
+    session_->log_errors([&] { with_subject(subject(), [&] { remove_groups(*groups, RemovalPatience); }); });
+}
+
+void ContainerCore::set_controller_value(ControllerValue value) {
+    with_subject(subject(), [&] { check_controller_value(value); });
+    if (state() != State::Stopped) {
+        const auto groups = running_groups("set a controller value");
+        with_subject(subject(), [&] { write_control(groups->at(value.controller), value.file, value.value); });
+        return;
+    }
+    configure([&](Spec& spec) {
+        std::vector<ControllerValue>& values = spec.cgroup.values;
+        std::erase_if(values, [&](const ControllerValue& other) {
+            return other.controller == value.controller && other.file == value.file;
+        });
+        values.push_back(std::move(value));
+    });
+}
+
+std::string ContainerCore::controller_value(Controller controller, const std::string& file) {
+    with_subject(subject(), [&] { check_controller_value({controller, file, {}}); });
+    if (state() != State::Stopped) {
+        const auto groups = running_groups("read a controller value");
+        return with_subject(subject(), [&] { return read_control(groups->at(controller), file); });
+    }
+    const std::lock_guard lock(mutex_);
+    for (const ControllerValue& value : spec_->cgroup.values) {
+        if (value.controller == controller && value.file == file) return value.value;
+    }
+    throw Error(Errc::InvalidState, Stage::Cgroup, concat(subject(), ": read a controller value"), file,
+                "it has not been set, and the container is not running");
+}
+
+std::string ContainerCore::cgroup_path(Controller controller) {
+    const auto groups = running_groups("find its cgroup");
+    return with_subject(subject(), [&] { return groups->at(controller).path; });
+}
+
+} // namespace ct::internal
