@@ -13,6 +13,7 @@
 #include "adder.hpp"
 #include "attribute_values.hpp"
 #include "cgroup_options.hpp"
+#include "network_options.hpp"
 #include "seccomp.hpp"
 #include "values.hpp"
 
@@ -221,6 +222,7 @@ void add_container_options(Adder& add, ct::Spec& spec) {
     add_namespace_options(add, spec);
     add_file_options(add, spec);
     add_cgroup_options(add, spec);
+    add_network_options(add, spec);
 }
 
 void add_process_options(Adder& add, ProcessOptions& process) {
