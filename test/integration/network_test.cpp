@@ -14,6 +14,9 @@
 
 #include <linux/sockios.h>
 
+#include <atomic>
+#include <thread>
+
 #include "support/fixture.hpp"
 
 namespace ct::test {
@@ -74,6 +77,38 @@ protected:
                                return 0;
                            })
             .out;
+    }
+
+    /// A container "web" with that veth, and without the program that has started it.
+    SessionOptions leave_running(const std::string& host_name) {
+        const SessionOptions options{.log_handler = {}, .state_directory = dir() / "state"};
+        EXPECT_TRUE(passes_in_child([&] {
+            Session session(options);
+            Container web = session.create("web").set_root(image().string());
+            web.add_namespaces({Namespace::Mount, Namespace::Pid, Namespace::Net});
+            web.add_network(Veth{.host_name = host_name});
+            start_ready(web, program({"pause"}));
+            web.detach();
+        }));
+        return options;
+    }
+
+    void rename_link(const std::string& name, const std::string& to) const {
+        set_up(name, false);
+        ifreq request{};
+        name.copy(request.ifr_name, sizeof request.ifr_name - 1);
+        to.copy(request.ifr_newname, sizeof request.ifr_newname - 1);
+        EXPECT_EQ(::ioctl(socket_, SIOCSIFNAME, &request), 0) << name;
+    }
+
+    /// Whether the kernel has removed it, in time.
+    static bool is_gone(const std::string& name) {
+        const auto deadline = std::chrono::steady_clock::now() + Patience;
+        while (::if_nametoindex(name.c_str()) != 0) {
+            if (std::chrono::steady_clock::now() > deadline) return false;
+            std::this_thread::yield();
+        }
+        return true;
     }
 
 private:
@@ -301,6 +336,67 @@ TEST_F(NetworkTest, AHeldContainerHasItsNetworkUntilItIsLetGo) {
     EXPECT_TRUE(contains(run(member, program({"network"})).out, "eth0 address 10.0.0.2/24\n"));
     container.kill();
     EXPECT_EQ(::if_nametoindex("pod0"), 0U);
+}
+
+TEST_F(NetworkTest, AnotherSessionThatStopsItRemovesTheHostsEnd) {
+    const SessionOptions options = leave_running("web0");
+    EXPECT_NE(::if_nametoindex("web0"), 0U);
+    Session next(options);
+    Container web = next.open("web");
+    web.kill();
+    (void)web.wait();
+    EXPECT_EQ(web.state(), State::Stopped);
+    EXPECT_EQ(::if_nametoindex("web0"), 0U);
+}
+
+TEST_F(NetworkTest, ALinkThatHasGotTheNameMeanwhileIsLeftAlone) {
+    const SessionOptions options = leave_running("web0");
+    rename_link("web0", "kept");
+    make_bridge("web0");
+    {
+        Session next(options);
+        Container web = next.open("web");
+        web.kill();
+        (void)web.wait();
+        EXPECT_EQ(web.state(), State::Stopped);
+    }
+    EXPECT_NE(::if_nametoindex("web0"), 0U);
+    EXPECT_TRUE(is_gone("kept")) << "the kernel removes it with its other end";
+}
+
+TEST_F(NetworkTest, ConcurrentStartsEachHaveTheirOwn) {
+    make_bridge("br0");
+    constexpr int threads = 8;
+    constexpr int starts = 5;
+    std::vector<std::thread> workers;
+    std::atomic<int> right = 0;
+    (void)session();
+    for (int number = 1; number <= threads; ++number) {
+        workers.emplace_back([&, number] {
+            const std::string address = "10.0.0." + std::to_string(number) + "/24";
+            Container container = isolated("box" + std::to_string(number)).add_namespace(Namespace::Net);
+            container.add_network(Veth{.bridge = "br0", .addresses = {{address}}}).add_route({.gateway = "10.0.0.99"});
+            for (int i = 0; i < starts; ++i) {
+                const Finished finished = run(container, program({"network"}));
+                if (finished.out.find("eth0 address " + address + "\n") != std::string::npos) ++right;
+            }
+        });
+    }
+    for (std::thread& worker : workers) worker.join();
+    EXPECT_EQ(right, threads * starts);
+}
+
+TEST_F(NetworkTest, AnOrdinaryUserHasLoopbackAndIsToldWhatElseTakes) {
+    EXPECT_TRUE(passes_in_child([&] {
+        become_unprivileged();
+        Session session;
+        Container box = session.create("box").add_namespaces({Namespace::User, Namespace::Net}).map_root_to_caller();
+        const Finished finished = run(box, host_program({"network"}));
+        EXPECT_TRUE(contains(finished.out, "lo up mtu 65536"));
+        box.add_network(Veth{});
+        EXPECT_TRUE(fails([&] { (void)box.start(host_program({"pause"})); }, std::errc::operation_not_permitted,
+                          {"create the veth pair of 'eth0'", "needs CAP_NET_ADMIN in the host's network namespace"}));
+    }));
 }
 
 } // namespace
