@@ -379,6 +379,10 @@ std::vector<pid_t> Container::processes() {
     return core_->processes();
 }
 
+Stats Container::stats() const {
+    return core_->stats();
+}
+
 ContainerInfo Container::info() const {
     return core_->info();
 }

@@ -63,6 +63,15 @@ Membership ContainerCore::membership() const {
     return groups ? Membership(groups) : Membership();
 }
 
+GroupLayout ContainerCore::group_layout(const Membership& membership, const Spec& spec) {
+    GroupLayout layout = membership.layout();
+    const auto groups = this->groups();
+    if (!groups || spec.cgroup.mount == CgroupMount::None) return layout;
+    layout.view = view_of(*groups, session_->group_parents().hierarchies());
+    if (spec.cgroup.mount == CgroupMount::Writable && has_namespace(spec, Namespace::User)) layout.delegated = groups;
+    return layout;
+}
+
 void ContainerCore::take_down_groups() {
     std::shared_ptr<const Groups> groups;
     {

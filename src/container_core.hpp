@@ -78,6 +78,9 @@ public:
     [[nodiscard]] std::string controller_value(Controller controller, const std::string& file);
     [[nodiscard]] std::string cgroup_path(Controller controller);
 
+    // container_stats.cpp
+    [[nodiscard]] Stats stats();
+
     // live_mount.cpp
     void mount(const Mount& mount);
     void unmount(const std::string& target);
@@ -116,6 +119,8 @@ private:
     void add_group_tasks(Plan& plan, const Spec& spec);
     /// For one more process of it.
     [[nodiscard]] Membership membership() const;
+    /// \param membership  of the process that sets the container up
+    [[nodiscard]] GroupLayout group_layout(const Membership& membership, const Spec& spec);
     /// Ends what is left in them, and removes them.
     void take_down_groups();
     /// Those of the present run; null if it has none.

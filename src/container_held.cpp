@@ -37,7 +37,7 @@ std::shared_ptr<const Joins> ContainerCore::launch_held() {
     Streams streams(nobody, session_->low_fds);
     streams.set_joins(joins.list());
     const Membership membership = this->membership();
-    streams.set_groups(membership.layout());
+    streams.set_groups(group_layout(membership, spec));
     if (needs_proc(spec)) streams.lend_proc();
     lend_trees(streams, spec, session_->areas);
     if (prepared.image) streams.lend_area(std::move(prepared.image));

@@ -174,7 +174,7 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& proc
     if (prepared.image) streams.lend_area(std::move(prepared.image));
     streams.set_joins(joins.list());
     const Membership membership = this->membership();
-    streams.set_groups(membership.layout());
+    streams.set_groups(group_layout(membership, spec));
     const std::shared_ptr<const HookTable> hooks = hooks_; // constant like the specification
     Plan plan;
     plan_birth(plan, prepared);
@@ -218,7 +218,8 @@ std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, co
         entered->sweep();
         Streams streams(process, session_->low_fds, stream_owner(*spec, process));
         if (writes_proc(process)) streams.lend_proc();
-        const Membership membership = this->membership();
+        Membership membership = this->membership();
+        if (init && spec->cgroup.mount == CgroupMount::Writable) membership.follow(init->pid());
         streams.set_groups(membership.layout());
         Plan plan;
         const std::shared_ptr<StartThread> thread = session_->start_thread();

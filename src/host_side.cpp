@@ -15,6 +15,7 @@
 #include "area/overlay_view.hpp"
 #include "base/concat.hpp"
 #include "base/sys.hpp"
+#include "config/defaults.hpp"
 #include "config/paths.hpp"
 #include "config/validate.hpp"
 #include "state/cleanup.hpp"
@@ -99,6 +100,7 @@ void HostSide::open_bound_directories(const Spec& spec) {
     if (spec.default_mounts || spec.default_devices) targets.emplace_back("/dev/null");
     for (const Mount& mount : spec.mounts) targets.push_back(normal_path(mount.target));
     for (const Device& device : spec.devices) targets.push_back(normal_path(device.path));
+    if (spec.cgroup.mount != CgroupMount::None) targets.emplace_back(CgroupPlace);
     for (auto& [target, source] : binds) {
         const std::string below = target + '/';
         if (std::none_of(targets.begin(), targets.end(),

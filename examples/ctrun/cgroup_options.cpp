@@ -42,6 +42,11 @@ void add_cgroup_options(Adder& add, ct::Spec& spec) {
                [&](const std::string& text) { spec.cgroup.values.push_back(parse_value(text)); });
     add.flag("--own-group", "Give it a group even without a controller: kill ends all of its processes",
              [&] { spec.cgroup.own_group = true; });
+    add.option("--cgroup-mount", "ro|rw", "Show it its own groups at /sys/fs/cgroup; with rw it may divide them",
+               [&](const std::string& text) {
+                   if (text != "ro" && text != "rw") throw std::invalid_argument("'" + text + "' is not ro or rw");
+                   spec.cgroup.mount = text == "rw" ? ct::CgroupMount::Writable : ct::CgroupMount::ReadOnly;
+               });
 }
 
 } // namespace ctrun

@@ -125,6 +125,7 @@ private:
     ListCommand list_;
     InspectCommand inspect_;
     PsCommand ps_;
+    StatsCommand stats_;
     DiffCommand diff_;
     CommitCommand commit_;
     KillCommand kill_;
@@ -132,7 +133,7 @@ private:
     RemoveCommand remove_;
     CheckCommand check_;
     std::variant<std::monostate, RunCommand*, CreateCommand*, StartCommand*, ExecCommand*, HoldCommand*, UnpinCommand*,
-                 MountCommand*, UnmountCommand*, ListCommand*, InspectCommand*, PsCommand*, DiffCommand*,
+                 MountCommand*, UnmountCommand*, ListCommand*, InspectCommand*, PsCommand*, StatsCommand*, DiffCommand*,
                  CommitCommand*, KillCommand*, StopCommand*, RemoveCommand*, CheckCommand*>
         command_;
 };
@@ -222,6 +223,9 @@ void Parser::add_looking() {
     CLI::App& ps = subcommand("ps", "List the processes of a container", ps_);
     add_name(ps, ps_.name);
     ps.add_flag("--json", ps_.json, json);
+    CLI::App& stats = subcommand("stats", "Show what containers have used, as their cgroups tell", stats_);
+    stats.add_option("NAME", stats_.names, "The containers' names")->required();
+    stats.add_flag("--json", stats_.json, json);
     CLI::App& diff = subcommand("diff", "List what a container has changed in its overlay", diff_);
     add_name(diff, diff_.name);
     diff.add_flag("--json", diff_.json, json);

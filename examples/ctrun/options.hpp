@@ -88,6 +88,11 @@ struct PsCommand {
     bool json = false;
 };
 
+struct StatsCommand {
+    std::vector<std::string> names;
+    bool json = false;
+};
+
 struct DiffCommand {
     std::string name;
     bool json = false;
@@ -124,9 +129,10 @@ struct HelpCommand {
     std::string text;
 };
 
-using Command = std::variant<RunCommand, CreateCommand, StartCommand, ExecCommand, HoldCommand, UnpinCommand,
-                             MountCommand, UnmountCommand, ListCommand, InspectCommand, PsCommand, DiffCommand,
-                             CommitCommand, KillCommand, StopCommand, RemoveCommand, CheckCommand, HelpCommand>;
+using Command =
+    std::variant<RunCommand, CreateCommand, StartCommand, ExecCommand, HoldCommand, UnpinCommand, MountCommand,
+                 UnmountCommand, ListCommand, InspectCommand, PsCommand, StatsCommand, DiffCommand, CommitCommand,
+                 KillCommand, StopCommand, RemoveCommand, CheckCommand, HelpCommand>;
 
 /// \throws std::runtime_error with what is wrong with the command line.
 Command parse_command_line(int argc, const char* const* argv);

@@ -42,11 +42,17 @@ struct ControllerValue {
     bool operator==(const ControllerValue&) const = default;
 };
 
-/// How the container sees its own groups at /sys/fs/cgroup.
+/// How the container sees its own groups, and nothing above or beside them, at /sys/fs/cgroup: on a host of version 2
+/// its group is mounted there, on others a tmpfs with a directory for each of its groups, called and linked as usual
+/// ("memory", "cpu,cpuacct", "unified"). Without a new cgroup namespace its paths in /proc/PID/cgroup are the host's.
 enum class CgroupMount : std::uint8_t {
     None,
     ReadOnly,
-    Writable, ///< It may make groups below its own. Needs a new cgroup or user namespace on version 2.
+    /// It may make groups below its own, move its processes to them and, on version 2, enable controllers for them
+    /// once it has moved out of its own group. One of two is needed, lest it changes its own limits: a user namespace
+    /// (whose root is another user than the host process) on all hosts, or a new cgroup namespace if version 2 is
+    /// mounted with `nsdelegate`: on version 1, or without that option, root can write to all files of its groups.
+    Writable,
 };
 
 /// Who makes the groups of containers.
@@ -69,7 +75,7 @@ struct Cgroup {
     /// Apply limits and values once the container is set up, so that its set-up is neither charged nor hindered.
     bool limits_after_set_up = false;
     bool born_frozen = false; ///< start() leaves it State::Paused: not one instruction of its program has run.
-    CgroupMount mount = CgroupMount::None; ///< Needs Namespace::Mount.
+    CgroupMount mount = CgroupMount::None; ///< Needs a new Namespace::Mount. After all other mounts.
     bool operator==(const Cgroup&) const = default;
 };
 

@@ -23,6 +23,7 @@
 #include <ct/process.hpp>
 #include <ct/seccomp.hpp>
 #include <ct/spec.hpp>
+#include <ct/stats.hpp>
 
 namespace ct {
 
@@ -259,6 +260,11 @@ public:
     /// that entered, and the descendants of both: one whose parents have ended is not found then. A snapshot: any of
     /// them may end, and its number be used again, at any time.
     [[nodiscard]] std::vector<pid_t> processes();
+
+    /// What the running container has used up to now, as its groups tell: up to twenty small files are read. Another
+    /// thread may stop the container meanwhile.
+    /// \throws Error with Errc::InvalidState if it does not run (any more), or has no groups
+    [[nodiscard]] Stats stats() const;
 
     /// \name The changes of an overlay
     /// For a private area of type OverlayArea. They look at its upper directory; a throw-away one can be looked at from

@@ -20,3 +20,4 @@
 #include <ct/session.hpp>
 #include <ct/spec.hpp>
 #include <ct/state.hpp>
+#include <ct/stats.hpp>

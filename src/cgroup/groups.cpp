@@ -61,8 +61,8 @@ std::vector<const Hierarchy*> needed_hierarchies(const Hierarchies& hierarchies,
         }
         add(hierarchy);
     }
-    // To end all processes, and to freeze them.
-    if (cgroup.own_group || cgroup.born_frozen || !own_pid_namespace) {
+    // To end all processes, and to freeze them; or to be seen inside.
+    if (cgroup.own_group || cgroup.born_frozen || cgroup.mount != CgroupMount::None || !own_pid_namespace) {
         const Hierarchy* const unified = hierarchies.unified();
         const Hierarchy* const freezer = hierarchies.find(Controller::Freezer);
         if (unified != nullptr && unified->writable) {

@@ -5,11 +5,30 @@
 #include <fcntl.h>
 
 #include <cerrno>
+#include <fstream>
+#include <string>
 
 #include "base/concat.hpp"
 #include "base/sys.hpp"
+#include "cgroup/control_file.hpp"
 
 namespace ct::internal {
+
+namespace {
+
+/// Where below its container's group of version 2 a process is; empty if it is in that one, or not below.
+std::string place_below(const Group& group, pid_t pid) {
+    const Hierarchy& hierarchy = *group.hierarchy;
+    const std::string above = concat("0::", hierarchy.root == "/" ? "" : hierarchy.root,
+                                     group.path.substr(hierarchy.mount_point.size()), "/");
+    std::ifstream file(concat("/proc/", pid, "/cgroup"));
+    for (std::string line; std::getline(file, line);) {
+        if (line.starts_with(above)) return line.substr(above.size());
+    }
+    return {};
+}
+
+} // namespace
 
 Membership::Membership(std::shared_ptr<const Groups> groups) : groups_(std::move(groups)) {
     layout_.used = !groups_->empty();
@@ -27,6 +46,21 @@ Membership::Membership(std::shared_ptr<const Groups> groups) : groups_(std::move
         layout_.tasks.push_back({file.get(), path});
         files_.push_back(std::move(file));
     }
+}
+
+void Membership::follow(pid_t leader) {
+    const Group* const group = groups_ != nullptr ? groups_->unified() : nullptr;
+    if (group == nullptr || read_control(*group, "cgroup.subtree_control").empty()) return;
+    const std::string below = place_below(*group, leader);
+    if (below.empty()) return;
+    const std::string path = concat(group->path, "/", below);
+    sys::fault_point(Stage::Cgroup, "open the cgroup", path);
+    UniqueFd directory(
+        ::openat(group->directory.get(), below.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!directory) throw sys::error(errno, Stage::Cgroup, "open the cgroup", path);
+    layout_.directory = directory.get();
+    layout_.directory_path = path;
+    files_.push_back(std::move(directory));
 }
 
 } // namespace ct::internal

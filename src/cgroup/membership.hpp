@@ -2,6 +2,8 @@
 // SPDX-FileCopyrightText: The libct authors
 #pragma once
 
+#include <sys/types.h>
+
 #include <vector>
 
 #include "cgroup/groups.hpp"
@@ -19,6 +21,10 @@ public:
     Membership() = default;
     /// \throws Error with Stage::Cgroup
     explicit Membership(std::shared_ptr<const Groups> groups);
+
+    /// For a container that divides its groups: one of version 2 takes no process any more once it has enabled
+    /// controllers for those below it. Then the new process goes where \p leader is.
+    void follow(pid_t leader);
 
     [[nodiscard]] const GroupLayout& layout() const noexcept { return layout_; }
 

@@ -89,6 +89,7 @@ long perform(Context& context, const Step& step) noexcept {
     case Op::MakeNode: return make_node(context, args<NodeArgs>(step));
     case Op::BindNode: return bind_node(context, args<BindNodeArgs>(step));
     case Op::MakeSymlink: return make_symlink(context, args<SymlinkArgs>(step));
+    case Op::MountCgroups: return mount_cgroups(context, args<CgroupMountArgs>(step));
     case Op::ReadOnlyPath: return read_only_path(context, args<MaskArgs>(step));
     case Op::MaskPath: return mask_path(context, args<MaskArgs>(step));
     case Op::ReadOnlyRoot: return read_only_root(context);

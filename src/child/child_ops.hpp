@@ -38,6 +38,9 @@ long change_root(const PathArgs& args) noexcept;
 long mount_in_root(Context& context, const MountArgs& args) noexcept;
 long unmount_in_root(Context& context, const PathArgs& args) noexcept;
 
+// cgroup_mount.cpp
+long mount_cgroups(Context& context, const CgroupMountArgs& args) noexcept;
+
 // masks.cpp
 long mask_path(Context& context, const MaskArgs& args) noexcept;
 long read_only_path(Context& context, const MaskArgs& args) noexcept;

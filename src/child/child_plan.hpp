@@ -35,6 +35,7 @@ enum class Op : std::uint32_t {
     OpenRoot,            ///< The present root directory is what targets are resolved in.
     RootPropagation,     ///< Of the attached root and all below, or after the pivot of "/". [PropagationArgs]
     Mount,               ///< [MountArgs]
+    MountCgroups,        ///< The container's own groups, for it to see. [CgroupMountArgs]
     Unmount,             ///< [PathArgs]
     RunCommand,          ///< A hook. [CommandArgs]
     RunCallable,         ///< A hook, in a copy of the host's memory. [CallableArgs]
@@ -226,6 +227,22 @@ struct NetlinkArgs {
     std::uint32_t size;
     const LinkIndex* links;
     std::uint32_t link_count;
+};
+/// A cgroup of the container.
+struct CgroupTree {
+    const char* source; ///< Its path on the host.
+    const char* name;   ///< Of its directory in the tmpfs.
+    const char* place;  ///< Where it is mounted in the root.
+};
+struct CgroupMountArgs {
+    const MountArgs* tmpfs; ///< With a directory for each group; null: the only group takes its place.
+    const CgroupTree* trees;
+    std::uint32_t tree_count;
+    const SymlinkArgs* links; ///< In the tmpfs.
+    std::uint32_t link_count;
+    std::uint64_t attributes; ///< Of each mount: MOUNT_ATTR_*, all of which are the same as flags of mount(2).
+
+    static constexpr std::uint32_t MaxTrees = 32; ///< More than there are controllers.
 };
 struct LimitArgs {
     std::int32_t resource;

@@ -18,6 +18,9 @@ struct MountOrder {
 /// \param host_has_mqueue  whether there is a /dev/mqueue to bind where a fresh one is refused
 [[nodiscard]] MountOrder order_mounts(const Spec& spec, bool host_has_mqueue);
 
+/// Where a container sees its cgroups, see CgroupMount.
+inline constexpr const char* CgroupPlace = "/sys/fs/cgroup";
+
 struct DefaultDevice {
     const char* name; ///< In /dev.
     unsigned major;

@@ -75,6 +75,18 @@ void check_namespaces(Violations& found, const Spec& spec) {
     network_violations(found, spec);
 }
 
+void check_cgroup_mount(Violations& found, const Spec& spec) {
+    if (spec.cgroup.mount == CgroupMount::None) return;
+    if (!makes_namespace(spec, Namespace::Mount)) {
+        found.push_back("mounting the container's cgroups needs a new mount namespace");
+    }
+    if (spec.cgroup.mount == CgroupMount::Writable && !makes_namespace(spec, Namespace::Cgroup) &&
+        !has_namespace(spec, Namespace::User)) {
+        found.push_back("a writable cgroup mount needs a new cgroup namespace or a user namespace, lest the container "
+                        "changes its own limits");
+    }
+}
+
 void check_mounts(Violations& found, const Spec& spec) {
     std::set<std::string> targets;
     for (const Mount& mount : spec.mounts) {
@@ -298,6 +310,7 @@ bool covers_root(const PrivateArea& area) {
 std::vector<std::string> held_violations(const Spec& spec) {
     Violations found;
     check_namespaces(found, spec);
+    check_cgroup_mount(found, spec);
     check_files(found, spec);
     if (makes_namespace(spec, Namespace::Pid)) {
         found.push_back("a container without a process cannot have a new pid namespace, which ends with its first "
@@ -316,6 +329,7 @@ std::vector<std::string> violations(const Spec& spec, const ProcessSpec& process
     Violations found;
     if (role == Role::First) {
         check_namespaces(found, spec);
+        check_cgroup_mount(found, spec);
         check_files(found, spec);
     }
     check_program(found, process, runs);

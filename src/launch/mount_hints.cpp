@@ -97,6 +97,16 @@ std::string mask_hint(const Handshake& handshake) {
     }
 }
 
+std::string cgroup_hint(int error) {
+    switch (error) {
+    case ELOOP: return "a part of it is a symbolic link in the container's root";
+    case ENOENT: return "one of the groups is gone";
+    case ENOTDIR: return "something in the way is not a directory";
+    case EROFS: return "the mount point is missing and cannot be created on a read-only file system";
+    default: return {};
+    }
+}
+
 } // namespace
 
 std::string mount_hint(const Plan& plan, const Handshake& handshake) {
@@ -105,6 +115,7 @@ std::string mount_hint(const Plan& plan, const Handshake& handshake) {
     switch (plan.steps.steps().at(handshake.step).op) {
     case Op::AttachFileSystem:
     case Op::Mount: return target_hint(plan, handshake);
+    case Op::MountCgroups: return cgroup_hint(error);
     case Op::ReadOnlyPath:
     case Op::MaskPath: return mask_hint(handshake);
     case Op::MakeNode:

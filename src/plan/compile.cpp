@@ -153,6 +153,7 @@ void plan_set_up(Plan& plan, const Spec& spec, const ProcessSpec& process, const
     plan_new_namespaces(plan, spec);
     plan_id_maps(plan, spec, host);
     plan_area_tasks(plan, spec, fds); // once the ids are mapped
+    plan_delegation_task(plan, fds.groups.delegated);
     plan_beginning(plan, spec, fds, joins);
     plan_user_namespace_root(plan, spec, host);
     plan_network(plan, spec);

@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,7 @@
 #include <ct/process.hpp>
 #include <ct/spec.hpp>
 
+#include "cgroup/view.hpp"
 #include "plan/plan.hpp"
 
 /// Compiles a specification into a plan: one function per theme, each in a file of that name. They only look: nothing
@@ -54,7 +56,9 @@ struct GroupLayout {
     bool limits_memory = false; ///< One of them is of the memory controller.
     int directory = -1;         ///< The group of version 2, or -1.
     std::string directory_path = {};
-    std::vector<Tasks> tasks = {}; ///< The files of that name in the groups of version 1.
+    std::vector<Tasks> tasks = {};                ///< The files of that name in the groups of version 1.
+    CgroupView view = {};                         ///< Of a container that sees its groups.
+    std::shared_ptr<const Groups> delegated = {}; ///< Those that the root of its user namespace shall own; or null.
 };
 
 /// The descriptors of a new process; made by the parent before the plan, see launch/streams.hpp.
@@ -121,6 +125,10 @@ void plan_cgroup_namespace(Plan& plan, const GroupLayout& groups);
 /// CLONE_NEW* flags of the namespaces that can be joined only once the process is in its groups: with the mount option
 /// nsdelegate nobody inside a cgroup namespace reaches a group from outside of it.
 [[nodiscard]] std::uint64_t namespaces_after_groups(const GroupLayout& groups) noexcept;
+/// What the container sees of its groups.
+void plan_cgroup_mount(Plan& plan, const Spec& spec, const CgroupView& view);
+/// Once the ids are mapped.
+void plan_delegation_task(Plan& plan, std::shared_ptr<const Groups> groups);
 void plan_time_offsets(Plan& plan, const Spec& spec, const FdLayout& fds);
 void plan_id_maps(Plan& plan, const Spec& spec, const HostFacts& host);
 void plan_root(Plan& plan, const Spec& spec, const FdLayout& fds, const HookTable& hooks);

@@ -218,6 +218,12 @@ const Scenario Scenarios[] = {
              .add_route({.gateway = "10.0.0.1"})
              .add_rule({.from = "10.0.0.0/24", .table = 7});
      }},
+    {"CgroupsInside",
+     [](Container& container, ProcessSpec&) {
+         container.add_namespaces({Namespace::Cgroup, Namespace::User});
+         container.add_uid_map({0, 0, 1000}).add_gid_map({0, 0, 1000});
+         container.set_cgroup({.controllers = {Controller::Pids, Controller::Cpu}, .mount = CgroupMount::Writable});
+     }},
     {"Reaper",
      [](Container& container, ProcessSpec& process) {
          container.add_default_mounts();

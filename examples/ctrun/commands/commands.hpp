@@ -27,6 +27,7 @@ int execute(const UnmountCommand& command);
 int execute(const ListCommand& command);
 int execute(const InspectCommand& command);
 int execute(const PsCommand& command);
+int execute(const StatsCommand& command);
 
 int execute(const DiffCommand& command);
 int execute(const CommitCommand& command);

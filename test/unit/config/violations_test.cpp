@@ -398,5 +398,20 @@ TEST_F(FileViolations, MappedBindNeedsMapsThatDoNotOverlap) {
                                      "extents of the gid map of the bind on '/a' overlap at inside id 1"));
 }
 
+TEST_F(NamespaceViolations, CgroupMount) {
+    spec.cgroup.mount = CgroupMount::ReadOnly;
+    EXPECT_THAT(found(), ElementsAre("mounting the container's cgroups needs a new mount namespace"));
+    make(Namespace::Mount);
+    EXPECT_THAT(found(), IsEmpty());
+    spec.cgroup.mount = CgroupMount::Writable;
+    EXPECT_THAT(found(), ElementsAre("a writable cgroup mount needs a new cgroup namespace or a user namespace, lest "
+                                     "the container changes its own limits"));
+    make(Namespace::Cgroup);
+    EXPECT_THAT(found(), IsEmpty());
+    spec.namespaces.erase(Namespace::Cgroup);
+    make_user_namespace();
+    EXPECT_THAT(found(), IsEmpty());
+}
+
 } // namespace
 } // namespace ct::internal
