@@ -261,6 +261,14 @@ Container& Container::add_default_masks() {
     return *this;
 }
 
+Container& Container::set_limits(Limits limits) {
+    core_->configure([&](Spec& spec) {
+        internal::check_limits(limits);
+        spec.cgroup.limits = std::move(limits);
+    });
+    return *this;
+}
+
 Container& Container::add_default_mounts() {
     core_->configure([](Spec& spec) { spec.default_mounts = true; });
     return *this;
@@ -337,6 +345,10 @@ ExitStatus Container::wait() {
 
 std::optional<ExitStatus> Container::wait_for(std::chrono::nanoseconds limit) {
     return core_->wait(limit);
+}
+
+void Container::update(const Limits& limits) {
+    core_->update(limits);
 }
 
 void Container::mount(const Mount& mount) {

@@ -80,6 +80,8 @@ public:
 
     // container_stats.cpp
     [[nodiscard]] Stats stats();
+    // container_limits.cpp
+    void update(const Limits& given);
 
     // live_mount.cpp
     void mount(const Mount& mount);
@@ -174,6 +176,7 @@ private:
     const std::shared_ptr<SessionCore> session_;
     const std::string name_;
     const std::unique_ptr<Registration> registration_; ///< Null if the session has no state directory.
+    std::mutex updating_;      ///< Held during an update.
     mutable std::mutex mutex_; ///< Guards what follows; never held over a system call that blocks.
     std::condition_variable changed_;
     State state_ = State::Stopped;

@@ -13,6 +13,7 @@
 #include "base/concat.hpp"
 #include "base/subject.hpp"
 #include "base/sys.hpp"
+#include "cgroup/starvation.hpp"
 #include "config/validate.hpp"
 #include "launch/exit_status.hpp"
 #include "launch/mount_trees.hpp"
@@ -141,6 +142,9 @@ Launched ContainerCore::launch_plan(Plan& plan, int files_root, const std::funct
                                     StartThread* thread, std::span<const FilesRoot> bound) {
     std::shared_ptr<Loop> loop;
     if (plan.filter && plan.filter->notifies) loop = session_->loop();
+    if (const auto groups = this->groups(); plan.needs_vfork && groups) {
+        plan.starves = [starvation = Starvation(groups)]() mutable { return starvation.goes_on(); };
+    }
     Launched launched = launch({plan, files_root, callable, thread, bound}, session_->areas);
     if (loop == nullptr) return launched;
     const auto find_handler = [self = weak_from_this()]() -> std::shared_ptr<const SeccompHandler> {

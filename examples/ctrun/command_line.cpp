@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "adder.hpp"
+#include "limits.hpp"
 #include "options.hpp"
 #include "values.hpp"
 
@@ -122,6 +123,7 @@ private:
     UnpinCommand unpin_;
     MountCommand mount_;
     UnmountCommand unmount_;
+    UpdateCommand update_;
     ListCommand list_;
     InspectCommand inspect_;
     PsCommand ps_;
@@ -133,8 +135,8 @@ private:
     RemoveCommand remove_;
     CheckCommand check_;
     std::variant<std::monostate, RunCommand*, CreateCommand*, StartCommand*, ExecCommand*, HoldCommand*, UnpinCommand*,
-                 MountCommand*, UnmountCommand*, ListCommand*, InspectCommand*, PsCommand*, StatsCommand*, DiffCommand*,
-                 CommitCommand*, KillCommand*, StopCommand*, RemoveCommand*, CheckCommand*>
+                 MountCommand*, UnmountCommand*, UpdateCommand*, ListCommand*, InspectCommand*, PsCommand*,
+                 StatsCommand*, DiffCommand*, CommitCommand*, KillCommand*, StopCommand*, RemoveCommand*, CheckCommand*>
         command_;
 };
 
@@ -210,6 +212,12 @@ void Parser::add_mounting() {
                                        "Files that are open there stay open. See ctrun(1).");
     add_name(unmount_app, unmount_.name);
     unmount_app.add_option("TARGET", unmount_.target, "What is mounted there is unmounted")->required();
+
+    CLI::App& update_app = subcommand("update", "Change what a running container may use", update_,
+                                      "It has to have been started with the controllers concerned. See ctrun(1).");
+    add_name(update_app, update_.name);
+    Adder update(update_app);
+    add_limit_options(update, update_.limits);
 }
 
 void Parser::add_looking() {

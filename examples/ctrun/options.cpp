@@ -13,6 +13,7 @@
 #include "adder.hpp"
 #include "attribute_values.hpp"
 #include "cgroup_options.hpp"
+#include "limits.hpp"
 #include "network_options.hpp"
 #include "seccomp.hpp"
 #include "values.hpp"
@@ -201,7 +202,7 @@ void add_scheduling_options(Adder& add, ct::ProcessSpec& spec) {
                [&](const std::string& text) { scheduling.scheduler = parse_scheduler(text); });
     add.option("--ioprio", "CLASS[:LEVEL]", "rt, be or idle; level 0 to 7",
                [&](const std::string& text) { scheduling.io_priority = parse_io_priority(text); });
-    add.option("--cpus", "LIST", "Run on these CPUs only, such as 0-3,5",
+    add.option("--affinity", "LIST", "Run on these CPUs only, such as 0-3,5",
                [&](const std::string& text) { scheduling.cpus = parse_list(text); });
     add.option("--timer-slack", "NANOSECONDS", "How late timers may be", [&](const std::string& text) {
         scheduling.timer_slack = std::chrono::nanoseconds(parse_number(text, 1'000'000'000'000));
@@ -222,6 +223,9 @@ void add_container_options(Adder& add, ct::Spec& spec) {
     add_namespace_options(add, spec);
     add_file_options(add, spec);
     add_cgroup_options(add, spec);
+    add_limit_options(add, spec.cgroup.limits);
+    add.flag("--limits-after-setup", "Limit the container once it is set up, not already while it is",
+             [&] { spec.cgroup.limits_after_set_up = true; });
     add_network_options(add, spec);
 }
 

@@ -74,6 +74,11 @@ struct UnmountCommand {
     std::string target;
 };
 
+struct UpdateCommand {
+    std::string name;
+    ct::Limits limits;
+};
+
 struct ListCommand {
     bool json = false;
 };
@@ -131,8 +136,8 @@ struct HelpCommand {
 
 using Command =
     std::variant<RunCommand, CreateCommand, StartCommand, ExecCommand, HoldCommand, UnpinCommand, MountCommand,
-                 UnmountCommand, ListCommand, InspectCommand, PsCommand, StatsCommand, DiffCommand, CommitCommand,
-                 KillCommand, StopCommand, RemoveCommand, CheckCommand, HelpCommand>;
+                 UnmountCommand, UpdateCommand, ListCommand, InspectCommand, PsCommand, StatsCommand, DiffCommand,
+                 CommitCommand, KillCommand, StopCommand, RemoveCommand, CheckCommand, HelpCommand>;
 
 /// \throws std::runtime_error with what is wrong with the command line.
 Command parse_command_line(int argc, const char* const* argv);

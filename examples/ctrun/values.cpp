@@ -207,7 +207,7 @@ ct::BindDir parse_private(std::string_view text) {
 
 std::uint64_t parse_size(std::string_view text) {
     constexpr std::string_view units = "kmg";
-    const std::size_t unit = text.empty() ? std::string_view::npos : units.find(text.back());
+    const std::size_t unit = text.empty() ? std::string_view::npos : units.find(static_cast<char>(text.back() | 0x20));
     if (unit == std::string_view::npos) return parse_number(text);
     const std::size_t shift = 10 * (unit + 1);
     text.remove_suffix(1);

@@ -43,7 +43,7 @@ ct::OverlayArea parse_overlay(std::string_view text);
 ct::TmpfsArea parse_tmpfs_root(std::string_view text);
 /// FILE[:TARGET[:FLAG,...]], where a flag is ro, type=TYPE, or an option of the file system.
 ct::ImageArea parse_image(std::string_view text);
-/// A number of bytes, with k, m or g after it for KiB, MiB or GiB.
+/// A number of bytes, with k, m or g (or K, M, G) after it for KiB, MiB or GiB.
 std::uint64_t parse_size(std::string_view text);
 /// SOURCE:TARGET[:FLAG,...]
 ct::Mount parse_bind(std::string_view text);

@@ -175,6 +175,8 @@ public:
     /// is done at once, and only for this run. Files that move processes are refused.
     /// \throws Error Errc::InvalidState if it runs without that controller; else the errno, with file and value.
     Container& set_controller_value(Controller controller, std::string file, std::string value);
+    /// Sets what the container may use, in place of all limits set before; see ct/limits.hpp.
+    Container& set_limits(Limits limits);
     /// @}
 
     /// What a control file holds, without the newline at its end; of a stopped container what was set.
@@ -290,6 +292,17 @@ public:
     /// Needs State::Running.
     Process enter(ProcessSpec process);
     Process enter(ProcessSpec process, std::function<int()> main);
+
+    /// Changes limits of the running container: those that are set in \p limits; in lists those of a device, page size
+    /// or interface. The specification, and the record in a state directory, has them from then on.
+    ///
+    /// If one cannot be set, those before it are restored, and the error names its file and value; the hint tells if
+    /// restoring failed, too. What the kernel has done meanwhile stays: a lower memory_max may have ended processes.
+    /// Blocks for as long as the kernel needs to reclaim memory. Needs State::Running or State::Paused, and that the
+    /// container was started with each controller concerned.
+    /// \throws Error with Errc::InvalidConfig; Errc::InvalidState for a controller that it was started without;
+    ///         Errc::Unsupported; EBUSY on version 1 for less memory than is in use
+    void update(const Limits& limits);
 
     /// Mounts in the running container, as Spec::mounts does at a start, and until its end. What it does not create of
     /// the target stays. For a bind the source is opened on the host, which needs CAP_SYS_ADMIN there.

@@ -86,6 +86,8 @@ public:
     [[nodiscard]] static Error invalid_config(std::string_view subject, std::vector<std::string> violations);
     /// The same error with \p subject put before its sentence; used where a lower layer does not know the container.
     [[nodiscard]] Error with_subject(std::string_view subject) const;
+    /// The same error with one more clause in its hint.
+    [[nodiscard]] Error with_hint(std::string_view clause) const;
 
 private:
     struct Detail;

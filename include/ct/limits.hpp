@@ -67,7 +67,7 @@ struct DeviceRule {
 struct Limits {
     /// \name Memory
     /// @{
-    std::optional<Bytes> memory_max = {};  ///< Beyond it the OOM killer kills.
+    std::optional<Bytes> memory_max = {};  ///< Beyond it the OOM killer kills. Not 0.
     std::optional<Bytes> memory_high = {}; ///< Beyond it processes are slowed down. Version 2 only.
     std::optional<Bytes> memory_low = {};  ///< Kept from reclaim as far as possible. Version 1: the soft limit.
     std::optional<Bytes> memory_min = {};  ///< Never reclaimed. Version 2 only.
@@ -77,31 +77,34 @@ struct Limits {
 
     /// \name CPU time
     /// @{
-    /// How many CPUs' worth of time, such as 0.5 or 2; infinity takes the limit away.
+    /// How many CPUs' worth of time, such as 0.5 or 2; infinity takes the limit away. At least 1 ms in a period.
     std::optional<double> cpus = {};
-    std::optional<std::chrono::microseconds> cpu_period =
-        {}; ///< In which it may be used up; 1 ms to 1 s, default 100 ms.
-    /// Share of the time when there is not enough for all: 1 to 10000, default 100.
+    /// The time in which that may be used up: 1 ms to 1 s, default 100 ms.
+    std::optional<std::chrono::microseconds> cpu_period = {};
+    /// Share of the time when there is not enough for all: 1 to 10000, default 100. Version 1 calls 100 1024 shares.
     std::optional<std::uint32_t> cpu_weight = {};
-    std::optional<bool> cpu_idle = {}; ///< Runs only if nobody else wants to. Linux 5.15.
+    /// Runs only if nobody else wants to; the weight counts once this is false again. Linux 5.15.
+    std::optional<bool> cpu_idle = {};
     /// @}
 
     std::optional<std::string> cpuset_cpus = {}; ///< CPUs to run on, such as "0-3,7".
     std::optional<std::string> cpuset_mems = {}; ///< Memory nodes.
 
-    std::optional<std::uint64_t> pids_max = {}; ///< Processes and threads; or Unlimited.
+    std::optional<std::uint64_t> pids_max = {}; ///< Processes and threads, 1 to 4194304; or Unlimited.
 
-    std::optional<std::uint32_t> io_weight = {}; ///< Share of the I/O: 1 to 10000, default 100.
-    std::vector<IoLimit> io = {};
+    /// Share of the I/O: 1 to 10000, default 100. For the I/O schedulers of the host that know it; that of BFQ is 1 to
+    /// 1000, and what is above 100 is scaled.
+    std::optional<std::uint32_t> io_weight = {};
+    std::vector<IoLimit> io = {}; ///< At most one for a device; whole disks, no partitions.
 
-    std::map<Bytes, Bytes> hugetlb = {}; ///< How much of huge pages of that size.
+    std::map<Bytes, Bytes> hugetlb = {}; ///< How much of huge pages of that size may be used or reserved.
 
     /// Access to devices, for what opens or makes nodes once the container is set up. An empty list denies all;
     /// default: no restriction.
     std::optional<std::vector<DeviceRule>> devices = {};
 
     std::optional<std::uint32_t> net_class = {};            ///< The class id of packets, for tc(8). Version 1 only.
-    std::map<std::string, std::uint32_t> net_priority = {}; ///< Of packets, by interface. Version 1 only.
+    std::map<std::string, std::uint32_t> net_priority = {}; ///< Of packets, by the host's interface. Version 1 only.
 
     bool operator==(const Limits&) const = default;
 };

@@ -157,4 +157,11 @@ Error Error::with_subject(std::string_view subject) const {
     return {code(), std::move(detail)};
 }
 
+Error Error::with_hint(std::string_view clause) const {
+    auto detail = std::make_shared<Detail>(*detail_);
+    detail->hint += internal::concat(detail->hint.empty() ? "" : "; ", clause);
+    detail->compose(code());
+    return {code(), std::move(detail)};
+}
+
 } // namespace ct

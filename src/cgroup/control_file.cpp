@@ -14,8 +14,35 @@ namespace ct::internal {
 
 namespace {
 
+/// What errno alone does not tell of a limit.
+std::string_view limit_hint(std::string_view file, int error) {
+    const bool cpuset = file == "cpuset.cpus" || file == "cpuset.mems";
+    switch (error) {
+    case EINVAL:
+        if (file == "cpu.cfs_quota_us" || file == "cpu.cfs_period_us") {
+            return "a group cannot have more CPU time than the one that it is in, nor less than one in it";
+        }
+        if (file == "memory.limit_in_bytes") return "it cannot be above memory.memsw.limit_in_bytes";
+        if (file == "memory.memsw.limit_in_bytes") return "it cannot be below memory.limit_in_bytes";
+        if (cpuset) return "this host has not all of these";
+        return {};
+    case ERANGE: return cpuset ? "this host has not all of these" : "";
+    case EACCES: return cpuset ? "the group that it is in has not all of these" : "";
+    case EBUSY: return cpuset ? "a group in it uses more than that" : "";
+    case ENOSPC: return cpuset ? "its processes would have none left" : "";
+    case ENODEV:
+        if (file.starts_with("io.") || file.starts_with("blkio.")) {
+            return "there is no such block device, or it is a partition: limits are for whole disks";
+        }
+        return {};
+    case EOPNOTSUPP: return file.find("bfq") != file.npos ? "BFQ is not the I/O scheduler of that device" : "";
+    default: return {};
+    }
+}
+
 /// What errno alone does not tell.
 std::string_view write_hint(const Group& group, std::string_view file, int error) {
+    if (const std::string_view hint = limit_hint(file, error); !hint.empty()) return hint;
     switch (error) {
     case ENOENT: return "this kernel, or the version of this hierarchy, has no such file";
     case EBUSY:

@@ -35,8 +35,12 @@ const Group* Groups::unified() const noexcept {
 const Group& Groups::at(Controller controller) const {
     const Group* const group = find(controller);
     if (group != nullptr) return *group;
-    throw Error(Errc::InvalidState, Stage::Cgroup, concat("use the ", to_string(controller), " controller"), {},
-                "the container was started without it");
+    throw started_without(controller);
+}
+
+Error Groups::started_without(Controller controller) {
+    return {Errc::InvalidState, Stage::Cgroup, concat("use the ", to_string(controller), " controller"), {},
+            "the container was started without it"};
 }
 
 std::vector<std::string> Groups::paths() const {

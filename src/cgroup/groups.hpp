@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <ct/cgroup.hpp>
+#include <ct/error.hpp>
 
 #include "base/unique_fd.hpp"
 #include "cgroup/hierarchies.hpp"
@@ -37,6 +38,7 @@ public:
     [[nodiscard]] const Group* unified() const noexcept;
     /// \throws Error with Errc::InvalidState that says that the container has no such controller
     [[nodiscard]] const Group& at(Controller controller) const;
+    [[nodiscard]] static Error started_without(Controller controller);
     [[nodiscard]] std::vector<std::string> paths() const;
 
 private:

@@ -28,6 +28,7 @@ void check_controller_value(const ControllerValue& value) {
 void check_cgroup(const Cgroup& cgroup) {
     for (const Controller controller : cgroup.controllers) check_controller(controller);
     for (const ControllerValue& value : cgroup.values) check_controller_value(value);
+    check_limits(cgroup.limits);
     if (cgroup.mount > CgroupMount::Writable)
         throw Error::invalid_config({}, {"the cgroup mount is of an unknown kind"});
 }

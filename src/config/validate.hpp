@@ -30,6 +30,7 @@ void check_private_area(const PrivateArea& area);
 void check_root(const Root& root);
 void check_cgroup(const Cgroup& cgroup);
 void check_controller_value(const ControllerValue& value);
+void check_limits(const Limits& limits);
 void check_source(Namespace kind, const NamespaceSource& source);
 /// All of the above for everything in \p spec.
 void check_spec(const Spec& spec);
@@ -50,6 +51,9 @@ enum class Role { First, Entering };
 
 /// The part of it that is about the attributes of ct/attributes.hpp.
 void attribute_violations(std::vector<std::string>& found, const Spec& spec, const ProcessSpec& process, Runs runs);
+
+/// The part of it that is about limits; all that can be told without the host.
+void limit_violations(std::vector<std::string>& found, const Limits& limits);
 
 /// Whether the specification makes (or, for `has_namespace`, makes or joins) a namespace of that kind.
 [[nodiscard]] bool makes_namespace(const Spec& spec, Namespace kind);

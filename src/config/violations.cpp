@@ -312,6 +312,7 @@ std::vector<std::string> held_violations(const Spec& spec) {
     check_namespaces(found, spec);
     check_cgroup_mount(found, spec);
     check_files(found, spec);
+    limit_violations(found, spec.cgroup.limits);
     if (makes_namespace(spec, Namespace::Pid)) {
         found.push_back("a container without a process cannot have a new pid namespace, which ends with its first "
                         "process; leave it out, or join one");
@@ -331,6 +332,7 @@ std::vector<std::string> violations(const Spec& spec, const ProcessSpec& process
         check_namespaces(found, spec);
         check_cgroup_mount(found, spec);
         check_files(found, spec);
+        limit_violations(found, spec.cgroup.limits);
     }
     check_program(found, process, runs);
     check_init(found, spec, process, runs, role);

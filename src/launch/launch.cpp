@@ -169,6 +169,10 @@ private:
             if (futex(&handshake_.word, FUTEX_WAIT, word, &moment) < 0 && errno == ETIMEDOUT) {
                 if (!born && stillborn()) return;
                 wake_stopped();
+                if (plan_.starves && plan_.starves()) {
+                    throw sys::error(ENOMEM, Stage::Cgroup, "set up the process", {},
+                                     "its memory cgroup leaves it too little");
+                }
             }
         }
     }
@@ -289,12 +293,20 @@ private:
 
     /// After an error: nobody and nothing is left.
     void discard() noexcept {
-        // With vfork the helper waits for the child, perhaps as that waits for this process. If it was about to make
-        // the child, it has either done so, or never will.
+        // The OOM killer spares the child of vfork, and with it this process, only as long as the helper waits for it.
+        find_child();
+        const bool ended = plan_.needs_vfork && launched_.pidfd.get() >= 0;
+        if (ended) {
+            ::syscall(SYS_pidfd_send_signal, launched_.pidfd.get(), SIGKILL, nullptr, 0);
+            (void)reap(launched_.pidfd.get());
+        }
+        // If the helper was about to make the child, it has either done so, or never will.
         if (plan_.needs_vfork && helper_) ::syscall(SYS_pidfd_send_signal, helper_.get(), SIGKILL, nullptr, 0);
         reap_helper();
         find_child();
-        if (launched_.pidfd) {
+        if (ended) {
+            // It is gone.
+        } else if (launched_.pidfd) {
             ::syscall(SYS_pidfd_send_signal, launched_.pidfd.get(), SIGKILL, nullptr, 0);
             (void)reap(launched_.pidfd.get());
         } else if (launched_.pid > 0) {

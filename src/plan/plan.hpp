@@ -134,6 +134,8 @@ public:
     /// Whether a child that shares the host's memory has to be a vfork(2) child of a helper, since the kernel applies
     /// what is set for it to everybody else with that memory, but not if it is only borrowed by vfork.
     bool needs_vfork = false;
+    /// Asked from time to time during the set-up: whether it cannot go on for want of memory. May be empty.
+    std::function<bool()> starves;
     UserIds* user = nullptr; ///< Who the process will be, if the child looks that up.
     /// What the parent does while the child waits in Op::AwaitParent, in this order.
     struct ParentTask {

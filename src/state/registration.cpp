@@ -80,17 +80,32 @@ void Registration::write(LockedEntry& entry, Record next) {
     record_ = std::move(next);
 }
 
+LockedEntry Registration::lock_run() {
+    LockedEntry entry = store_.lock(name_);
+    if (is_current(entry)) return entry;
+    auto present = entry.read();
+    const bool same_run = present && record_.phase == Phase::Running && present->record.phase == Phase::Running &&
+                          present->record.init == record_.init && present->record.owner == record_.owner;
+    if (!same_run) refuse(entry, present);
+    record_ = std::move(present->record);
+    token_ = present->token;
+    return entry;
+}
+
 bool Registration::is_at_rest() const {
     return record_.phase == Phase::Idle || (record_.phase == Phase::Starting && record_.owner == ProcessId::self());
 }
 
-LockedEntry Registration::lock_own() {
-    LockedEntry entry = store_.lock(name_);
-    if (is_current(entry)) return entry;
-    const auto present = entry.read();
+void Registration::refuse(LockedEntry& entry, const std::optional<StoredRecord>& present) const {
     if (present) throw taken(present->record, assess(present->record, store_.viewpoint()).standing);
     entry.remove();
     throw removed();
+}
+
+LockedEntry Registration::lock_own() {
+    LockedEntry entry = store_.lock(name_);
+    if (!is_current(entry)) refuse(entry, entry.read());
+    return entry;
 }
 
 LockedEntry Registration::lock_to_claim() {
@@ -275,9 +290,23 @@ void Registration::remove() {
     token_.reset();
 }
 
+std::shared_ptr<const Spec> Registration::running_spec() {
+    const std::lock_guard lock(mutex_);
+    (void)lock_run();
+    return record_.spec;
+}
+
+void Registration::updated(std::shared_ptr<const Spec> spec) {
+    const std::lock_guard lock(mutex_);
+    LockedEntry entry = lock_run();
+    Record next = record_;
+    next.spec = std::move(spec);
+    write(entry, std::move(next));
+}
+
 void Registration::detach() {
     const std::lock_guard lock(mutex_);
-    LockedEntry entry = lock_own();
+    LockedEntry entry = lock_run();
     if (record_.phase != Phase::Running) return;
     if (record_.owner != ProcessId::self() && owner_alive(record_, store_.viewpoint())) {
         throw Error(Errc::InvalidState, Stage::State, "detach", {},

@@ -15,8 +15,8 @@ namespace ct::internal {
 /// A container's record as this process sees it. Calls exclude each other; none blocks for longer than others need
 /// to write a record.
 ///
-/// Nobody else writes a record while its owner is alive, except that anyone may finish a run that is over, and that
-/// a saved container belongs to whoever starts it next. So each change starts with a look whether the version in the
+/// Nobody else writes a record while its owner is alive, except that anyone may finish a run that is over or update one
+/// that goes on, and that a saved container belongs to whoever starts it next. So each change starts with a look whether the version in the
 /// directory is the one written or read last.
 class Registration {
 public:
@@ -44,6 +44,10 @@ public:
     void held();
     /// @}
     void failed();
+    /// The specification of the run, as whoever has updated it last has left it.
+    [[nodiscard]] std::shared_ptr<const Spec> running_spec();
+    /// Another one, for the run that goes on.
+    void updated(std::shared_ptr<const Spec> spec);
     /// \p init is a process that somebody else has started.
     void adopted(pid_t init, std::shared_ptr<const Spec> spec);
     /// The first process has ended, whoever has started it, or the container is not held any more.
@@ -63,8 +67,12 @@ public:
 private:
     /// Whether the record is the version that this process knows.
     [[nodiscard]] bool is_current(const LockedEntry& entry) const { return token_ && entry.is_current(*token_); }
+    /// Somebody else has made \p present of it. \throws Error
+    [[noreturn]] void refuse(LockedEntry& entry, const std::optional<StoredRecord>& present) const;
     /// Locks it. \throws Error if somebody else has changed it
     [[nodiscard]] LockedEntry lock_own();
+    /// The same, but somebody may have updated the running container.
+    [[nodiscard]] LockedEntry lock_run();
     /// After a failure everything is as before.
     void write(LockedEntry& entry, Record next);
     void write_running(Record next);

@@ -42,7 +42,7 @@ TEST_F(CtrunAttributes, SetsEachCapabilitySet) {
 }
 
 TEST_F(CtrunAttributes, SetsTheScheduling) {
-    const Said said = probe({"--nice", "5", "--sched", "batch,reset-on-fork", "--ioprio", "be:3", "--cpus", "0-0",
+    const Said said = probe({"--nice", "5", "--sched", "batch,reset-on-fork", "--ioprio", "be:3", "--affinity", "0-0",
                              "--timer-slack", "70000", "--personality", "linux,no-randomize", "--securebits",
                              "noroot,noroot-locked", "--keyring", "ctrun-test"},
                             "attributes");
@@ -62,7 +62,7 @@ TEST_F(CtrunAttributes, SaysWhatIsWrongWithAValue) {
     EXPECT_TRUE(contains(refused({"--sched", "fifo:1:2"}), "is not POLICY[:PRIORITY]"));
     EXPECT_TRUE(contains(refused({"--sched", "deadline:5"}), "in microseconds"));
     EXPECT_TRUE(contains(refused({"--ioprio", "idle:1"}), "is not rt[:LEVEL]"));
-    EXPECT_TRUE(contains(refused({"--cpus", "3-1"}), "'3-1' is not a range"));
+    EXPECT_TRUE(contains(refused({"--affinity", "3-1"}), "'3-1' is not a range"));
     EXPECT_TRUE(contains(refused({"--mempolicy", "bind"}), "the memory policy needs nodes"));
     EXPECT_TRUE(contains(refused({"--mempolicy", "bind:0:odd"}), "'odd' is not a flag of a memory policy"));
     EXPECT_TRUE(contains(refused({"--oom-score-adj", "1001"}), "from -1000 to 1000"));

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
@@ -572,6 +573,72 @@ static int do_openpty(char **args)
     return 0;
 }
 
+// --- load ---
+
+// hog BYTES...: takes and uses that much memory, says so, and takes more for each line of stdin.
+static int do_hog(char **args)
+{
+    for (; *args; ++args) {
+        const size_t size = strtoul(*args, NULL, 0);
+        char *const memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (memory == MAP_FAILED)
+            return fail("mmap");
+        for (size_t at = 0; at < size; at += 4096)
+            memory[at] = 1;
+        printf("have %s\n", *args);
+        fflush(stdout);
+        if (args[1] && getchar() == EOF)
+            return 1;
+    }
+    for (;;)
+        pause();
+}
+
+// bomb MOST: forks until that fails, and tells how often it did not.
+static int do_bomb(char **args)
+{
+    const long most = strtol(args[0], NULL, 0);
+    long count = 0;
+    for (; count < most; ++count) {
+        const pid_t child = fork();
+        if (child < 0)
+            break;
+        if (child == 0)
+            for (;;)
+                pause();
+    }
+    printf("%ld %s\n", count, count < most ? strerror(errno) : "");
+    return 0;
+}
+
+static int do_spin(char **args)
+{
+    (void)args;
+    puts("ready");
+    fflush(stdout);
+    for (volatile unsigned long turns = 1; turns != 0;)
+        turns = turns + 1;
+    return 0;
+}
+
+// read-direct FILE BYTES: past the page cache.
+static int do_read_direct(char **args)
+{
+    const size_t size = 65536;
+    size_t left = strtoul(args[1], NULL, 0);
+    void *buffer;
+    const int fd = open(args[0], O_RDONLY | O_DIRECT | O_CLOEXEC);
+    if (fd < 0 || posix_memalign(&buffer, 4096, size) != 0)
+        return fail(args[0]);
+    while (left > 0) {
+        const ssize_t count = read(fd, buffer, left < size ? left : size);
+        if (count <= 0)
+            return fail("read");
+        left -= (size_t)count;
+    }
+    return 0;
+}
+
 // --- network ---
 
 // Each link with its state, MTU and MAC address, each address with its length.
@@ -685,6 +752,8 @@ static const struct command commands[] = {
     {"call", 1, do_call},         {"call-x86", 1, do_call_x86},
     {"network", 0, do_network},   {"serve", 2, do_serve},       {"ask", 4, do_ask},
     {"tty", 0, do_tty},           {"winch", 0, do_winch},       {"openpty", 0, do_openpty},
+    {"hog", 1, do_hog},           {"bomb", 1, do_bomb},         {"spin", 0, do_spin},
+    {"read-direct", 2, do_read_direct},
 };
 
 int main(int argc, char **argv)

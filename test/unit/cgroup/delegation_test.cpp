@@ -7,7 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "unit/cgroup/fake_groups.hpp"
+#include "unit/cgroup/group_tree.hpp"
 
 namespace ct::internal {
 namespace {
@@ -35,7 +35,7 @@ TEST(Delegation, NeverHandsOverLimits) {
 
 TEST(Delegation, ChangesOwnersOfTheDirectoryAndTheseFilesOnly) {
     if (::geteuid() != 0) GTEST_SKIP() << "only root gives files away";
-    FakeGroups fake;
+    GroupTree fake;
     fake.add("memory", {Controller::Memory});
     fake.write("memory/cgroup.procs", "");
     fake.write("memory/memory.limit_in_bytes", "");

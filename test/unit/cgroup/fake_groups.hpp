@@ -3,54 +3,79 @@
 #pragma once
 
 #include <fcntl.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
-#include <memory>
+#include <iterator>
+#include <list>
 #include <string>
-#include <string_view>
+#include <utility>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "cgroup/groups.hpp"
 
 namespace ct::internal {
 
-/// Directories in the place of groups.
+/// Groups that are directories with ordinary files, which keep what is written to them.
 class FakeGroups {
 public:
     FakeGroups() {
-        std::string name = (std::filesystem::temp_directory_path() / "ct-groups-XXXXXX").string();
-        dir_ = ::mkdtemp(name.data());
+        std::string pattern = (std::filesystem::temp_directory_path() / "ct-groups-XXXXXX").string();
+        if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("cannot make a directory for the test");
+        root_ = pattern;
     }
-    ~FakeGroups() { std::filesystem::remove_all(dir_); }
     FakeGroups(const FakeGroups&) = delete;
     FakeGroups& operator=(const FakeGroups&) = delete;
+    ~FakeGroups() { std::filesystem::remove_all(root_); }
 
-    /// \param name  of the hierarchy; empty for version 2
-    void add(const std::string& name, std::vector<Controller> controllers) {
-        auto hierarchy = std::make_unique<Hierarchy>();
-        hierarchy->version = name.empty() ? 2 : 1;
-        hierarchy->name = name;
-        hierarchy->controllers = std::move(controllers);
-        Group group;
-        group.hierarchy = hierarchy.get();
-        group.name = name.empty() ? "unified" : name;
-        group.path = (dir_ / group.name).string();
-        std::filesystem::create_directory(group.path);
-        group.directory.reset(::open(group.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-        hierarchies_.push_back(std::move(hierarchy));
-        groups_.push_back(std::move(group));
+    /// Adds a hierarchy in which the container's group has these files.
+    FakeGroups& add(int version, std::vector<Controller> controllers,
+                    const std::vector<std::pair<std::string, std::string>>& files = {}) {
+        Hierarchy& hierarchy = hierarchies_.emplace_back();
+        hierarchy.version = version;
+        hierarchy.mount_point = (root_ / std::to_string(hierarchies_.size())).string();
+        hierarchy.root = "/";
+        hierarchy.controllers = std::move(controllers);
+        hierarchy.writable = true;
+        const std::filesystem::path directory = hierarchy.mount_point + "/box";
+        std::filesystem::create_directories(directory);
+        write(directory / "cgroup.procs", "");
+        std::string names;
+        for (const Controller controller : hierarchy.controllers) names += std::string(to_string(controller)) + ' ';
+        if (version == 2) write(directory / "cgroup.controllers", names);
+        for (const auto& [name, text] : files) write(directory / name, text);
+        return *this;
     }
-    void write(const std::string& path, std::string_view text) const { std::ofstream(dir_ / path) << text; }
-    [[nodiscard]] const std::filesystem::path& dir() const { return dir_; }
-    /// Once all are there.
-    [[nodiscard]] Groups take() { return Groups(std::move(groups_)); }
+
+    [[nodiscard]] Groups groups() const {
+        std::vector<Group> list;
+        for (const Hierarchy& hierarchy : hierarchies_) {
+            Group group;
+            group.hierarchy = &hierarchy;
+            group.path = hierarchy.mount_point + "/box";
+            group.directory.reset(::open(group.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+            group.name = "box";
+            list.push_back(std::move(group));
+        }
+        return Groups(std::move(list));
+    }
+
+    /// Of the hierarchy that was added as number \p index.
+    [[nodiscard]] std::filesystem::path path(const std::string& file, int index = 1) const {
+        return root_ / std::to_string(index) / "box" / file;
+    }
+    [[nodiscard]] std::string text(const std::string& file, int index = 1) const {
+        std::ifstream stream(path(file, index));
+        return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+    }
 
 private:
-    std::filesystem::path dir_;
-    std::vector<std::unique_ptr<Hierarchy>> hierarchies_;
-    std::vector<Group> groups_;
+    static void write(const std::filesystem::path& path, const std::string& text) { std::ofstream(path) << text; }
+
+    std::filesystem::path root_;
+    std::list<Hierarchy> hierarchies_;
 };
 
 } // namespace ct::internal

@@ -11,7 +11,7 @@
 
 #include <ct/error.hpp>
 
-#include "unit/cgroup/fake_groups.hpp"
+#include "unit/cgroup/group_tree.hpp"
 
 namespace ct::internal {
 namespace {
@@ -27,10 +27,10 @@ TEST(ReadStats, NoGroupsTellNothing) {
 }
 
 TEST(ReadStats, GroupsWithoutFilesTellNothing) {
-    FakeGroups fake;
+    GroupTree fake;
     fake.add("", AllOfVersion2);
     EXPECT_EQ(read_stats(fake.take()), Stats{});
-    FakeGroups fake_1;
+    GroupTree fake_1;
     fake_1.add("cpu,cpuacct", {Controller::Cpu, Controller::Cpuacct});
     fake_1.add("memory", {Controller::Memory});
     fake_1.add("pids", {Controller::Pids});
@@ -40,7 +40,7 @@ TEST(ReadStats, GroupsWithoutFilesTellNothing) {
 }
 
 TEST(ReadStats, Version2) {
-    FakeGroups fake;
+    GroupTree fake;
     fake.add("", AllOfVersion2);
     fake.write("unified/cpu.stat", "usage_usec 3000\nuser_usec 2000\nsystem_usec 1000\ncore_sched.force_idle_usec 0\n"
                                    "nr_periods 9\nnr_throttled 4\nthrottled_usec 500\n");
@@ -86,7 +86,7 @@ TEST(ReadStats, Version2) {
 }
 
 TEST(ReadStats, Version1) {
-    FakeGroups fake;
+    GroupTree fake;
     fake.add("cpu,cpuacct", {Controller::Cpu, Controller::Cpuacct});
     fake.add("memory", {Controller::Memory});
     fake.add("pids", {Controller::Pids});
@@ -128,7 +128,7 @@ TEST(ReadStats, Version1) {
 }
 
 TEST(ReadStats, HybridTakesEachFromWhereItIs) {
-    FakeGroups fake;
+    GroupTree fake;
     fake.add("cpu", {Controller::Cpu});
     fake.add("cpuacct", {Controller::Cpuacct});
     fake.add("", {Controller::Hugetlb, Controller::Devices, Controller::Freezer});
@@ -142,14 +142,14 @@ TEST(ReadStats, HybridTakesEachFromWhereItIs) {
 }
 
 TEST(ReadStats, IoWithoutDevicesIsKnownToBeNothing) {
-    FakeGroups fake;
+    GroupTree fake;
     fake.add("", {Controller::Io});
     fake.write("unified/io.stat", "");
     EXPECT_EQ(read_stats(fake.take()).io, std::vector<IoStats>{});
 }
 
 TEST(ReadStats, LongFiles) {
-    FakeGroups fake;
+    GroupTree fake;
     fake.add("", {Controller::Io});
     std::string text;
     for (int i = 0; i < 2000; ++i) text += "8:" + std::to_string(i) + " rbytes=1 wbytes=2 rios=3 wios=4\n";
@@ -163,7 +163,7 @@ TEST(ReadStats, LongFiles) {
 
 TEST(ReadStats, HugePagesByTheSizesOfTheHost) {
     if (!std::filesystem::exists("/sys/kernel/mm/hugepages/hugepages-2048kB")) GTEST_SKIP() << "no pages of 2 MiB here";
-    FakeGroups fake;
+    GroupTree fake;
     fake.add("", {Controller::Hugetlb});
     fake.write("unified/hugetlb.2MB.current", "2097152\n");
     fake.write("unified/hugetlb.2MB.max", "max\n");
@@ -174,7 +174,7 @@ TEST(ReadStats, HugePagesByTheSizesOfTheHost) {
 }
 
 TEST(ReadStats, FileThatCannotBeReadIsAnError) {
-    FakeGroups fake;
+    GroupTree fake;
     fake.add("pids", {Controller::Pids});
     std::filesystem::create_directory(fake.dir() / "pids/pids.current");
     const Groups groups = fake.take();

@@ -5,7 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "unit/cgroup/fake_groups.hpp"
+#include "unit/cgroup/group_tree.hpp"
 
 namespace ct::internal {
 namespace {
@@ -23,7 +23,7 @@ constexpr std::string_view Hybrid = "30 1 0:29 / /sys/fs/cgroup/unified rw - cgr
                                     "32 1 0:31 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,name=systemd\n";
 
 TEST(CgroupView, OfVersion2IsTheGroupItself) {
-    FakeGroups fake;
+    GroupTree fake;
     fake.add("", {});
     const CgroupView view = view_of(fake.take(), host(Version2));
     EXPECT_FALSE(view.in_tmpfs);
@@ -31,7 +31,7 @@ TEST(CgroupView, OfVersion2IsTheGroupItself) {
 }
 
 TEST(CgroupView, OthersHaveADirectoryForEachHierarchy) {
-    FakeGroups fake;
+    GroupTree fake;
     fake.add("cpu,cpuacct", {Controller::Cpu, Controller::Cpuacct});
     fake.add("name=systemd", {});
     fake.add("memory", {Controller::Memory});
@@ -45,7 +45,7 @@ TEST(CgroupView, OthersHaveADirectoryForEachHierarchy) {
 }
 
 TEST(CgroupView, NamedHierarchyDoesNotMakeAHostHybrid) {
-    FakeGroups fake;
+    GroupTree fake;
     fake.add("", {});
     const std::string mounts = std::string(Version2) + "31 1 0:30 / /run/mine rw - cgroup cgroup rw,name=mine\n";
     EXPECT_FALSE(view_of(fake.take(), host(mounts)).in_tmpfs);
