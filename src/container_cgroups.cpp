@@ -10,6 +10,7 @@
 #include "cgroup/removal.hpp"
 #include "config/validate.hpp"
 #include "container_core.hpp"
+#include "systemd/scope.hpp"
 
 /// The groups of a container.
 namespace ct::internal {
@@ -37,6 +38,7 @@ std::shared_ptr<const Groups> ContainerCore::running_groups(std::string_view act
 void ContainerCore::prepare_groups(const Spec& spec) {
     if (!uses_groups(spec.cgroup)) return;
     GroupParents& parents = session_->group_parents();
+    if (wants_scope(spec)) return check_scopes(parents.hierarchies(), spec.cgroup);
     std::vector<Group> planned = place_groups(parents, name_, spec.cgroup, makes_namespace(spec, Namespace::Pid));
     if (registration_) {
         std::vector<std::string> paths;
@@ -52,15 +54,15 @@ void ContainerCore::prepare_groups(const Spec& spec) {
 }
 
 void ContainerCore::add_group_tasks(Plan& plan, const Spec& spec) {
-    const auto groups = this->groups();
-    if (!groups || !spec.cgroup.limits_after_set_up) return;
+    if (wants_scope(spec)) add_scope_task(plan, spec);
+    if (!uses_groups(spec.cgroup) || !spec.cgroup.limits_after_set_up) return;
     plan.parent_tasks.push_back(
-        {Await::SetUp, [groups, &cgroup = spec.cgroup](const WaitingChild&) { apply_settings(*groups, cgroup); }});
+        {Await::SetUp, [this, &cgroup = spec.cgroup](const WaitingChild&) { apply_settings(*groups(), cgroup); }});
 }
 
 Membership ContainerCore::membership() const {
-    const auto groups = this->groups();
-    return groups ? Membership(groups) : Membership();
+    if (const auto groups = this->groups()) return Membership(groups);
+    return wants_scope(*spec_) ? Membership::moved_later() : Membership();
 }
 
 GroupLayout ContainerCore::group_layout(const Membership& membership, const Spec& spec) {
@@ -80,6 +82,7 @@ void ContainerCore::take_down_groups() {
     }
     if (!groups) return;
     session_->log_errors([&] { with_subject(subject(), [&] { remove_groups(*groups, RemovalPatience); }); });
+    if (is_in_scope(*groups, name_)) stop_scope();
 }
 
 void ContainerCore::set_controller_value(ControllerValue value) {

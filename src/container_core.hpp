@@ -121,6 +121,13 @@ private:
     void add_group_tasks(Plan& plan, const Spec& spec);
     /// For one more process of it.
     [[nodiscard]] Membership membership() const;
+    // container_scope.cpp
+    [[nodiscard]] bool wants_scope(const Spec& spec) const;
+    /// Lets systemd make the scope of a container that is started, once there is a process to put there.
+    void add_scope_task(Plan& plan, const Spec& spec);
+    /// For one more process: has it moved by systemd if this user may not make it there. Changes \p membership then.
+    void add_attach_task(Plan& plan, Membership& membership);
+    void stop_scope();
     /// \param membership  of the process that sets the container up
     [[nodiscard]] GroupLayout group_layout(const Membership& membership, const Spec& spec);
     /// Ends what is left in them, and removes them.

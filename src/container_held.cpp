@@ -32,6 +32,10 @@ std::shared_ptr<const Joins> ContainerCore::launch_held() {
     if (auto found = held_violations(spec); !found.empty()) throw Error::invalid_config("hold", std::move(found));
     const ProcessSpec nobody{.stdio = {Stdio::Null, Stdio::Null, Stdio::Null}};
     check_borrowed_fds(spec, nobody);
+    if (wants_scope(spec)) {
+        throw Error(Errc::Unsupported, Stage::Cgroup, "hold it in a scope of systemd", {},
+                    "a scope ends with its last process; use CgroupManager::Cgroupfs");
+    }
     const Joins joins = open_joins(spec);
     Prepared prepared = prepare(spec, nobody.argv);
     Streams streams(nobody, session_->low_fds);

@@ -224,8 +224,9 @@ std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, co
         if (writes_proc(process)) streams.lend_proc();
         Membership membership = this->membership();
         if (init && spec->cgroup.mount == CgroupMount::Writable) membership.follow(init->pid());
-        streams.set_groups(membership.layout());
         Plan plan;
+        add_attach_task(plan, membership);
+        streams.set_groups(membership.layout());
         const std::shared_ptr<StartThread> thread = session_->start_thread();
         compile_enter(plan, *spec, target, process, streams.layout(), host_facts(thread.get()), callable != nullptr);
         Launched launched = launch_plan(plan, -1, callable, thread.get());

@@ -12,6 +12,7 @@
 #include "reaper/image.hpp"
 #include "session_core.hpp"
 #include "state/cleanup.hpp"
+#include "systemd/scope.hpp"
 
 namespace ct {
 
@@ -24,7 +25,8 @@ std::shared_ptr<ContainerCore> SessionCore::find(std::string_view name) {
 }
 
 SessionCore::SessionCore(SessionOptions options) : options_(std::move(options)) {
-    if (options_.cgroup_parent) check_cgroup_parent(*options_.cgroup_parent);
+    const bool systemd = options_.cgroup_manager == CgroupManager::Systemd;
+    if (options_.cgroup_parent) (systemd ? check_slice : check_cgroup_parent)(*options_.cgroup_parent);
     if (options_.state_directory) store.emplace(*options_.state_directory);
 }
 
@@ -227,7 +229,10 @@ int SessionCore::reaper_image() {
 }
 
 GroupParents& SessionCore::group_parents() {
-    std::call_once(parents_found_, [&] { parents_ = std::make_unique<GroupParents>(options_.cgroup_parent); });
+    std::call_once(parents_found_, [&] {
+        const bool systemd = options_.cgroup_manager == CgroupManager::Systemd;
+        parents_ = std::make_unique<GroupParents>(systemd ? std::nullopt : options_.cgroup_parent);
+    });
     return *parents_;
 }
 
@@ -280,7 +285,7 @@ std::vector<HostFeature> Session::capabilities() const {
     internal::Features features;
     internal::add_namespace_features(features, core_->areas);
     internal::add_mount_features(features);
-    internal::add_cgroup_features(features);
+    internal::add_cgroup_features(features, core_->group_parents());
     internal::add_security_features(features);
     internal::add_process_features(features);
     return features;

@@ -45,6 +45,7 @@ public:
     std::shared_ptr<ContainerCore> open(std::string name);
     std::shared_ptr<ContainerCore> find(std::string_view name);
     [[nodiscard]] std::vector<ContainerInfo> containers();
+    [[nodiscard]] const SessionOptions& options() const noexcept { return options_; }
     [[nodiscard]] OnClose on_close() const noexcept { return options_.on_close; }
     void close() noexcept;
     [[nodiscard]] bool closed() const;

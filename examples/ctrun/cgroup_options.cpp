@@ -49,4 +49,14 @@ void add_cgroup_options(Adder& add, ct::Spec& spec) {
                });
 }
 
+void add_group_place_options(Adder& add, GroupOptions& options) {
+    add.group("Place of cgroups");
+    add.option("--cgroup-parent", "PATH", "Make its groups below this one; with systemd the name of a slice",
+               [&](const std::string& text) { options.parent = text; });
+    add.option("--cgroup-manager", "cgroupfs|systemd", "Who makes its groups", [&](const std::string& text) {
+        if (text != "cgroupfs" && text != "systemd") throw std::invalid_argument("'" + text + "' is no cgroup manager");
+        options.manager = text == "systemd" ? ct::CgroupManager::Systemd : ct::CgroupManager::Cgroupfs;
+    });
+}
+
 } // namespace ctrun

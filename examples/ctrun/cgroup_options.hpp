@@ -5,10 +5,13 @@
 #include <ct/ct.hpp>
 
 #include "adder.hpp"
+#include "options.hpp"
 
 namespace ctrun {
 
 /// The container's cgroups.
 void add_cgroup_options(Adder& add, ct::Spec& spec);
+/// Where they are; of this start alone.
+void add_group_place_options(Adder& add, GroupOptions& options);
 
 } // namespace ctrun

@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "adder.hpp"
+#include "cgroup_options.hpp"
 #include "limits.hpp"
 #include "options.hpp"
 #include "values.hpp"
@@ -149,6 +150,7 @@ void Parser::add_starting() {
              [&] { run_.detached.detached = true; });
     add_log(run, run_.detached);
     add_timeout(run, run_.process.timeout);
+    add_group_place_options(run, run_.groups);
     add_container_options(run, run_.spec);
     add_process_options(run, run_.process);
 
@@ -164,6 +166,7 @@ void Parser::add_starting() {
     start.group("Options");
     start.flag("-a,--attach", "Stay with it, with these standard streams, as 'ctrun run' does",
                [&] { start_.detached.detached = false; });
+    add_group_place_options(start, start_.groups);
     add_log(start, start_.detached);
     add_timeout(start, start_.timeout);
 

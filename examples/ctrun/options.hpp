@@ -28,8 +28,15 @@ struct DetachedOptions {
     std::string log; ///< What it writes goes to the end of this file; empty: nowhere.
 };
 
+/// Where containers have their cgroups.
+struct GroupOptions {
+    std::optional<std::string> parent;
+    ct::CgroupManager manager = ct::CgroupManager::Cgroupfs;
+};
+
 struct RunCommand {
     std::string name; ///< Empty: to be generated.
+    GroupOptions groups;
     ct::Spec spec;
     ProcessOptions process;
     DetachedOptions detached;
@@ -43,6 +50,7 @@ struct CreateCommand {
 
 struct StartCommand {
     std::string name;
+    GroupOptions groups;
     DetachedOptions detached{.detached = true, .log = {}};
     std::optional<std::chrono::milliseconds> timeout;
 };

@@ -6,13 +6,16 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
+#include <ct/cgroup.hpp>
 #include <ct/container.hpp>
 #include <ct/export.hpp>
 #include <ct/host_feature.hpp>
@@ -40,6 +43,14 @@ enum class LogLevel : std::uint8_t { Debug, Info, Warning };
 /// Receives log messages, on the thread where they arise. Must not call libct.
 using LogHandler = std::function<void(LogLevel level, std::string_view text)>;
 
+/// A property of a transient scope; see systemd.resource-control(5) and org.freedesktop.systemd1(5) for their names and
+/// types: booleans, 64-bit numbers and texts can be set.
+struct SystemdProperty {
+    std::string name = {};
+    std::variant<bool, std::uint64_t, std::string> value = {};
+    bool operator==(const SystemdProperty&) const = default;
+};
+
 struct SessionOptions {
     OnClose on_close = OnClose::Kill;
     /// Default: none, messages are dropped. There are few: what could not be undone after an error.
@@ -54,8 +65,14 @@ struct SessionOptions {
     /// The group in which containers have theirs, in every hierarchy that they need: a path below the root of the
     /// hierarchy, such as "/machine". What is missing of it is made, and removed with the session if it is empty then.
     /// Default: the root of the hierarchy; for an ordinary user what is delegated to that user, on version 2 the
-    /// topmost group above the host process that the user may write to.
+    /// topmost group above the host process that the user may write to. With CgroupManager::Systemd this is the name of
+    /// a slice, such as "machine.slice"; default: the one that systemd chooses.
     std::optional<std::string> cgroup_parent = {};
+    /// With CgroupManager::Systemd a container that has groups is in a transient scope "libct-NAME.scope", which is
+    /// delegated to it, and there in a group that has the container's name: libct writes its limits there. That needs
+    /// version 2 alone, and D-Bus: the system's for root, the user's for others.
+    CgroupManager cgroup_manager = CgroupManager::Cgroupfs;
+    std::vector<SystemdProperty> systemd_properties = {}; ///< Further ones of each scope.
 };
 
 /// The entry to libct: makes containers and owns the running ones.

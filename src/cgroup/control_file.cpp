@@ -46,7 +46,8 @@ std::string_view write_hint(const Group& group, std::string_view file, int error
     switch (error) {
     case ENOENT: return "this kernel, or the version of this hierarchy, has no such file";
     case EBUSY:
-        if (file == "cgroup.subtree_control") return "the group has processes of its own";
+        if (file == "cgroup.subtree_control")
+            return "the group has processes of its own: move them into a group below, or choose another cgroup parent";
         if (file == "memory.limit_in_bytes" || file == "memory.memsw.limit_in_bytes")
             return "more than that is in use, and cannot be reclaimed";
         return {};
@@ -60,13 +61,14 @@ std::string_view write_hint(const Group& group, std::string_view file, int error
 
 } // namespace
 
+Error write_error(const Group& group, const std::string& file, std::string_view value, int error) {
+    return sys::error(error, Stage::Cgroup, concat("write \"", value, "\" to"), concat(group.path, "/", file),
+                      write_hint(group, file, error));
+}
+
 void write_control(const Group& group, const std::string& file, std::string_view value) {
-    const std::string path = concat(group.path, "/", file);
-    const auto fail = [&](int error) {
-        return sys::error(error, Stage::Cgroup, concat("write \"", value, "\" to"), path,
-                          write_hint(group, file, error));
-    };
-    sys::fault_point(Stage::Cgroup, "write to", path);
+    const auto fail = [&](int error) { return write_error(group, file, value, error); };
+    sys::fault_point(Stage::Cgroup, "write to", concat(group.path, "/", file));
     const UniqueFd fd(::openat(group.directory.get(), file.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
     if (!fd) throw fail(errno);
     const ssize_t written = ::write(fd.get(), value.data(), value.size());

@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include <ct/error.hpp>
+
 #include "cgroup/groups.hpp"
 
 /// The files of a cgroup.
@@ -13,6 +15,9 @@ namespace ct::internal {
 
 /// Writes \p value by one write(2). \throws Error with Stage::Cgroup that names file and value
 void write_control(const Group& group, const std::string& file, std::string_view value);
+
+/// What write_control() throws for that errno.
+[[nodiscard]] Error write_error(const Group& group, const std::string& file, std::string_view value, int error);
 
 /// The whole text, without the newline at its end. \throws Error with Stage::Cgroup
 [[nodiscard]] std::string read_control(const Group& group, const std::string& file);

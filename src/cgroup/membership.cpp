@@ -48,6 +48,13 @@ Membership::Membership(std::shared_ptr<const Groups> groups) : groups_(std::move
     }
 }
 
+Membership Membership::moved_later() {
+    Membership membership;
+    membership.layout_.used = true;
+    membership.layout_.limits_memory = true;
+    return membership;
+}
+
 void Membership::follow(pid_t leader) {
     const Group* const group = groups_ != nullptr ? groups_->unified() : nullptr;
     if (group == nullptr || read_control(*group, "cgroup.subtree_control").empty()) return;

@@ -21,6 +21,8 @@ public:
     Membership() = default;
     /// \throws Error with Stage::Cgroup
     explicit Membership(std::shared_ptr<const Groups> groups);
+    /// Of a process that somebody else moves, while it waits.
+    [[nodiscard]] static Membership moved_later();
 
     /// For a container that divides its groups: one of version 2 takes no process any more once it has enabled
     /// controllers for those below it. Then the new process goes where \p leader is.

@@ -31,22 +31,6 @@ std::string own_mark() {
     return concat(status.st_ino, ' ', self.pid, ' ', self.start_time);
 }
 
-/// The group of this process in the hierarchy, below the root of that; empty if it cannot be told.
-std::string own_group(const Hierarchy& hierarchy) {
-    std::ifstream file("/proc/self/cgroup");
-    for (std::string line; std::getline(file, line);) {
-        const std::size_t first = line.find(':');
-        const std::size_t second = line.find(':', first + 1);
-        if (second == std::string::npos || line.substr(first + 1, second - first - 1) != hierarchy.name) continue;
-        const std::string path = line.substr(second + 1);
-        // Of a part of the hierarchy only that part is seen.
-        if (hierarchy.root == "/") return path;
-        if (path.compare(0, hierarchy.root.size(), hierarchy.root) == 0) return path.substr(hierarchy.root.size());
-        return path.compare(0, 4, "/../") == 0 ? "" : path;
-    }
-    return {};
-}
-
 bool is_ours(const std::string& directory, const Hierarchy& hierarchy) {
     const auto writable = [&](std::string_view file) {
         return ::faccessat(AT_FDCWD, concat(directory, "/", file).c_str(), W_OK, AT_EACCESS) == 0;
@@ -58,7 +42,7 @@ bool is_ours(const std::string& directory, const Hierarchy& hierarchy) {
 /// Where an ordinary user may make groups: the topmost group above this process that is writable.
 std::string delegated(const Hierarchy& hierarchy) {
     std::string found;
-    for (std::string path = own_group(hierarchy); path.size() > 1; path.resize(path.rfind('/'))) {
+    for (std::string path = hierarchy.own_group.value_or(""); !path.empty(); path.resize(path.rfind('/'))) {
         const std::string directory = concat(hierarchy.mount_point, path);
         if (!is_ours(directory, hierarchy)) break;
         found = directory;
@@ -72,8 +56,18 @@ Group open_group(const Hierarchy& hierarchy, std::string path) {
     return group;
 }
 
+/// The one of that name in \p parent, and nothing that a symbolic link leads to.
+Group open_below(const Group& parent, const std::string& name) {
+    Group group{parent.hierarchy, concat(parent.path, parent.path == "/" ? "" : "/", name), {}, {}, {}};
+    group.directory.reset(
+        ::openat(parent.directory.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!group.directory) throw sys::error(errno, Stage::Cgroup, "open the cgroup", group.path);
+    group.directory = sys::above_stdio(std::move(group.directory), Stage::Cgroup, "open the cgroup");
+    return group;
+}
+
 std::string parent_directory(const std::string& path) {
-    return path.substr(0, path.rfind('/'));
+    return path.substr(0, std::max<std::size_t>(path.rfind('/'), 1));
 }
 
 std::vector<Controller> listed(const Group& group, const std::string& file) {
@@ -98,11 +92,23 @@ std::vector<Controller> without(const std::vector<Controller>& wanted, const std
 void enable_below(const Group& group, const std::vector<Controller>& wanted) {
     const auto missing = without(wanted, listed(group, "cgroup.subtree_control"));
     if (missing.empty()) return;
-    if (group.path != group.hierarchy->mount_point && !without(missing, listed(group, "cgroup.controllers")).empty()) {
-        enable_below(open_group(*group.hierarchy, parent_directory(group.path)), missing);
+    const auto not_here = without(missing, listed(group, "cgroup.controllers"));
+    if (!not_here.empty()) {
+        const std::string above = parent_directory(group.path);
+        if (group.path == group.hierarchy->mount_point || !is_ours(above, *group.hierarchy)) {
+            throw Error(Errc::Unsupported, Stage::Cgroup,
+                        concat("use the ", to_string(not_here.front()), " controller"),
+                        concat(group.path, "/cgroup.controllers"), "it is not handed down to there");
+        }
+        enable_below(open_group(*group.hierarchy, above), not_here);
     }
     std::string text;
     for (const Controller controller : missing) text += concat(text.empty() ? "+" : " +", to_string(controller));
+    // Some controllers the kernel would enable nevertheless, and make the group a threaded one, in which nobody can
+    // have a group of processes. The root has no type.
+    if (try_read_control(group, "cgroup.type") && !try_read_control(group, "cgroup.procs").value_or("").empty()) {
+        throw write_error(group, "cgroup.subtree_control", text, EBUSY);
+    }
     write_control(group, "cgroup.subtree_control", text);
 }
 
@@ -147,7 +153,7 @@ GroupParents::Parent& GroupParents::opened(const Hierarchy& hierarchy) {
 
 std::string GroupParents::path(const Hierarchy& hierarchy) const {
     const std::string& top = hierarchy.mount_point;
-    if (parent_) return concat(top, *parent_);
+    if (parent_) return concat(top == "/" ? "" : top, *parent_);
     std::string found = is_ours(top, hierarchy) ? top : delegated(hierarchy);
     if (!found.empty()) return found;
     throw sys::error(EACCES, Stage::Cgroup, "find a cgroup to make groups in, below", top,
@@ -165,16 +171,19 @@ void GroupParents::open(Parent& parent, const Hierarchy& hierarchy) const {
     std::istringstream parts(*parent_);
     for (std::string part; std::getline(parts, part, '/');) {
         if (part.empty()) continue;
-        std::string path = concat(group.path, "/", part);
+        const std::string path = concat(group.path, "/", part);
         const bool made = ::mkdirat(group.directory.get(), part.c_str(), 0755) == 0;
-        if (!made && errno != EEXIST) throw sys::error(errno, Stage::Cgroup, "make the cgroup", path);
+        if (!made && errno != EEXIST) {
+            throw sys::error(errno, Stage::Cgroup, "make the cgroup", path,
+                             hierarchy.writable ? "" : "the hierarchy is mounted read-only");
+        }
         if (made) {
             // At once: who finds it unmarked leaves it alone.
             const UniqueFd fresh(::openat(group.directory.get(), part.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
             mark_group(fresh.get(), mark_);
             parent.made.push_back(path);
         }
-        Group next = open_group(hierarchy, path);
+        Group next = open_below(group, part);
         if (!made) {
             // Its maker is gone, or a session of this process.
             const auto mark = mark_of(next.directory.get());
@@ -207,12 +216,9 @@ std::shared_ptr<const Group> GroupParents::parent(const Hierarchy& hierarchy) {
 }
 
 void GroupParents::enable(const Hierarchy& hierarchy, const std::vector<Controller>& controllers) {
-    // These are always there; and what a group has by itself needs no file.
-    constexpr std::array implicit{Controller::Cpuacct, Controller::Devices, Controller::Freezer, Controller::PerfEvent};
     std::vector<Controller> wanted;
     for (const Controller controller : controllers) {
-        if (hierarchy.has(controller) && std::find(implicit.begin(), implicit.end(), controller) == implicit.end())
-            wanted.push_back(controller);
+        if (hierarchy.has(controller) && !is_implicit(controller)) wanted.push_back(controller);
     }
     if (wanted.empty()) return;
     const std::lock_guard lock(mutex_);
@@ -221,6 +227,19 @@ void GroupParents::enable(const Hierarchy& hierarchy, const std::vector<Controll
     if (wanted.empty()) return;
     enable_below(*parent.group, wanted);
     parent.enabled.insert(parent.enabled.end(), wanted.begin(), wanted.end());
+}
+
+void enable_controllers(const Group& group, const std::vector<Controller>& controllers) {
+    std::vector<Controller> wanted;
+    for (const Controller controller : controllers) {
+        if (!is_implicit(controller)) wanted.push_back(controller);
+    }
+    enable_below(group, wanted);
+}
+
+bool is_implicit(Controller controller) noexcept {
+    return controller == Controller::Cpuacct || controller == Controller::Devices ||
+           controller == Controller::Freezer || controller == Controller::PerfEvent;
 }
 
 void inherit_cpuset(const Group& parent, const Group& group) {

@@ -24,6 +24,8 @@ public:
     GroupParents& operator=(const GroupParents&) = delete;
 
     [[nodiscard]] const Hierarchies& hierarchies() const noexcept { return hierarchies_; }
+    /// The path of the parent, which need not be there yet. Makes nothing. \throws Error with Stage::Cgroup
+    [[nodiscard]] std::string path(const Hierarchy& hierarchy) const;
     /// Where a group of that name has to be; makes nothing. \throws Error with Stage::Cgroup
     [[nodiscard]] Group place(const Hierarchy& hierarchy, const std::string& name);
     [[nodiscard]] std::shared_ptr<const Group> parent(const Hierarchy& hierarchy);
@@ -40,7 +42,6 @@ private:
     };
     [[nodiscard]] Parent& opened(const Hierarchy& hierarchy);
     void open(Parent& parent, const Hierarchy& hierarchy) const;
-    [[nodiscard]] std::string path(const Hierarchy& hierarchy) const;
 
     const Hierarchies hierarchies_ = Hierarchies::detect();
     const std::optional<std::string> parent_;
@@ -48,6 +49,13 @@ private:
     std::mutex mutex_; ///< Guards what follows.
     std::vector<std::unique_ptr<Parent>> parents_;
 };
+
+/// Lets groups below \p group of version 2 use these controllers, and hands them down to it if need be.
+/// \throws Error with Errc::Unsupported for one that is not handed down
+void enable_controllers(const Group& group, const std::vector<Controller>& controllers);
+
+/// Whether that controller of version 2 has no entry in the control files, since every group has it.
+[[nodiscard]] bool is_implicit(Controller controller) noexcept;
 
 /// A new group of the cpuset controller of version 1 takes no process before it has CPUs and memory nodes: it gets
 /// those of \p parent.

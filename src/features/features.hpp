@@ -14,12 +14,14 @@
 /// version does.
 namespace ct::internal {
 
+class GroupParents;
+
 using Features = std::vector<HostFeature>;
 
 /// One group each, in a file of its own.
 void add_namespace_features(Features& features, AreaPool& areas);
 void add_mount_features(Features& features);
-void add_cgroup_features(Features& features);
+void add_cgroup_features(Features& features, const GroupParents& parents);
 void add_security_features(Features& features);
 void add_process_features(Features& features);
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace ct::bench {
@@ -22,7 +23,7 @@ double microseconds(std::chrono::nanoseconds time) {
 
 } // namespace
 
-void compare(benchmark::State& state, Host& subject, Host& baseline, Owed owed) {
+void compare(benchmark::State& state, Host& subject, Host& baseline, Owed owed, std::chrono::milliseconds apart) {
     constexpr int WarmUp = 10;
     for (int i = 0; i < WarmUp; ++i) {
         subject.run();
@@ -37,7 +38,11 @@ void compare(benchmark::State& state, Host& subject, Host& baseline, Owed owed) 
         subject_first = !subject_first;
         Host& first = subject_first ? subject : baseline;
         Host& second = subject_first ? baseline : subject;
-        double times[2] = {microseconds(first.run()), microseconds(second.run())};
+        double times[2] = {0, 0};
+        if (apart.count() > 0) std::this_thread::sleep_for(apart);
+        times[0] = microseconds(first.run());
+        if (apart.count() > 0) std::this_thread::sleep_for(apart);
+        times[1] = microseconds(second.run());
         if (!subject_first) std::swap(times[0], times[1]);
         state.SetIterationTime(times[0] * 1e-6);
         subjects.push_back(times[0]);

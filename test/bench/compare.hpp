@@ -4,6 +4,8 @@
 
 #include <benchmark/benchmark.h>
 
+#include <chrono>
+
 #include "host.hpp"
 
 namespace ct::bench {
@@ -15,7 +17,9 @@ struct Owed {
 };
 
 /// Lets the two hosts take turns, one pair in each iteration, and reports the medians and the median of the ratios.
-void compare(benchmark::State& state, Host& subject, Host& baseline, Owed owed);
+/// \param apart  waits as long before each action
+void compare(benchmark::State& state, Host& subject, Host& baseline, Owed owed,
+             std::chrono::milliseconds apart = std::chrono::milliseconds(0));
 
 /// Prints one line for each comparison.
 class TableReporter : public benchmark::BenchmarkReporter {

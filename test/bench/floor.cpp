@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <linux/sched.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -15,6 +16,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
 #include <cstring>
 #include <stdexcept>
 #include <string>
@@ -100,11 +102,24 @@ void reset_signals() noexcept {
     }
 }
 
+constexpr std::size_t MostGroups = 16;
+
+struct Start {
+    const Container* container;
+    int tasks[MostGroups];
+    std::size_t tasks_count = 0;
+};
+
 int start_program(void* argument) noexcept {
-    const auto& container = *static_cast<const Container*>(argument);
+    const auto& start = *static_cast<const Start*>(argument);
+    const Container& container = *start.container;
+    // One's own thread: to move a whole process, the kernel waits for all others.
+    for (std::size_t i = 0; i < start.tasks_count; ++i) must(write(start.tasks[i], "0", 1) == 1);
     reset_signals();
-    set_up_root(container.root);
-    must(sethostname(container.hostname, std::strlen(container.hostname)) == 0);
+    if (container.root != nullptr) {
+        set_up_root(container.root);
+        must(sethostname(container.hostname, std::strlen(container.hostname)) == 0);
+    }
     execute(container.argv);
     return 127;
 }
@@ -164,14 +179,92 @@ void* Stack::top() const noexcept {
     return static_cast<std::byte*>(memory_) + Size;
 }
 
+namespace {
+
+void copy_file(int from, int to, const char* name) {
+    char text[256];
+    const int source = openat(from, name, O_RDONLY | O_CLOEXEC);
+    const ssize_t size = read(source, text, sizeof text);
+    close(source);
+    const int target = openat(to, name, O_WRONLY | O_CLOEXEC);
+    if (size <= 0 || write(target, text, static_cast<std::size_t>(size)) != size) throw_errno(name);
+    close(target);
+}
+
+/// A group of this one controller takes no process before it has both.
+void fill_cpuset(const char* group) {
+    if (std::strstr(group, "/cpuset/") == nullptr) return;
+    const int directory = open(group, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const int parent = openat(directory, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    copy_file(parent, directory, "cpuset.cpus");
+    copy_file(parent, directory, "cpuset.mems");
+    close(parent);
+    close(directory);
+}
+
+void make_groups(Start& start) {
+    if (start.container->groups == nullptr) return;
+    for (const char* const* group = start.container->groups; *group != nullptr; ++group) {
+        if (mkdir(*group, 0755) != 0) throw_errno(*group);
+        fill_cpuset(*group);
+        const int directory = open(*group, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        const int tasks = openat(directory, "tasks", O_WRONLY | O_CLOEXEC);
+        close(directory);
+        if (tasks < 0) throw_errno(*group);
+        start.tasks[start.tasks_count++] = tasks;
+    }
+}
+
+/// Like vfork(2), whose child goes on with this function's frame while the parent waits.
+[[gnu::noinline]] pid_t clone_into(int group, Start& start, int& pidfd) {
+    clone_args args{};
+    args.flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_INTO_CGROUP |
+                 static_cast<std::uint64_t>(start.container->namespaces);
+    args.exit_signal = SIGCHLD;
+    args.pidfd = reinterpret_cast<std::uintptr_t>(&pidfd);
+    args.cgroup = static_cast<std::uint64_t>(group);
+#if defined(__x86_64__)
+    long pid = SYS_clone3;
+    asm volatile("syscall" : "+a"(pid) : "D"(&args), "S"(sizeof args) : "rcx", "r11", "memory");
+#else
+    register long pid asm("x0") = reinterpret_cast<long>(&args);
+    register long size asm("x1") = sizeof args;
+    register long number asm("x8") = SYS_clone3;
+    asm volatile("svc 0" : "+r"(pid) : "r"(size), "r"(number) : "memory");
+#endif
+    if (pid == 0) _exit(start_program(&start));
+    if (pid < 0) errno = static_cast<int>(-pid);
+    return static_cast<pid_t>(pid < 0 ? -1 : pid);
+}
+
+} // namespace
+
 Process start(const Container& container, const Stack& stack) {
     const SignalsBlocked blocked;
     Process process;
-    process.pid =
-        clone(start_program, stack.top(), CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD | container.namespaces,
-              const_cast<Container*>(&container), &process.pidfd);
+    Start start{&container, {}};
+    make_groups(start);
+    if (container.group != nullptr) {
+        if (mkdir(container.group, 0755) != 0) throw_errno(container.group);
+        const int group = open(container.group, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        process.pid = clone_into(group, start, process.pidfd);
+        close(group);
+    } else {
+        process.pid =
+            clone(start_program, stack.top(), CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD | container.namespaces,
+                  &start, &process.pidfd);
+    }
     if (process.pid < 0) throw_errno("clone");
+    for (std::size_t i = 0; i < start.tasks_count; ++i) close(start.tasks[i]);
     return process;
+}
+
+void remove_groups(const Container& container) {
+    if (container.group != nullptr && rmdir(container.group) != 0) throw_errno(container.group);
+    if (container.groups == nullptr) return;
+    for (const char* const* group = container.groups; *group != nullptr; ++group) {
+        if (rmdir(*group) != 0) throw_errno(*group);
+    }
 }
 
 Process enter(const Container& container, const Process& init, const Stack& stack, const Stack& inner) {

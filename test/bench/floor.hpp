@@ -14,10 +14,12 @@ namespace ct::bench::floor {
 
 /// A container with a root, the usual mounts and devices, and a host name.
 struct Container {
-    int namespaces = 0; ///< CLONE_NEW*; mount, pid and uts among them.
-    const char* root = nullptr;
+    int namespaces = 0;         ///< CLONE_NEW*; mount, pid and uts among them.
+    const char* root = nullptr; ///< Null: that of the host, and the other three neither.
     const char* hostname = "bench";
     const char* const* argv = nullptr;
+    const char* const* groups = nullptr; ///< Directories of cgroups of version 1 to make for it; ends with a null.
+    const char* group = nullptr;         ///< The same of version 2.
 };
 
 struct Process {
@@ -46,6 +48,9 @@ private:
 /// Runs one more process in the container whose first process is \p init; on two stacks, since the process that
 /// enters the namespaces is another one than that which runs in them.
 [[nodiscard]] Process enter(const Container& container, const Process& init, const Stack& stack, const Stack& inner);
+
+/// Removes the groups of a container whose processes have ended.
+void remove_groups(const Container& container);
 
 /// Waits for the end of the process and closes its pidfd. \throws std::runtime_error unless it exited with 0.
 void wait(Process process);

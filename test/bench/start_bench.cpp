@@ -13,6 +13,7 @@
 #include <string>
 
 #include "compare.hpp"
+#include "groups.hpp"
 #include "workloads.hpp"
 
 namespace ct::bench {
@@ -24,12 +25,13 @@ constexpr int SlowPairs = 60;
 
 using Prepare = std::function<Host::Action()>;
 
-void add(const std::string& name, const Prepare& subject, const Prepare& baseline, Owed owed, int pairs = Pairs) {
+void add(const std::string& name, const Prepare& subject, const Prepare& baseline, Owed owed, int pairs = Pairs,
+         std::chrono::milliseconds apart = std::chrono::milliseconds(0)) {
     const auto run = [=](benchmark::State& state) {
         try {
             Host subject_host(subject);
             Host baseline_host(baseline);
-            compare(state, subject_host, baseline_host, owed);
+            compare(state, subject_host, baseline_host, owed, apart);
         } catch (const std::exception& error) {
             state.SkipWithError(error.what());
         }
@@ -70,6 +72,26 @@ void add_floors(const Bundle& bundle, Isolation isolation, const std::string& na
         [=, &bundle] { return enter_with_floor(bundle, isolation); }, {.at_most = 1.25});
 }
 
+void add_groups(const Bundle& bundle, const Groups& groups, const std::string& name) {
+    for (const std::chrono::milliseconds apart : {std::chrono::milliseconds(0), std::chrono::milliseconds(30)}) {
+        add(
+            name + (apart.count() > 0 ? ", 30 ms apart" : "") + ": start, floor",
+            [=, &bundle] { return start_in_groups(bundle, groups); },
+            [=, &bundle] { return start_in_groups_with_floor(bundle, groups); }, {.at_most = 1.25},
+            apart.count() > 0 ? SlowPairs : Pairs, apart);
+    }
+}
+
+void add_groups(const Bundle& bundle) {
+    const Groups groups = Groups::find();
+    for (const std::size_t count : {1U, 4U, 8U}) {
+        if (count <= groups.controllers.size()) {
+            add_groups(bundle, groups.first(count), std::to_string(count) + " controllers of version 1");
+        }
+    }
+    if (!groups.unified.empty()) add_groups(bundle, groups.only_unified(), "a group of version 2");
+}
+
 void add_runtime(const Bundle& bundle, const std::string& runtime, double at_least) {
     if (std::system(("command -v " + runtime + " >/dev/null").c_str()) != 0) {
         std::fprintf(stderr, "%s is not installed: not compared\n", runtime.c_str());
@@ -86,6 +108,7 @@ void add_comparisons(const Bundle& bundle) {
     add(
         "no isolation: start, posix_spawn", [&bundle] { return start_with_libct(bundle, Isolation::None); },
         [&bundle] { return spawn(bundle); }, {});
+    add_groups(bundle);
     add_sizes(bundle, Isolation::Basic, "4 namespaces");
     add_sizes(bundle, Isolation::Full, "6 namespaces");
     add_runtime(bundle, "crun", 5);
@@ -99,6 +122,8 @@ void repeat(const Bundle& bundle, const std::string& what, int times) {
         {"start-floor", [&bundle] { return start_with_floor(bundle, Isolation::Basic); }},
         {"enter", [&bundle] { return enter_with_libct(bundle, Isolation::Basic); }},
         {"enter-floor", [&bundle] { return enter_with_floor(bundle, Isolation::Basic); }},
+        {"groups", [&bundle] { return start_in_groups(bundle, Groups::find().first(4)); }},
+        {"groups-floor", [&bundle] { return start_in_groups_with_floor(bundle, Groups::find().first(4)); }},
     };
     const Host::Action action = actions.at(what)();
     for (int i = 0; i < times; ++i) action();

@@ -68,5 +68,15 @@ TEST_F(CtrunStatsTest, ContainersSeeTheirGroups) {
     EXPECT_TRUE(contains(ctrun(boxed({"--cgroup-mount", "rw"}, {"true"})).err, "lest the container"));
 }
 
+TEST_F(CtrunStatsTest, GroupsAreBelowTheParentThatIsNamed) {
+    const Said said = ctrun(boxed({"--name", name_, "--controller", "pids", "--cgroup-parent", cgroup_parent() + "/in"},
+                                  {"cat", "/proc/self/cgroup"}));
+    EXPECT_EQ(said.status, 0) << said;
+    EXPECT_TRUE(contains(said.out, cgroup_parent() + "/in/" + name_)) << said;
+    const Said slice = ctrun(boxed({"--cgroup-manager", "systemd", "--cgroup-parent", "/in"}, {"true"}));
+    EXPECT_EQ(slice.status, 125) << slice;
+    EXPECT_TRUE(contains(slice.err, "the slice '/in' is no name that ends with .slice")) << slice;
+}
+
 } // namespace
 } // namespace ct::test

@@ -11,7 +11,7 @@ namespace ctrun {
 enum ExitCode { TimedOut = 124, OwnFailure = 125, CannotExecute = 126, NotFound = 127 };
 
 /// A session that finds, and is found by, the other programs of this user.
-ct::Session open_session();
+ct::Session open_session(const GroupOptions& groups = {});
 
 int execute(const RunCommand& command);
 int execute(const CreateCommand& command);

@@ -54,16 +54,18 @@ Created create_in(ct::Session session, const std::string& name, const ct::Spec& 
 }
 
 /// Nobody misses the record of a container whose name is a made-up one.
-Created create_with_or_without_record(const std::string& name, const ct::Spec& spec) {
+Created create_with_or_without_record(const std::string& name, const ct::Spec& spec, const GroupOptions& groups) {
     try {
-        Created created = create_in(open_session(), name, spec);
+        Created created = create_in(open_session(groups), name, spec);
         check_room(ct::default_state_directory());
         return created;
     } catch (const ct::Error& error) {
         if (error.stage() != ct::Stage::State) throw;
         std::cerr << "ctrun: warning: other ctruns will not find this container: " << error.what() << '\n';
     }
-    return create_in(ct::Session({.log_handler = print_warning}), name, spec);
+    return create_in(
+        ct::Session({.log_handler = print_warning, .cgroup_parent = groups.parent, .cgroup_manager = groups.manager}),
+        name, spec);
 }
 
 ct::ProcessSpec process_spec(const ProcessOptions& options) {
@@ -124,16 +126,19 @@ int start_attached(ct::Container& container, const ct::ProcessSpec& spec, const 
 
 } // namespace
 
-ct::Session open_session() {
-    return ct::Session({.log_handler = print_warning, .state_directory = ct::default_state_directory()});
+ct::Session open_session(const GroupOptions& groups) {
+    return ct::Session({.log_handler = print_warning,
+                        .state_directory = ct::default_state_directory(),
+                        .cgroup_parent = groups.parent,
+                        .cgroup_manager = groups.manager});
 }
 
 int execute(const RunCommand& command) {
     const Signals signals; // before anything is started, so that none is lost
     const std::string name = command.name.empty() ? "ctrun-" + std::to_string(::getpid()) : command.name;
     const bool needs_record = !command.name.empty() || command.detached.detached;
-    auto [session, container] = needs_record ? create_in(open_session(), name, command.spec)
-                                             : create_with_or_without_record(name, command.spec);
+    auto [session, container] = needs_record ? create_in(open_session(command.groups), name, command.spec)
+                                             : create_with_or_without_record(name, command.spec, command.groups);
     if (!command.detached.detached)
         return start_attached(container, process_spec(command.process), signals, command.process.timeout);
     start_detached(container, process_spec(command.process), command.detached);
@@ -143,7 +148,7 @@ int execute(const RunCommand& command) {
 
 int execute(const StartCommand& command) {
     const Signals signals;
-    ct::Session session = open_session();
+    ct::Session session = open_session(command.groups);
     ct::Container container = session.open(command.name);
     std::optional<ct::ProcessSpec> process = container.process();
     if (!process) throw std::runtime_error("container '" + command.name + "' was saved without a command");
