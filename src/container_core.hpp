@@ -112,9 +112,13 @@ private:
         int files_root; ///< The directory with the files.
         UniqueFd image; ///< The mount of the private area's image, if that is one.
         UniqueFd image_root;
-        std::vector<FilesRoot> bound; ///< Further directories with files.
+        std::vector<FilesRoot> bound;     ///< Further directories with files.
+        std::shared_ptr<HostLinks> links; ///< Null if the network needs none.
     };
     [[nodiscard]] Prepared prepare(const Spec& spec, const std::vector<std::string>& command);
+    /// What the host does once there is a child: it tells who it is, in case that this process dies, and gives it its
+    /// links.
+    void plan_birth(Plan& plan, const Prepared& prepared);
     /// Keeps what the set-up has left for later.
     void keep_upper(Plan& plan);
     /// Makes the groups of a container that is started.

@@ -51,10 +51,7 @@ std::shared_ptr<const Joins> ContainerCore::launch_held() {
 
     const auto held = std::make_shared<Joins>();
     Plan plan;
-    if (registration_) {
-        plan.parent_tasks.push_back(
-            {Await::Birth, [&](const WaitingChild& child) { registration_->born(child.pid, prepared.files_root); }});
-    }
+    plan_birth(plan, prepared);
     add_group_tasks(plan, spec);
     const std::shared_ptr<StartThread> thread = session_->start_thread();
     compile_hold(plan, spec, streams.layout(), host_facts(thread.get()), *hooks);

@@ -84,7 +84,7 @@ ContainerCore::Prepared ContainerCore::prepare(const Spec& spec, const std::vect
         announce = [this](const HostMount& mount) { registration_->announce(mount); };
     }
     HostSide host_side(spec, announce);
-    Prepared prepared{host_side.files_root(), host_side.take_image(), {}, host_side.bound()};
+    Prepared prepared{host_side.files_root(), host_side.take_image(), {}, host_side.bound(), host_side.links()};
     if (prepared.image) {
         // Only for the time of the start: a descriptor of the image's would keep the loop device.
         prepared.image_root.reset(::openat(prepared.image.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -96,6 +96,20 @@ ContainerCore::Prepared ContainerCore::prepare(const Spec& spec, const std::vect
     }
     prepare_groups(spec);
     return prepared;
+}
+
+void ContainerCore::plan_birth(Plan& plan, const Prepared& prepared) {
+    const std::shared_ptr<HostLinks>& links = prepared.links;
+    // The child goes on once the record tells who it is: if this process dies, its successor can end it.
+    if (registration_) {
+        plan.parent_tasks.push_back(
+            {Await::Birth, [this, links, root = prepared.files_root](const WaitingChild& child) {
+                 registration_->born(child.pid, root, links ? links->planned() : std::vector<HostLink>{});
+             }});
+    }
+    if (links) {
+        plan.parent_tasks.push_back({Await::Birth, [links](const WaitingChild& child) { links->create(child.pid); }});
+    }
 }
 
 void ContainerCore::keep_upper(Plan& plan) {
@@ -172,11 +186,7 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& proc
     streams.set_groups(group_layout(membership, spec));
     const std::shared_ptr<const HookTable> hooks = hooks_; // constant like the specification
     Plan plan;
-    // The child goes on once the record tells who it is: if this process dies, its successor can end it.
-    if (registration_) {
-        plan.parent_tasks.push_back(
-            {Await::Birth, [&](const WaitingChild& child) { registration_->born(child.pid, prepared.files_root); }});
-    }
+    plan_birth(plan, prepared);
     add_group_tasks(plan, spec);
     const std::shared_ptr<StartThread> thread = session_->start_thread();
     std::optional<FrozenBirth> frozen;

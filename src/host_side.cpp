@@ -39,6 +39,7 @@ UniqueFd open_directory(const std::string& path, std::string_view action) {
 HostSide::HostSide(const Spec& spec, const Announce& announce) {
     open_files_root(spec);
     open_bound_directories(spec);
+    if (HostLinks::needed(spec.network)) links_ = std::make_shared<HostLinks>(spec.network);
     if (spec.root && !makes_namespace(spec, Namespace::Mount)) {
         if (spec.private_area) mount_private_area(spec, std::get<BindDir>(*spec.private_area), announce);
         chroot_ = sys::open(spec.root->path, O_PATH | O_DIRECTORY, Stage::Root, "open the root");

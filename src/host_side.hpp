@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include <ct/spec.hpp>
@@ -10,6 +11,7 @@
 #include "base/rollback.hpp"
 #include "base/unique_fd.hpp"
 #include "launch/launch.hpp"
+#include "net/host_links.hpp"
 #include "state/record.hpp"
 
 namespace ct::internal {
@@ -33,8 +35,13 @@ public:
     [[nodiscard]] int chroot() const noexcept { return chroot_.get(); }
 
     static HostSide adopted(UniqueFd chroot);
+    /// The links of the host that the container has; null if it needs none.
+    [[nodiscard]] const std::shared_ptr<HostLinks>& links() const noexcept { return links_; }
     /// Leaves everything to those who find the container's record.
-    void detach() noexcept { teardown_.dismiss(); }
+    void detach() noexcept {
+        teardown_.dismiss();
+        if (links_) links_->leave();
+    }
 
 private:
     void open_files_root(const Spec& spec);
@@ -50,6 +57,7 @@ private:
     std::vector<FilesRoot> bound_;
     std::vector<UniqueFd> bound_directories_;
     UniqueFd chroot_;
+    std::shared_ptr<HostLinks> links_;
     Rollback teardown_;
 };
 

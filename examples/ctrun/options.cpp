@@ -14,6 +14,7 @@
 #include "attribute_values.hpp"
 #include "cgroup_options.hpp"
 #include "limits.hpp"
+#include "network_options.hpp"
 #include "seccomp.hpp"
 #include "values.hpp"
 
@@ -225,6 +226,7 @@ void add_container_options(Adder& add, ct::Spec& spec) {
     add_limit_options(add, spec.cgroup.limits);
     add.flag("--limits-after-setup", "Limit the container once it is set up, not already while it is",
              [&] { spec.cgroup.limits_after_set_up = true; });
+    add_network_options(add, spec);
 }
 
 void add_process_options(Adder& add, ProcessOptions& process) {

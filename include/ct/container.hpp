@@ -146,6 +146,16 @@ public:
     /// and ptmx; within a user namespace, where the kernel refuses mknod(2), the host's devices are bound. Without a
     /// file system mounted on /dev they are made in the root directory, and stay there.
     Container& add_default_devices();
+    /// \name Network of a new network namespace, see Network
+    /// @{
+    Container& add_network(NetworkDevice device);
+    Container& add_neighbour(Neighbour neighbour);
+    Container& add_route(Route route);
+    Container& add_rule(Rule rule);
+    /// By default it is brought up.
+    Container& leave_loopback_down();
+    /// @}
+
     /// Where the default mounts have /proc from.
     Container& set_proc_mode(ProcMode mode);
     Container& add_device(Device device);

@@ -14,6 +14,7 @@
 #include <ct/landlock.hpp>
 #include <ct/limits.hpp>
 #include <ct/namespaces.hpp>
+#include <ct/network.hpp>
 #include <ct/process.hpp>
 #include <ct/seccomp.hpp>
 #include <ct/session.hpp>

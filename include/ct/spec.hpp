@@ -11,6 +11,7 @@
 #include <ct/cgroup.hpp>
 #include <ct/export.hpp>
 #include <ct/namespaces.hpp>
+#include <ct/network.hpp>
 #include <ct/private_area.hpp>
 
 namespace ct {
@@ -133,6 +134,7 @@ struct Spec {
     std::vector<std::string> masked_paths = {};
     std::vector<std::string> read_only_paths = {}; ///< The same, but read-only with all that is mounted below.
     Cgroup cgroup = {};
+    Network network = {};
 
     bool operator==(const Spec&) const = default;
 };

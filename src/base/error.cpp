@@ -94,7 +94,8 @@ struct Error::Detail {
         if (!path.empty()) sentence += internal::concat(" '", path, "'");
         if (!sentence.empty()) sentence += ": ";
         sentence += violations.empty() ? code.message() : internal::join(violations, "; ");
-        if (!hint.empty()) sentence += internal::concat("; ", hint);
+        // What stands in brackets is the kernel's own.
+        if (!hint.empty()) sentence += internal::concat(hint.front() == '(' ? " " : "; ", hint);
         // Names and paths come from anywhere: they shall neither cut the sentence nor break a line of a log.
         const auto is_control = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
         std::replace_if(sentence.begin(), sentence.end(), is_control, '?');

@@ -95,6 +95,9 @@ long perform(Context& context, const Step& step) noexcept {
     case Op::ReadOnlyRoot: return read_only_root(context);
     case Op::PivotRoot: return pivot_root(context);
     case Op::ChangeRoot: return change_root(args<PathArgs>(step));
+    case Op::OpenNetlink: return open_netlink(context);
+    case Op::FindLink: return find_link(context, args<FindLinkArgs>(step));
+    case Op::Netlink: return request_netlink(context, args<NetlinkArgs>(step));
     case Op::HostName: return raw_syscall(SYS_sethostname, args<TextArgs>(step).text, args<TextArgs>(step).length);
     case Op::DomainName: return raw_syscall(SYS_setdomainname, args<TextArgs>(step).text, args<TextArgs>(step).length);
     case Op::ResourceLimit: return resource_limit(args<LimitArgs>(step));

@@ -19,6 +19,7 @@ struct Context {
     int null_fd = -1;    ///< The host's /dev/null, once a file is masked.
     long umask = 0;      ///< The host's.
     int ruleset_fd = -1; ///< Of Landlock.
+    int netlink_fd = -1; ///< Of Op::OpenNetlink.
     /// Of Op::FindProgram: nothing but this program is to be executed; or why there is none, if `error` is set.
     bool found_program = false;
     long program_error = 0;
@@ -58,6 +59,11 @@ long make_symlink(Context& context, const SymlinkArgs& args) noexcept;
 long attach_overlay(Context& context, const OverlayArgs& args) noexcept;
 long attach_file_system(Context& context, const MountArgs& args) noexcept;
 long attach_tree(Context& context, const TreeArgs& args) noexcept;
+
+// network.cpp
+long open_netlink(Context& context) noexcept;
+long find_link(const Context& context, const FindLinkArgs& args) noexcept;
+long request_netlink(const Context& context, const NetlinkArgs& args) noexcept;
 
 // attributes.cpp
 long enter_own_time(int proc) noexcept;

@@ -48,6 +48,9 @@ enum class Op : std::uint32_t {
     ReadOnlyRoot,        ///< The root's mount, once all is mounted in it.
     PivotRoot,           ///< pivot_root(2) into the attached root; the old one is gone.
     ChangeRoot,          ///< chroot(2) [PathArgs], to the current directory if there is no path.
+    OpenNetlink,         ///< A socket of rtnetlink(7), for what follows; it is closed with the rest.
+    FindLink,            ///< The index of a link. [FindLinkArgs]
+    Netlink,             ///< One request of rtnetlink(7). [NetlinkArgs]
     HostName,            ///< [TextArgs]
     DomainName,          ///< [TextArgs]
     ResourceLimit,       ///< [LimitArgs]
@@ -210,6 +213,21 @@ struct BindNodeArgs {
 struct SymlinkArgs {
     const char* name;
     const char* content;
+};
+struct FindLinkArgs {
+    const char* name;
+    std::int32_t* index; ///< Where it goes.
+};
+/// The index of a link in a request.
+struct LinkIndex {
+    std::uint32_t offset;
+    const std::int32_t* index; ///< Known since an Op::FindLink.
+};
+struct NetlinkArgs {
+    char* message; ///< All but these indexes.
+    std::uint32_t size;
+    const LinkIndex* links;
+    std::uint32_t link_count;
 };
 /// A cgroup of the container.
 struct CgroupTree {

@@ -5,6 +5,7 @@
 #include <ct/error.hpp>
 
 #include "base/concat.hpp"
+#include "config/network.hpp"
 #include "config/paths.hpp"
 #include "config/sysctls.hpp"
 #include "config/validate.hpp"
@@ -228,6 +229,7 @@ void check_spec(const Spec& spec) {
     if (spec.private_area) check_private_area(*spec.private_area);
     for (const Mount& mount : spec.mounts) check_mount(mount);
     for (const Device& device : spec.devices) check_device(device);
+    check_network(spec.network);
     for (const std::string& path : spec.masked_paths) check_inner_path("masked path", path);
     for (const std::string& path : spec.read_only_paths) check_inner_path("read-only path", path);
 }

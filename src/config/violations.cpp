@@ -9,6 +9,7 @@
 
 #include "base/concat.hpp"
 #include "config/capabilities.hpp"
+#include "config/network.hpp"
 #include "config/paths.hpp"
 #include "config/sysctls.hpp"
 #include "config/validate.hpp"
@@ -71,6 +72,7 @@ void check_namespaces(Violations& found, const Spec& spec) {
         found.push_back("time offsets need a new time namespace");
     }
     find_sysctl_violations(found, spec);
+    network_violations(found, spec);
 }
 
 void check_cgroup_mount(Violations& found, const Spec& spec) {

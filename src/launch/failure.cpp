@@ -124,6 +124,9 @@ std::string hint(const Plan& plan, const Handshake& handshake) {
     case Op::FindUser:
     case Op::FindGroup:
     case Op::FindMemberships: return user_hint(op_of(plan, handshake), error);
+    case Op::OpenNetlink:
+    case Op::Netlink:
+        return network_hint(handshake.message, list_of(plan, handshake).info(handshake.step).action, error);
     case Op::Call: return call_hint(args_of<CallArgs>(plan, handshake), error);
     case Op::CpuAffinity: return error == EINVAL ? "one of these CPUs is not there, or not in the cgroup's cpuset" : "";
     case Op::WriteProc: return proc_hint(args_of<ProcWriteArgs>(plan, handshake).path, error);
@@ -168,6 +171,9 @@ Error step_error(const Plan& plan, const Handshake& handshake) {
         clause = "the seccomp filter of the process applies already, and may be the reason";
     }
     if (handshake.error == ENOSYS && (op_of(plan, handshake) == Op::Call || info.stage == Stage::Mounts)) {
+        return {Errc::Unsupported, info.stage, action, path, clause};
+    }
+    if (handshake.error == EOPNOTSUPP && op_of(plan, handshake) == Op::Netlink) {
         return {Errc::Unsupported, info.stage, action, path, clause};
     }
     return sys::error(handshake.error, info.stage, action, path, clause);

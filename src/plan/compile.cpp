@@ -62,6 +62,7 @@ void plan_entering_late(Plan& plan, const EnterTarget& target, const GroupLayout
 void plan_beginning(Plan& plan, const Spec& spec, const FdLayout& fds, bool joins,
                     const EnterTarget* entered = nullptr) {
     plan.steps.add(Op::DieWithParent, {Stage::Launch, "set the parent-death signal"});
+    plan_device_defaults(plan, spec, fds);
     // Before the host's descriptors are gone, one of which tells whether the host lives. A copy of it also waits until
     // the parent has a pidfd of it: the host may reap it at any time.
     plan_groups(plan, fds.groups);
@@ -158,6 +159,7 @@ void plan_set_up(Plan& plan, const Spec& spec, const ProcessSpec& process, const
     plan_delegation_task(plan, fds.groups.delegated);
     plan_beginning(plan, spec, fds, joins);
     plan_user_namespace_root(plan, spec, host);
+    plan_network(plan, spec);
     plan.steps.add(Op::ClearUmask, {Stage::Launch, "clear the umask"});
     plan_root(plan, spec, fds, hooks);
     plan.steps.add(Op::RestoreUmask, {Stage::Launch, "restore the umask"});

@@ -140,7 +140,11 @@ void plan_hooks(Plan& plan, const std::vector<MountHook>& hooks, std::string_vie
 [[nodiscard]] bool has_callables(const HookTable& hooks);
 void plan_masks(Plan& plan, const Spec& spec);
 void plan_devices(Plan& plan, const Spec& spec, const FdLayout& fds);
+/// What the child does for its network. The devices that hang on links of the host are there by then.
+void plan_network(Plan& plan, const Spec& spec);
 void plan_hostname(Plan& plan, const Spec& spec);
+/// Those that are to be set before there are devices.
+void plan_device_defaults(Plan& plan, const Spec& spec, const FdLayout& fds);
 void plan_sysctls(Plan& plan, const Spec& spec, const FdLayout& fds);
 void plan_process(Plan& plan, const ProcessSpec& process, const HostFacts& host, bool groups_denied,
                   bool user_namespace, bool callable = false);
@@ -168,6 +172,8 @@ void plan_labels(Plan& plan, const ProcessSpec& process, const FdLayout& fds, co
 
 /// One more clause for a failed Op::Call, or for a failed look-up of a user, where errno alone misleads.
 [[nodiscard]] std::string call_hint(const CallArgs& call, int error);
+/// \param said  the kernel's own words, or empty
+[[nodiscard]] std::string network_hint(std::string_view said, std::string_view action, int error);
 [[nodiscard]] std::string user_hint(Op op, int error);
 [[nodiscard]] std::string proc_hint(std::string_view path, int error);
 

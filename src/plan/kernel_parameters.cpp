@@ -35,11 +35,31 @@ void plan_time_offsets(Plan& plan, const Spec& spec, const FdLayout& fds) {
     plan.steps.add(Op::EnterOwnTime, FdArgs{fds.proc}, {Stage::Namespaces, "enter the new time namespace"});
 }
 
-void plan_sysctls(Plan& plan, const Spec& spec, const FdLayout& fds) {
+namespace {
+
+/// What a device takes over when it is made.
+bool is_device_default(std::string_view path) {
+    return path.starts_with("net/") &&
+           (path.find("/conf/default/") != path.npos || path.find("/neigh/default/") != path.npos);
+}
+
+void plan_sysctls(Plan& plan, const Spec& spec, const FdLayout& fds, bool device_defaults) {
     for (const auto& [name, value] : spec.sysctls) {
-        plan_proc_write(plan, fds, plan.text("sys/", sysctl_path(name)), value,
+        const std::string path = sysctl_path(name);
+        if (is_device_default(path) != device_defaults) continue;
+        plan_proc_write(plan, fds, plan.text("sys/", path), value,
                         {Stage::Sysctls, plan.text("write \"", value, "\" to the sysctl"), plan.text(name)});
     }
+}
+
+} // namespace
+
+void plan_device_defaults(Plan& plan, const Spec& spec, const FdLayout& fds) {
+    plan_sysctls(plan, spec, fds, true);
+}
+
+void plan_sysctls(Plan& plan, const Spec& spec, const FdLayout& fds) {
+    plan_sysctls(plan, spec, fds, false);
 }
 
 } // namespace ct::internal

@@ -86,6 +86,11 @@ public:
         return copy;
     }
 
+    /// A copy that the child may change.
+    char* bytes(const void* data, std::size_t size) {
+        return static_cast<char*>(std::memcpy(allocate(size, alignof(std::max_align_t)), data, size));
+    }
+
     template <typename Item>
     const Item* array(const std::vector<Item>& items) {
         static_assert(std::is_trivially_copyable_v<Item>);

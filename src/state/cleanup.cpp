@@ -136,6 +136,7 @@ std::optional<StoredRecord> finish(LockedEntry& entry, Record record, const View
     const bool owned = owner_alive(record, viewpoint);
     end_groups(record);
     unmount_area(record);
+    remove_links(record.links);
     remove_mount_points(record, !owned);
     if (!record.saved && !owned) {
         entry.remove();
@@ -147,6 +148,7 @@ std::optional<StoredRecord> finish(LockedEntry& entry, Record record, const View
     record.held = false;
     record.init = {};
     record.area_mount.reset();
+    record.links.clear();
     record.groups.clear();
     record.files_root.clear();
     record.mount_points.clear();

@@ -43,6 +43,13 @@ struct Fields<HostMount> {
     };
 };
 template <>
+struct Fields<HostLink> {
+    static constexpr std::tuple list{
+        field("name", &HostLink::name),
+        field("mac", &HostLink::mac),
+    };
+};
+template <>
 struct Fields<Viewpoint> {
     static constexpr std::tuple list{
         field("boot", &Viewpoint::boot),
@@ -75,6 +82,7 @@ struct Fields<Record> {
         field("last_exit", &Record::last_exit),
         field("command", &Record::command),
         field("area_mount", &Record::area_mount),
+        field("links", &Record::links),
         field("groups", &Record::groups),
         field("files_root", &Record::files_root),
         field("mount_points", &Record::mount_points),

@@ -11,6 +11,7 @@
 
 #include <ct/session.hpp>
 
+#include "net/host_links.hpp"
 #include "state/process_id.hpp"
 
 namespace ct::internal {
@@ -50,7 +51,8 @@ struct Record {
 
     /// To undo if the owner cannot; written before they are made.
     std::optional<HostMount> area_mount = {};
-    std::vector<std::string> groups = {};       ///< Paths of its cgroups.
+    std::vector<std::string> groups = {}; ///< Paths of its cgroups.
+    std::vector<HostLink> links = {};
     std::string files_root = {};                ///< The directory that `mount_points` are in.
     std::vector<std::string> mount_points = {}; ///< Made by this start unless it was killed before; outermost first.
 

@@ -167,13 +167,14 @@ void Registration::announce_groups(std::vector<std::string> paths) {
     write(entry, std::move(next));
 }
 
-void Registration::born(pid_t init, int files_root) {
+void Registration::born(pid_t init, int files_root, std::vector<HostLink> links) {
     const std::lock_guard lock(mutex_);
     // Before the lock: it looks for every mount point.
     Record next = record_;
     next.mount_points = missing_mount_points(files_root, *next.spec);
     next.files_root = next.mount_points.empty() ? "" : path_of_fd(files_root);
     next.init = ProcessId::of(init).value_or(ProcessId{});
+    next.links = std::move(links);
     LockedEntry entry = lock_own();
     write(entry, std::move(next));
 }

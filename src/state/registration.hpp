@@ -38,7 +38,7 @@ public:
     void claim(std::shared_ptr<const Spec> spec, std::vector<std::string> command, OnClose on_close);
     void announce(const HostMount& mount);
     void announce_groups(std::vector<std::string> paths);
-    void born(pid_t init, int files_root);
+    void born(pid_t init, int files_root, std::vector<HostLink> links);
     void running();
     /// The same for a container without a first process.
     void held();

@@ -9,40 +9,12 @@
 #include <ct/process.hpp>
 #include <ct/spec.hpp>
 
+#include "state/fields.hpp"
+#include "state/network_fields.hpp"
+
 /// The fields of every structure of a specification, and their names in JSON: a new field takes one line here. What a
 /// line is about is only its type's business, see json.hpp.
 namespace ct::internal {
-
-template <typename Struct, typename Value>
-struct Field {
-    const char* name;
-    Value Struct::*member;
-};
-
-/// A field that means something only to the process that has set it: it is not written, and a specification that has
-/// it set cannot be saved.
-template <typename Struct, typename Value>
-struct OwnField {
-    const char* name;
-    Value Struct::*member;
-};
-
-template <typename Struct, typename Value>
-constexpr Field<Struct, Value> field(const char* name, Value Struct::*member) {
-    return {name, member};
-}
-template <typename Struct, typename Value>
-constexpr OwnField<Struct, Value> own_field(const char* name, Value Struct::*member) {
-    return {name, member};
-}
-
-/// `list` is a tuple of all fields; `name` is what the structure is called as an alternative of a variant.
-template <typename Struct>
-struct Fields;
-
-/// The words for an enumeration's values, in their order.
-template <typename Enum>
-struct Words;
 
 template <>
 struct Words<SetGroups> {
@@ -311,6 +283,7 @@ struct Fields<Spec> {
         field("masked_paths", &Spec::masked_paths),
         field("read_only_paths", &Spec::read_only_paths),
         field("cgroup", &Spec::cgroup),
+        field("network", &Spec::network),
     };
 };
 

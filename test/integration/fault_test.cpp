@@ -209,6 +209,15 @@ const Scenario Scenarios[] = {
          container.set_cgroup(std::move(cgroup));
      },
      true},
+    {"Network",
+     [](Container& container, ProcessSpec&) {
+         container.add_namespace(Namespace::Net)
+             .add_network(Veth{.host_name = "fault0", .addresses = {{"10.0.0.2/24"}}})
+             .add_network(Veth{.host_name = "fault1", .container_name = "eth1"})
+             .add_neighbour({.device = "eth0", .address = "10.0.0.9", .mac = "02:00:00:00:00:09"})
+             .add_route({.gateway = "10.0.0.1"})
+             .add_rule({.from = "10.0.0.0/24", .table = 7});
+     }},
     {"CgroupsInside",
      [](Container& container, ProcessSpec&) {
          container.add_namespaces({Namespace::Cgroup, Namespace::User});

@@ -5,10 +5,15 @@
 // of the process that libct made, in plain text, without needing /proc. A subcommand that fails prints the errno's
 // name to standard error and ends with 1.
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <linux/capability.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netpacket/packet.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,6 +25,7 @@
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -633,6 +639,98 @@ static int do_read_direct(char **args)
     return 0;
 }
 
+// --- network ---
+
+// Each link with its state, MTU and MAC address, each address with its length.
+static int do_network(char **args)
+{
+    (void)args;
+    struct ifaddrs *list;
+    if (getifaddrs(&list) != 0)
+        return fail("getifaddrs");
+    const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    for (const struct ifaddrs *entry = list; entry != NULL; entry = entry->ifa_next) {
+        if (entry->ifa_addr == NULL)
+            continue;
+        char text[INET6_ADDRSTRLEN] = "";
+        if (entry->ifa_addr->sa_family == AF_PACKET) {
+            const struct sockaddr_ll *link = (const struct sockaddr_ll *)entry->ifa_addr;
+            struct ifreq request = {0};
+            snprintf(request.ifr_name, sizeof request.ifr_name, "%s", entry->ifa_name);
+            ioctl(fd, SIOCGIFMTU, &request);
+            printf("%s %s mtu %d mac ", entry->ifa_name, (entry->ifa_flags & IFF_UP) != 0 ? "up" : "down",
+                   request.ifr_mtu);
+            for (int i = 0; i < link->sll_halen; ++i)
+                printf("%s%02x", i == 0 ? "" : ":", link->sll_addr[i]);
+            putchar('\n');
+            continue;
+        }
+        const int inet6 = entry->ifa_addr->sa_family == AF_INET6;
+        const unsigned char *mask = inet6 ? ((const struct sockaddr_in6 *)entry->ifa_netmask)->sin6_addr.s6_addr
+                                          : (const unsigned char *)&((const struct sockaddr_in *)entry->ifa_netmask)->sin_addr;
+        int length = 0;
+        for (int i = 0; i < (inet6 ? 16 : 4); ++i)
+            length += __builtin_popcount(mask[i]);
+        inet_ntop(entry->ifa_addr->sa_family,
+                  inet6 ? (const void *)&((const struct sockaddr_in6 *)entry->ifa_addr)->sin6_addr
+                        : (const void *)&((const struct sockaddr_in *)entry->ifa_addr)->sin_addr,
+                  text, sizeof text);
+        printf("%s address %s/%d\n", entry->ifa_name, text, length);
+    }
+    freeifaddrs(list);
+    return 0;
+}
+
+static int socket_type(const char *protocol)
+{
+    return strcmp(protocol, "tcp") == 0 ? SOCK_STREAM : SOCK_DGRAM;
+}
+
+// Gives back what the first one sends, over IPv4 or IPv6. Arguments: tcp or udp, port
+static int do_serve(char **args)
+{
+    struct sockaddr_in6 own = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)atoi(args[1]))};
+    struct sockaddr_storage peer;
+    socklen_t size = sizeof peer;
+    char text[256];
+    int fd = socket(AF_INET6, socket_type(args[0]) | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bind(fd, (const struct sockaddr *)&own, sizeof own) != 0)
+        return fail("bind");
+    const int stream = socket_type(args[0]) == SOCK_STREAM;
+    if (stream && listen(fd, 1) != 0)
+        return fail("listen");
+    ready();
+    if (stream && (fd = accept(fd, NULL, NULL)) < 0)
+        return fail("accept");
+    const ssize_t length = recvfrom(fd, text, sizeof text, 0, (struct sockaddr *)&peer, &size);
+    if (length < 0 || sendto(fd, text, (size_t)length, 0, stream ? NULL : (const struct sockaddr *)&peer, stream ? 0 : size) < 0)
+        return fail("answer");
+    return 0;
+}
+
+// Prints what comes back. Arguments: tcp or udp, address, port, text
+static int do_ask(char **args)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(args[2]))};
+    struct sockaddr_in6 to6 = {.sin6_family = AF_INET6, .sin6_port = to.sin_port};
+    const int inet6 = inet_pton(AF_INET6, args[1], &to6.sin6_addr) == 1;
+    if (!inet6 && inet_pton(AF_INET, args[1], &to.sin_addr) != 1)
+        return fail(args[1]);
+    const int fd = socket(inet6 ? AF_INET6 : AF_INET, socket_type(args[0]) | SOCK_CLOEXEC, 0);
+    if (fd < 0 || connect(fd, inet6 ? (const struct sockaddr *)&to6 : (const struct sockaddr *)&to,
+                          inet6 ? sizeof to6 : sizeof to) != 0)
+        return fail("connect");
+    char text[256];
+    if (send(fd, args[3], strlen(args[3]), 0) < 0)
+        return fail("send");
+    const ssize_t length = recv(fd, text, sizeof text - 1, 0);
+    if (length < 0)
+        return fail("receive");
+    text[length] = '\0';
+    puts(text);
+    return 0;
+}
+
 struct command {
     const char *name;
     int arguments;
@@ -652,6 +750,7 @@ static const struct command commands[] = {
     {"mount", 2, do_mount},       {"read-device", 1, do_read_device},
     {"attributes", 0, do_attributes},
     {"call", 1, do_call},         {"call-x86", 1, do_call_x86},
+    {"network", 0, do_network},   {"serve", 2, do_serve},       {"ask", 4, do_ask},
     {"tty", 0, do_tty},           {"winch", 0, do_winch},       {"openpty", 0, do_openpty},
     {"hog", 1, do_hog},           {"bomb", 1, do_bomb},         {"spin", 0, do_spin},
     {"read-direct", 2, do_read_direct},

@@ -205,6 +205,7 @@ TEST(SpecShape, ChecksEveryField) {
     EXPECT_EQ(spec([](Spec& s) { s.root = Root{}; }), "root is empty");
     EXPECT_EQ(spec([](Spec& s) { s.private_area = BindDir{}; }), "source of the private area is empty");
     EXPECT_EQ(spec([](Spec& s) { s.mounts = {{.source = "/a", .target = "/b"}, {}}; }), "mount target is empty");
+    EXPECT_EQ(spec([](Spec& s) { s.network.routes = {{}}; }), "the route 'default' has neither a gateway nor a device");
 }
 
 TEST(MountShape, KnowsWhatIsForWhichKind) {

@@ -41,7 +41,8 @@ using Structures =
                      ImageArea, Mount, ProcessSpec, StandardStreams, TerminalSize, User, ResourceLimit, FdMapping,
                      CapabilitySets, SecurityLabels, Scheduler, IoPriority, Scheduling, MemoryPolicy, SessionKeyring,
                      SeccompAction, SeccompCondition, SeccompRule, Seccomp, LandlockPath, Landlock, Cgroup,
-                     ControllerValue, Limits, IoLimit, DeviceRule>;
+                     ControllerValue, Limits, IoLimit, DeviceRule, Network, Address, Veth, Macvlan, Ipvlan, Vlan, Dummy,
+                     Neighbour, NextHop, Route, Rule>;
 TYPED_TEST_SUITE(EveryField, Structures);
 
 TYPED_TEST(EveryField, IsListedForJson) {
@@ -62,6 +63,31 @@ Spec full_spec() {
     spec.mounts = {{"/a", "/b", "", {}, true, true, true, true, true}, {"tmpfs", "/t", "tmpfs", {"size=1m", "x"}}};
     spec.default_mounts = true;
     spec.default_devices = true;
+    spec.network.loopback_up = false;
+    spec.network.devices = {
+        Veth{"web0",
+             "eth0",
+             "02:00:00:00:00:01",
+             "02:00:00:00:00:02",
+             1400,
+             "br0",
+             {{"10.0.0.2/24", "10.0.0.3", Scope::Link, std::chrono::seconds(9), std::chrono::seconds(8), true}}},
+        Macvlan{"eth0", "eth1", MacvlanMode::Vepa, "02:00:00:00:00:03", 1400, {{"10.0.1.2/24"}}},
+        Ipvlan{"eth0", "eth2", IpvlanMode::L3s, 1400, {}}, Vlan{"eth0", 7, "eth3", "02:00:00:00:00:04", 1400, {}},
+        Dummy{"eth4", "02:00:00:00:00:05", 1400, {}}};
+    spec.network.neighbours = {{"eth0", "10.0.0.9", "02:00:00:00:00:09"}};
+    spec.network.routes = {{"10.9.0.0/16",
+                            "10.0.0.1",
+                            "eth0",
+                            "10.0.0.2",
+                            5,
+                            7,
+                            1300,
+                            Scope::Link,
+                            true,
+                            RouteType::Prohibit,
+                            {{"10.0.0.5", "eth1", 3, true}}}};
+    spec.network.rules = {{"10.0.0.0/8", "10.1.0.0/16", "eth0", "lo", 7, 15, 100, RuleAction::Prohibit, 9, true}};
     spec.cgroup = {.own_group = true,
                    .controllers = {Controller::Cpu, Controller::Misc},
                    .limits = {.memory_max = 64 * MiB,

@@ -331,7 +331,7 @@ TEST_F(StoreTest, AStartThatAnotherProcessHasTakenOverFails) {
     EXPECT_THAT(error_of([&] { mine.claim(spec, {"y"}, OnClose::Kill); }), HasSubstr("name already in use; process "));
     other.failed();
     mine.claim(spec, {"y"}, OnClose::Kill);
-    EXPECT_THAT(error_of([&] { other.born(::getpid(), -1); }), HasSubstr("name already in use"));
+    EXPECT_THAT(error_of([&] { other.born(::getpid(), -1, {}); }), HasSubstr("name already in use"));
     mine.failed();
     other.remove();
     EXPECT_THAT(error_of([&] { mine.claim(spec, {"y"}, OnClose::Kill); }), HasSubstr("it was removed meanwhile"));

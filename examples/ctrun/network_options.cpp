@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include "network_options.hpp"
+
+#include <array>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "values.hpp"
+
+namespace ctrun {
+
+namespace {
+
+using Words = std::vector<std::pair<std::string, std::string>>; // keys and values
+
+[[noreturn]] void reject(const std::string& text, const std::string& expected) {
+    throw std::invalid_argument("'" + text + "' is not " + expected);
+}
+
+/// "KEY=VALUE,...", where a value may be missing.
+Words words_of(const std::string& text) {
+    Words words;
+    if (text.empty()) return words;
+    for (const std::string& word : split(text, ',')) {
+        const std::size_t equals = word.find('=');
+        words.emplace_back(word.substr(0, equals), equals == std::string::npos ? "" : word.substr(equals + 1));
+    }
+    return words;
+}
+
+std::uint32_t parse_mtu(const std::string& text) {
+    return static_cast<std::uint32_t>(parse_number(text, 65535));
+}
+
+/// What all kinds have. \returns false if the key is none of these
+template <typename Device>
+bool set_common(Device& device, ct::Network& network, const std::string& key, const std::string& value) {
+    if (key == "name") {
+        device.container_name = value;
+    } else if (key == "mtu") {
+        device.mtu = parse_mtu(value);
+    } else if (key == "ip") {
+        device.addresses.push_back({.address = value});
+    } else if (key == "gw") {
+        network.routes.push_back({.gateway = value});
+    } else {
+        return false;
+    }
+    return true;
+}
+
+template <std::size_t N>
+std::size_t find_word(const std::array<const char*, N>& words, const std::string& word) {
+    std::string known;
+    for (std::size_t i = 0; i < N; ++i) {
+        if (word == words.at(i)) return i;
+        known += (i == 0 ? "" : ", ") + std::string(words.at(i));
+    }
+    reject(word, "one of " + known);
+}
+
+bool set_key(ct::Veth& veth, const std::string& key, const std::string& value) {
+    if (key == "host") return veth.host_name = value, true;
+    if (key == "bridge") return veth.bridge = value, true;
+    if (key == "mac") return veth.container_mac = value, true;
+    if (key == "host-mac") return veth.host_mac = value, true;
+    return false;
+}
+
+bool set_key(ct::Macvlan& macvlan, const std::string& key, const std::string& value) {
+    constexpr std::array modes{"bridge", "private", "vepa", "passthru"};
+    if (key == "parent") return macvlan.parent = value, true;
+    if (key == "mac") return macvlan.mac = value, true;
+    if (key == "mode") return macvlan.mode = static_cast<ct::MacvlanMode>(find_word(modes, value)), true;
+    return false;
+}
+
+bool set_key(ct::Ipvlan& ipvlan, const std::string& key, const std::string& value) {
+    constexpr std::array modes{"l2", "l3", "l3s"};
+    if (key == "parent") return ipvlan.parent = value, true;
+    if (key == "mode") return ipvlan.mode = static_cast<ct::IpvlanMode>(find_word(modes, value)), true;
+    return false;
+}
+
+bool set_key(ct::Vlan& vlan, const std::string& key, const std::string& value) {
+    if (key == "parent") return vlan.parent = value, true;
+    if (key == "mac") return vlan.mac = value, true;
+    if (key == "id") return vlan.id = static_cast<std::uint16_t>(parse_number(value, 4094)), true;
+    return false;
+}
+
+bool set_key(ct::Dummy& dummy, const std::string& key, const std::string& value) {
+    if (key == "mac") return dummy.mac = value, true;
+    return false;
+}
+
+template <typename Device>
+ct::NetworkDevice parse_device(const Words& words, ct::Network& network) {
+    Device device;
+    for (const auto& [key, value] : words) {
+        if (!set_common(device, network, key, value) && !set_key(device, key, value))
+            reject(key, "a setting of such a device");
+    }
+    return device;
+}
+
+/// KIND[:KEY=VALUE,...]
+void parse_network(ct::Spec& spec, const std::string& text) {
+    spec.namespaces[ct::Namespace::Net] = ct::NewNamespace{};
+    const std::size_t colon = text.find(':');
+    const std::string kind = text.substr(0, colon);
+    if (kind == "none" && colon == std::string::npos) return;
+    const Words words = words_of(colon == std::string::npos ? "" : text.substr(colon + 1));
+    const auto add = [&]<typename Device>(Device) {
+        spec.network.devices.push_back(parse_device<Device>(words, spec.network));
+    };
+    if (kind == "veth") return add(ct::Veth{});
+    if (kind == "macvlan") return add(ct::Macvlan{});
+    if (kind == "ipvlan") return add(ct::Ipvlan{});
+    if (kind == "vlan") return add(ct::Vlan{});
+    if (kind == "dummy") return add(ct::Dummy{});
+    reject(kind, "none, veth, macvlan, ipvlan, vlan, dummy or container:NAME");
+}
+
+/// DESTINATION[,via=ADDRESS][,dev=DEVICE]...
+ct::Route parse_route(const std::string& text) {
+    ct::Route route;
+    bool first = true;
+    for (const auto& [key, value] : words_of(text)) {
+        if (std::exchange(first, false)) {
+            route.destination = key;
+        } else if (key == "via") {
+            route.gateway = value;
+        } else if (key == "dev") {
+            route.device = value;
+        } else if (key == "src") {
+            route.source = value;
+        } else if (key == "metric") {
+            route.metric = static_cast<std::uint32_t>(parse_number(value, ~std::uint32_t{0}));
+        } else if (key == "table") {
+            route.table = static_cast<std::uint32_t>(parse_number(value, ~std::uint32_t{0}));
+        } else if (key == "mtu") {
+            route.mtu = parse_mtu(value);
+        } else if (key == "onlink") {
+            route.on_link = true;
+        } else {
+            reject(key, "via, dev, src, metric, table, mtu or onlink");
+        }
+    }
+    return route;
+}
+
+} // namespace
+
+void add_network_options(Adder& add, ct::Spec& spec) {
+    add.group("Network");
+    add.option("--network", "KIND[:KEY=VALUE,...]",
+               "Make a network namespace, and in it: veth, macvlan, ipvlan,\n"
+               "vlan, dummy or none; keys are name, ip, gw, mtu, mac,\n"
+               "bridge, host and host-mac of a veth, parent, mode and id of\n"
+               "others; or join that of a container: container:NAME",
+               [&](const std::string& text) {
+                   if (text.starts_with("container:")) {
+                       spec.namespaces[ct::Namespace::Net] = parse_join("net=" + text).second;
+                   } else {
+                       parse_network(spec, text);
+                   }
+               });
+    add.option("--route", "DESTINATION[,KEY=VALUE...]",
+               "Add a route, such as 10.9.0.0/16,via=10.0.0.1;\n"
+               "keys are via, dev, src, metric, table, mtu and onlink",
+               [&](const std::string& text) { spec.network.routes.push_back(parse_route(text)); });
+}
+
+} // namespace ctrun

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include "net/host_links.hpp"
+
+#include <sys/random.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <span>
+
+#include "base/concat.hpp"
+#include "base/sys.hpp"
+#include "config/network.hpp"
+#include "net/requests.hpp"
+
+namespace ct::internal {
+
+namespace {
+
+std::string hexadecimal(std::span<const std::uint8_t> bytes, std::string_view separator) {
+    constexpr std::string_view digits = "0123456789abcdef";
+    std::string text;
+    for (const std::uint8_t byte : bytes) {
+        if (!text.empty()) text += separator;
+        text += digits[byte >> 4U];
+        text += digits[byte & 15U];
+    }
+    return text;
+}
+
+template <std::size_t N>
+std::array<std::uint8_t, N> random_bytes() {
+    std::array<std::uint8_t, N> bytes{};
+    if (::getrandom(bytes.data(), bytes.size(), 0) < 0) {
+        throw sys::error(errno, Stage::Network, "choose names and addresses at random");
+    }
+    return bytes;
+}
+
+/// A bridge takes the lowest of its ports' for its own, which had better not change with the containers.
+std::string high_mac() {
+    auto mac = random_bytes<6>();
+    mac[0] = 0xfe;
+    return hexadecimal(mac, ":");
+}
+
+std::string_view hint_of(int error, bool is_veth) {
+    switch (error) {
+    case EPERM: return "needs CAP_NET_ADMIN in the host's network namespace";
+    case EOPNOTSUPP: return "this kernel has no such links, neither built in nor as a module that is there";
+    case EEXIST: return is_veth ? "the name is taken" : "";
+    default: return {};
+    }
+}
+
+} // namespace
+
+bool HostLinks::needed(const Network& network) noexcept {
+    return std::any_of(network.devices.begin(), network.devices.end(),
+                       [](const NetworkDevice& device) { return !std::holds_alternative<Dummy>(device); });
+}
+
+HostLinks::HostLinks(const Network& network) {
+    for (const NetworkDevice& device : network.devices) {
+        if (!std::holds_alternative<Dummy>(device)) planned_.push_back(plan(device));
+    }
+}
+
+HostLinks::Planned HostLinks::plan(const NetworkDevice& device) {
+    Planned planned{device};
+    if (const auto* const veth = std::get_if<Veth>(&device)) {
+        planned.host = {veth->host_name, veth->host_mac};
+        if (planned.host.name.empty()) planned.host.name = concat("veth", hexadecimal(random_bytes<4>(), ""));
+        if (planned.host.mac.empty()) planned.host.mac = high_mac();
+        if (!veth->bridge.empty()) planned.link = find(veth->bridge, "use the bridge", "bridge");
+        return planned;
+    }
+    std::visit(
+        [&](const auto& each) {
+            if constexpr (requires { each.parent; }) planned.link = find(each.parent, "use the host's link", "");
+        },
+        device);
+    return planned;
+}
+
+int HostLinks::find(const std::string& name, std::string_view action, std::string_view kind) {
+    sys::fault_point(Stage::Network, action, name);
+    const std::optional<LinkFacts> link = socket_.find_link(name);
+    if (!link) throw sys::error(ENODEV, Stage::Network, action, name);
+    if (!kind.empty() && link->kind != kind) {
+        throw sys::error(EINVAL, Stage::Network, action, name, concat("it is no ", kind));
+    }
+    return link->index;
+}
+
+std::vector<HostLink> HostLinks::planned() const {
+    std::vector<HostLink> links;
+    for (const Planned& planned : planned_) {
+        if (!planned.host.name.empty()) links.push_back(planned.host);
+    }
+    return links;
+}
+
+void HostLinks::create(pid_t child) {
+    for (const Planned& planned : planned_) create(planned, child);
+}
+
+void HostLinks::create(const Planned& planned, pid_t child) {
+    const auto* const veth = std::get_if<Veth>(&planned.device);
+    const std::string& name = container_name_of(planned.device);
+    const std::string action = veth != nullptr ? concat("create the veth pair of '", name, "' and on the host")
+                                               : concat("create the ", kind_of(planned.device));
+    const std::string& path = veth != nullptr ? planned.host.name : name;
+    sys::fault_point(Stage::Network, action, path);
+    const Message message = std::visit(
+        [&]<typename Device>(const Device& device) {
+            if constexpr (std::is_same_v<Device, Veth>) {
+                return make_veth(device, planned.host.name, planned.host.mac, planned.link, child);
+            } else if constexpr (std::is_same_v<Device, Macvlan>) {
+                return make_macvlan(device, planned.link, child);
+            } else if constexpr (std::is_same_v<Device, Ipvlan>) {
+                return make_ipvlan(device, planned.link, child);
+            } else if constexpr (std::is_same_v<Device, Vlan>) {
+                return make_vlan(device, planned.link, child);
+            } else {
+                return make_dummy(device); // not among the planned ones
+            }
+        },
+        planned.device);
+    if (veth != nullptr) created_.reserve(created_.size() + 1);
+    const Answer answer = socket_.request(message);
+    if (answer.error != 0) {
+        throw network_error(answer.error, answer.text, action, path, hint_of(answer.error, veth != nullptr));
+    }
+    // All others go with the container's namespace, and can be seen nowhere else.
+    if (veth != nullptr) created_.push_back(socket_.find_index(planned.host.name));
+}
+
+void HostLinks::remove() noexcept {
+    for (const int index : created_) {
+        try {
+            // The kernel may have been faster: then there is none.
+            if (index != 0) (void)socket_.request(remove_link(index));
+        } catch (const std::bad_alloc&) {
+            continue; // it goes with the namespace at the other end
+        }
+    }
+    created_.clear();
+}
+
+void remove_links(const std::vector<HostLink>& links) {
+    if (links.empty()) return;
+    NetlinkSocket socket;
+    for (const HostLink& link : links) {
+        const std::optional<LinkFacts> found = socket.find_link(link.name);
+        if (found && found->mac && found->mac == parse_mac(link.mac)) (void)socket.request(remove_link(found->index));
+    }
+}
+
+} // namespace ct::internal

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include "net/socket.hpp"
+
+#include <linux/netlink.h>
+#include <net/if.h>
+#include <netlink/addr.h>
+#include <netlink/attr.h>
+#include <netlink/errno.h>
+#include <netlink/msg.h>
+#include <netlink/netlink.h>
+#include <netlink/route/link.h>
+#include <netlink/socket.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <new>
+
+#include "base/concat.hpp"
+#include "base/sys.hpp"
+
+namespace ct::internal {
+
+namespace {
+
+struct Callbacks {
+    nl_cb* set = ::nl_cb_alloc(NL_CB_DEFAULT);
+
+    Callbacks() {
+        if (set == nullptr) throw std::bad_alloc();
+    }
+    Callbacks(const Callbacks&) = delete;
+    Callbacks& operator=(const Callbacks&) = delete;
+    ~Callbacks() { ::nl_cb_put(set); }
+};
+
+/// What is under way.
+struct Pending {
+    Answer answer;
+    bool answered = false;
+};
+
+int on_ack(nl_msg*, void* pending) {
+    static_cast<Pending*>(pending)->answered = true;
+    return NL_STOP;
+}
+
+/// The kernel's words follow the echo of the request's header.
+int on_error(sockaddr_nl*, nlmsgerr* error, void* argument) {
+    auto& pending = *static_cast<Pending*>(argument);
+    pending.answered = true;
+    pending.answer.error = -error->error;
+    auto* const header =
+        reinterpret_cast<nlmsghdr*>(reinterpret_cast<char*>(error) - NLMSG_HDRLEN); // as libnl has received it
+    if ((header->nlmsg_flags & NLM_F_ACK_TLVS) == 0) return NL_STOP;
+    std::size_t begin = sizeof *error;
+    if ((header->nlmsg_flags & NLM_F_CAPPED) == 0) begin += NLMSG_ALIGN(error->msg.nlmsg_len) - NLMSG_HDRLEN;
+    const std::size_t length = header->nlmsg_len - NLMSG_HDRLEN;
+    if (begin > length) return NL_STOP;
+    auto* const first = reinterpret_cast<nlattr*>(reinterpret_cast<char*>(error) + begin);
+    const nlattr* const text = ::nla_find(first, static_cast<int>(length - begin), NLMSGERR_ATTR_MSG);
+    if (text != nullptr) {
+        const auto* const data = static_cast<const char*>(::nla_data(text));
+        pending.answer.text.assign(data, ::strnlen(data, static_cast<std::size_t>(::nla_len(text))));
+    }
+    return NL_STOP;
+}
+
+/// libnl has numbers of its own, most of which had an errno before.
+int errno_of(int error) {
+    switch (-error) {
+    case NLE_NOMEM: return ENOMEM;
+    case NLE_PERM: return EPERM;
+    case NLE_NODEV:
+    case NLE_OBJ_NOTFOUND: return ENODEV;
+    case NLE_BUSY: return EBUSY;
+    case NLE_OPNOTSUPP: return EOPNOTSUPP;
+    case NLE_AF_NOSUPPORT: return EAFNOSUPPORT;
+    default: return EIO;
+    }
+}
+
+} // namespace
+
+Error network_error(int error_number, std::string_view said, std::string_view action, std::string_view path,
+                    std::string_view hint) {
+    std::string clause = said.empty() ? "" : concat("(", said, ")");
+    if (!hint.empty()) clause += concat(clause.empty() ? "" : "; ", hint);
+    if (error_number == EOPNOTSUPP) return {Errc::Unsupported, Stage::Network, action, path, clause};
+    return sys::error(error_number, Stage::Network, action, path, clause);
+}
+
+void NetlinkSocket::Free::operator()(nl_sock* socket) const noexcept {
+    ::nl_socket_free(socket);
+}
+
+NetlinkSocket::NetlinkSocket() : socket_(::nl_socket_alloc()) {
+    constexpr std::string_view action = "open a netlink socket";
+    sys::fault_point(Stage::Network, action);
+    if (!socket_) throw std::bad_alloc();
+    // Without the kernel's own words errors are still errors.
+    const int error = ::nl_connect(socket_.get(), NETLINK_ROUTE);
+    if (error < 0) throw sys::error(errno_of(error), Stage::Network, action, {}, ::nl_geterror(error));
+    const int fd = ::nl_socket_get_fd(socket_.get());
+    for (const int option : {NETLINK_EXT_ACK, NETLINK_CAP_ACK}) {
+        const int on = 1;
+        (void)::setsockopt(fd, SOL_NETLINK, option, &on, sizeof on);
+    }
+}
+
+Answer NetlinkSocket::request(const Message& message) {
+    Pending pending;
+    const Callbacks callbacks;
+    ::nl_cb_err(callbacks.set, NL_CB_CUSTOM, on_error, &pending);
+    ::nl_cb_set(callbacks.set, NL_CB_ACK, NL_CB_CUSTOM, on_ack, &pending);
+    int error = ::nl_send_auto(socket_.get(), message.get());
+    while (error >= 0 && !pending.answered) error = ::nl_recvmsgs(socket_.get(), callbacks.set);
+    if (!pending.answered) return {errno_of(error), ::nl_geterror(error)};
+    return std::move(pending.answer);
+}
+
+std::optional<LinkFacts> NetlinkSocket::find_link(const std::string& name) {
+    rtnl_link* link = nullptr;
+    const int error = ::rtnl_link_get_kernel(socket_.get(), 0, name.c_str(), &link);
+    if (error == -NLE_NODEV || error == -NLE_OBJ_NOTFOUND) return std::nullopt;
+    if (error < 0) throw sys::error(errno_of(error), Stage::Network, "look at link", name, ::nl_geterror(error));
+    LinkFacts facts;
+    facts.index = ::rtnl_link_get_ifindex(link);
+    if (const char* const kind = ::rtnl_link_get_type(link)) facts.kind = kind;
+    nl_addr* const address = ::rtnl_link_get_addr(link);
+    if (address != nullptr && ::nl_addr_get_len(address) == std::tuple_size_v<MacAddress>) {
+        facts.mac.emplace();
+        std::memcpy(facts.mac->data(), ::nl_addr_get_binary_addr(address), facts.mac->size());
+    }
+    ::rtnl_link_put(link);
+    return facts;
+}
+
+int NetlinkSocket::find_index(const std::string& name) noexcept {
+    ifreq request{};
+    std::copy_n(name.begin(), std::min(name.size(), sizeof request.ifr_name - 1), request.ifr_name);
+    if (::ioctl(::nl_socket_get_fd(socket_.get()), SIOCGIFINDEX, &request) < 0) return 0;
+    return request.ifr_ifindex;
+}
+
+} // namespace ct::internal

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <ct/error.hpp>
+
+#include "config/ip_address.hpp"
+#include "net/message.hpp"
+
+struct nl_sock;
+
+namespace ct::internal {
+
+/// The kernel's answer to a request.
+struct Answer {
+    int error = 0;    ///< errno, or 0
+    std::string text; ///< What the kernel said about it; often empty.
+};
+
+/// A failure of rtnetlink: with the kernel's own words, and Errc::Unsupported for a kind of link that it does not have.
+[[nodiscard]] Error network_error(int error_number, std::string_view said, std::string_view action,
+                                  std::string_view path, std::string_view hint = {});
+
+/// What there is to know of a link.
+struct LinkFacts {
+    int index = 0;
+    std::string kind; ///< "veth", "bridge", ...; empty for a device of its own.
+    std::optional<MacAddress> mac;
+};
+
+/// A socket of rtnetlink(7), in the network namespace that the calling thread had when it was made. For one thread at a
+/// time.
+class NetlinkSocket {
+public:
+    NetlinkSocket();
+
+    [[nodiscard]] Answer request(const Message& message);
+    /// Nothing if there is no such link. \throws Error
+    [[nodiscard]] std::optional<LinkFacts> find_link(const std::string& name);
+    /// The same, but only its number; 0 if there is none.
+    [[nodiscard]] int find_index(const std::string& name) noexcept;
+
+private:
+    struct Free {
+        void operator()(nl_sock* socket) const noexcept;
+    };
+    std::unique_ptr<nl_sock, Free> socket_;
+};
+
+} // namespace ct::internal

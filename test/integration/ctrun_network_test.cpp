@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+
+// ctrun --network; the host is the network namespace of the test program.
+#include <net/if.h>
+
+#include "ctrun_fixture.hpp"
+
+namespace ct::test {
+namespace {
+
+class CtrunNetwork : public CtrunTest {};
+
+TEST_F(CtrunNetwork, MakesAVethWithAddressAndGateway) {
+    const Said result = ctrun(boxed({"--network", "veth:host=web0,name=net0,mtu=1400,ip=10.0.0.2/24,gw=10.0.0.1",
+                                     "--route", "10.9.0.0/16,via=10.0.0.3,dev=net0,metric=5"},
+                                    {"/bin/cat", "/proc/net/route"}));
+    EXPECT_EQ(result.status, 0) << result.err;
+    EXPECT_TRUE(contains(result.out, "net0\t00000000\t0100000A\t0003"));                // default by 10.0.0.1
+    EXPECT_TRUE(contains(result.out, "net0\t0000090A\t0300000A\t0003\t0\t0\t5"));       // 10.9.0.0 by 10.0.0.3
+    EXPECT_TRUE(contains(result.out, "net0\t0000000A\t00000000\t0001\t0\t0\t0\t00FF")); // 10.0.0.0/24
+    EXPECT_EQ(::if_nametoindex("web0"), 0U);
+}
+
+TEST_F(CtrunNetwork, MakesALonelyNamespace) {
+    const Said result = ctrun(boxed({"--network", "none"}, {"/bin/cat", "/proc/net/if_inet6"}));
+    EXPECT_EQ(result.status, 0) << result.err;
+    EXPECT_TRUE(contains(result.out, " lo\n"));
+    EXPECT_EQ(result.out.find("eth"), std::string::npos);
+}
+
+TEST_F(CtrunNetwork, SaysWhatIsWrong) {
+    const auto refused = [&](const std::string& network, const std::string& part) {
+        const Said result = ctrun({"run", "--network", network, "--", "true"});
+        return result.status != 0 ? contains(result.err, part) : ::testing::AssertionFailure() << network;
+    };
+    EXPECT_TRUE(refused("wire", "is not none, veth"));
+    EXPECT_TRUE(refused("veth:colour=red", "'colour' is not a setting of such a device"));
+    EXPECT_TRUE(refused("veth:ip=10.0.0.300/24", "address of 'eth0' '10.0.0.300/24' is no IP address"));
+    EXPECT_TRUE(refused("veth:bridge=br7", "use the bridge 'br7': No such device"));
+    EXPECT_TRUE(refused("macvlan:parent=lo,mode=odd", "'odd' is not one of bridge, private"));
+}
+
+} // namespace
+} // namespace ct::test
