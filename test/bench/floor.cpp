@@ -218,11 +218,11 @@ void make_groups(Start& start) {
 /// Like vfork(2), whose child goes on with this function's frame while the parent waits.
 [[gnu::noinline]] pid_t clone_into(int group, Start& start, int& pidfd) {
     clone_args args{};
-    args.flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_INTO_CGROUP |
-                 static_cast<std::uint64_t>(start.container->namespaces);
+    args.flags =
+        CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_INTO_CGROUP | static_cast<unsigned>(start.container->namespaces);
     args.exit_signal = SIGCHLD;
     args.pidfd = reinterpret_cast<std::uintptr_t>(&pidfd);
-    args.cgroup = static_cast<std::uint64_t>(group);
+    args.cgroup = static_cast<unsigned>(group);
 #if defined(__x86_64__)
     long pid = SYS_clone3;
     asm volatile("syscall" : "+a"(pid) : "D"(&args), "S"(sizeof args) : "rcx", "r11", "memory");
