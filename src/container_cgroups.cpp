@@ -41,12 +41,13 @@ void ContainerCore::prepare_groups(const Spec& spec) {
     GroupParents& parents = session_->group_parents();
     if (wants_scope(spec)) return check_scopes(parents.hierarchies(), spec.cgroup);
     std::vector<Group> planned = place_groups(parents, name_, spec.cgroup, makes_namespace(spec, Namespace::Pid));
+    const auto mark = std::make_shared<const GroupMark>();
     if (registration_) {
         std::vector<std::string> paths;
         for (const Group& group : planned) paths.push_back(group.path);
-        registration_->announce_groups(std::move(paths));
+        registration_->announce_groups(std::move(paths), mark->text());
     }
-    auto groups = std::make_shared<const Groups>(make_groups(parents, std::move(planned), spec.cgroup));
+    auto groups = std::make_shared<const Groups>(make_groups(parents, std::move(planned), spec.cgroup, mark));
     {
         const std::lock_guard lock(mutex_);
         groups_ = groups;
@@ -68,7 +69,10 @@ void ContainerCore::add_group_tasks(Plan& plan, const Spec& spec) {
 }
 
 Membership ContainerCore::membership() const {
-    if (const auto groups = this->groups()) return Membership(groups);
+    {
+        const std::lock_guard lock(mutex_);
+        if (groups_) return {groups_, state_ != State::Starting};
+    }
     return wants_scope(*spec_) ? Membership::moved_later() : Membership();
 }
 

@@ -113,8 +113,8 @@ void ContainerCore::follow(StoredRecord stored) {
     try {
         attach(record.init.pid, std::move(pidfd), *record.spec, concat(subject(), ": open process ", record.init.pid));
         if (!record.groups.empty()) {
-            auto groups =
-                std::make_shared<const Groups>(open_groups(session_->group_parents().hierarchies(), record.groups));
+            auto groups = std::make_shared<const Groups>(
+                open_groups(session_->group_parents().hierarchies(), record.groups, record.group_mark));
             const std::lock_guard lock(mutex_);
             groups_ = std::move(groups);
         }

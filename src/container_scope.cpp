@@ -19,13 +19,14 @@ bool ContainerCore::wants_scope(const Spec& spec) const {
 void ContainerCore::add_scope_task(Plan& plan, const Spec& spec) {
     plan.parent_tasks.push_back({Await::Birth, [this, &cgroup = spec.cgroup](const WaitingChild& child) {
                                      const Hierarchies& hierarchies = session_->group_parents().hierarchies();
+                                     const auto mark = std::make_shared<const GroupMark>();
                                      auto groups = std::make_shared<const Groups>(
-                                         make_scope(hierarchies, name_, child.pid, cgroup, session_->options()));
+                                         make_scope(hierarchies, name_, child.pid, cgroup, session_->options(), mark));
                                      {
                                          const std::lock_guard lock(mutex_);
                                          groups_ = groups;
                                      }
-                                     if (registration_) registration_->announce_groups(groups->paths());
+                                     if (registration_) registration_->announce_groups(groups->paths(), mark->text());
                                      if (!cgroup.limits_after_set_up) apply_settings(*groups, cgroup);
                                  }});
 }

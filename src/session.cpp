@@ -31,6 +31,14 @@ SessionCore::SessionCore(SessionOptions options) : options_(std::move(options)) 
 }
 
 void SessionCore::sweep() noexcept {
+    sweep_records();
+    // Empty ones, of sessions whose process was killed.
+    if (options_.cgroup_parent && options_.cgroup_manager == CgroupManager::Cgroupfs) {
+        log_errors([&] { group_parents().remove_abandoned(); });
+    }
+}
+
+void SessionCore::sweep_records() noexcept {
     if (!store) return;
     log_errors([&] { internal::sweep(*store, [&](const std::string& text) { log(LogLevel::Warning, text); }); });
 }

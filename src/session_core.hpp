@@ -39,6 +39,7 @@ public:
 
     /// Cleans up what dead owners have left in the state directory.
     void sweep() noexcept;
+    void sweep_records() noexcept;
 
     std::shared_ptr<ContainerCore> create(std::string name, Spec spec);
     std::shared_ptr<ContainerCore> adopt(std::string name, pid_t pid);

@@ -108,7 +108,8 @@ Error read_error(const Group& group, const std::string& file, int error) {
 
 std::string read_control(const Group& group, const std::string& file) {
     std::string text;
-    if (const int error = read_control_at(group.directory.get(), file.c_str(), text); error != 0) throw read_error(group, file, error);
+    if (const int error = read_control_at(group.directory.get(), file.c_str(), text); error != 0)
+        throw read_error(group, file, error);
     return text;
 }
 

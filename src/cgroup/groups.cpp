@@ -38,7 +38,10 @@ const Group& Groups::at(Controller controller) const {
 }
 
 Error Groups::started_without(Controller controller) {
-    return {Errc::InvalidState, Stage::Cgroup, concat("use the ", to_string(controller), " controller"), {},
+    return {Errc::InvalidState,
+            Stage::Cgroup,
+            concat("use the ", to_string(controller), " controller"),
+            {},
             "the container was started without it"};
 }
 
@@ -100,26 +103,32 @@ void remove_stale(const Group& group) {
     const auto in_use = [&](std::string_view hint) {
         return Error(Errc::NameInUse, Stage::Cgroup, "make the cgroup", group.path, hint);
     };
-    if (is_owner_alive(*owner)) throw in_use("another process that uses libct has it");
+    if (is_in_use(*owner))
+        throw in_use("another container of this or of another process has it; or one of another pid namespace had it");
     const int error = remove_tree(group.parent->directory.get(), group.name);
     if (error == EBUSY) throw in_use("processes of an earlier container of that name are in it");
     if (error != 0 && error != ENOENT) throw sys::error(error, Stage::Cgroup, "remove the stale cgroup", group.path);
 }
 
-void make_group(Group& group, const GroupParents& parents) {
+void make_group(Group& group, GroupParents& parents, const GroupMark& mark) {
     sys::fault_point(Stage::Cgroup, "make the cgroup", group.path);
     for (int tries = 0;; ++tries) {
         if (::mkdirat(group.parent->directory.get(), group.name.c_str(), 0755) == 0) break;
+        if (errno == ENOENT && tries == 0) {
+            // Another session that had made it has closed.
+            group.parent = parents.parent_again(*group.hierarchy);
+            continue;
+        }
         if (errno != EEXIST || tries > 2) throw sys::error(errno, Stage::Cgroup, "make the cgroup", group.path);
         remove_stale(group);
     }
     try {
-        sys::fault_point(Stage::Cgroup, "open the cgroup", group.path);
         group.directory = open_in(*group.parent, group.name);
         if (!group.directory) throw sys::error(errno, Stage::Cgroup, "open the cgroup", group.path);
+        // At once: who finds it without the mark leaves it alone.
+        mark.put_on(group.directory.get());
+        sys::fault_point(Stage::Cgroup, "open the cgroup", group.path);
         group.directory = sys::above_stdio(std::move(group.directory), Stage::Cgroup, "open the cgroup");
-        // Without the mark it is only nobody's to reuse.
-        mark_group(group.directory.get(), parents.mark());
     } catch (...) {
         ::unlinkat(group.parent->directory.get(), group.name.c_str(), AT_REMOVEDIR);
         throw;
@@ -137,20 +146,22 @@ std::vector<Group> place_groups(GroupParents& parents, const std::string& name, 
     return groups;
 }
 
-Groups make_groups(GroupParents& parents, std::vector<Group> planned, const Cgroup& cgroup) {
+Groups make_groups(GroupParents& parents, std::vector<Group> planned, const Cgroup& cgroup,
+                   std::shared_ptr<const GroupMark> mark) {
     Rollback undo;
     for (Group& group : planned) {
         group.parent = parents.parent(*group.hierarchy);
         if (group.hierarchy->version == 2) parents.enable(*group.hierarchy, needed_controllers(cgroup));
-        make_group(group, parents);
+        make_group(group, parents, *mark);
         undo.add([&group] { (void)remove_tree(group.parent->directory.get(), group.name); });
         inherit_cpuset(*group.parent, group);
     }
     undo.dismiss();
-    return Groups(std::move(planned));
+    return Groups(std::move(planned), std::move(mark));
 }
 
-Groups open_groups(const Hierarchies& hierarchies, const std::vector<std::string>& paths) {
+Groups open_groups(const Hierarchies& hierarchies, const std::vector<std::string>& paths,
+                   const std::optional<std::string>& mark) {
     std::vector<Group> groups;
     for (const std::string& path : paths) {
         const Hierarchy* const hierarchy = hierarchies.containing(path);
@@ -160,7 +171,7 @@ Groups open_groups(const Hierarchies& hierarchies, const std::vector<std::string
         parent->directory.reset(::open(parent->path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
         Group group{hierarchy, path, {}, std::move(parent), path.substr(slash + 1)};
         group.directory = open_in(*group.parent, group.name);
-        if (group.directory) groups.push_back(std::move(group));
+        if (group.directory && (!mark || mark_of(group.directory.get()) == mark)) groups.push_back(std::move(group));
     }
     return Groups(std::move(groups));
 }

@@ -12,6 +12,7 @@
 
 #include "base/unique_fd.hpp"
 #include "cgroup/hierarchies.hpp"
+#include "cgroup/mark.hpp"
 
 namespace ct::internal {
 
@@ -28,7 +29,9 @@ struct Group {
 class Groups {
 public:
     Groups() = default;
-    explicit Groups(std::vector<Group> groups) : groups_(std::move(groups)) {}
+    /// \param mark  what they are marked with; none if another process has made them
+    explicit Groups(std::vector<Group> groups, std::shared_ptr<const GroupMark> mark = {})
+        : groups_(std::move(groups)), mark_(std::move(mark)) {}
 
     [[nodiscard]] bool empty() const noexcept { return groups_.empty(); }
     [[nodiscard]] const std::vector<Group>& all() const noexcept { return groups_; }
@@ -43,6 +46,7 @@ public:
 
 private:
     std::vector<Group> groups_;
+    std::shared_ptr<const GroupMark> mark_;
 };
 
 class GroupParents;
@@ -54,8 +58,10 @@ class GroupParents;
                                               bool own_pid_namespace);
 /// Makes them. Empty stale ones of libct are made anew. After a failure nothing is left.
 /// \throws Error with Errc::NameInUse
-[[nodiscard]] Groups make_groups(GroupParents& parents, std::vector<Group> planned, const Cgroup& cgroup);
-/// Those that are there already; what is gone is left out.
-[[nodiscard]] Groups open_groups(const Hierarchies& hierarchies, const std::vector<std::string>& paths);
+[[nodiscard]] Groups make_groups(GroupParents& parents, std::vector<Group> planned, const Cgroup& cgroup,
+                                 std::shared_ptr<const GroupMark> mark);
+/// Those that are there already, and have that mark if one is given: what is gone, or somebody else's, is left out.
+[[nodiscard]] Groups open_groups(const Hierarchies& hierarchies, const std::vector<std::string>& paths,
+                                 const std::optional<std::string>& mark = std::nullopt);
 
 } // namespace ct::internal

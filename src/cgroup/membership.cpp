@@ -28,11 +28,26 @@ std::string place_below(const Group& group, pid_t pid) {
     return {};
 }
 
+/// Whether the group, or one above it that can be seen, has a limit of memory.
+bool is_limited(const Group& group) {
+    const bool version_2 = group.hierarchy->version == 2;
+    const std::string name = version_2 ? "/memory.max" : "/memory.limit_in_bytes";
+    constexpr std::uint64_t unlimited = std::uint64_t{1} << 62U; // version 1 has the largest number of whole pages
+    for (std::string path = group.path;; path.resize(path.rfind('/'))) {
+        std::ifstream file(path + name);
+        std::uint64_t limit = unlimited;
+        if (file >> limit && limit < unlimited) return true; // "max" is no number
+        if (path.size() <= group.hierarchy->mount_point.size() || path.rfind('/') == 0) return false;
+    }
+}
+
 } // namespace
 
-Membership::Membership(std::shared_ptr<const Groups> groups) : groups_(std::move(groups)) {
+Membership::Membership(std::shared_ptr<const Groups> groups, bool occupied) : groups_(std::move(groups)) {
     layout_.used = !groups_->empty();
-    layout_.limits_memory = groups_->find(Controller::Memory) != nullptr;
+    const Group* const memory = groups_->find(Controller::Memory);
+    layout_.limits_memory = memory != nullptr;
+    layout_.shares_memory_limit = memory != nullptr && (occupied || is_limited(*memory->parent));
     for (const Group& group : groups_->all()) {
         if (group.hierarchy->version == 2) {
             layout_.directory = group.directory.get();
@@ -52,6 +67,7 @@ Membership Membership::moved_later() {
     Membership membership;
     membership.layout_.used = true;
     membership.layout_.limits_memory = true;
+    membership.layout_.shares_memory_limit = true; // nobody knows that of a slice
     return membership;
 }
 

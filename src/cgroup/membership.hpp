@@ -20,7 +20,8 @@ class Membership {
 public:
     Membership() = default;
     /// \throws Error with Stage::Cgroup
-    explicit Membership(std::shared_ptr<const Groups> groups);
+    /// \param occupied  there are processes in the groups already
+    Membership(std::shared_ptr<const Groups> groups, bool occupied);
     /// Of a process that somebody else moves, while it waits.
     [[nodiscard]] static Membership moved_later();
 

@@ -23,14 +23,6 @@ namespace ct::internal {
 
 namespace {
 
-/// "<pid namespace> <pid> <start time>"
-std::string own_mark() {
-    struct stat status {};
-    (void)::stat("/proc/self/ns/pid", &status);
-    const ProcessId self = ProcessId::self();
-    return concat(status.st_ino, ' ', self.pid, ' ', self.start_time);
-}
-
 bool is_ours(const std::string& directory, const Hierarchy& hierarchy) {
     const auto writable = [&](std::string_view file) {
         return ::faccessat(AT_FDCWD, concat(directory, "/", file).c_str(), W_OK, AT_EACCESS) == 0;
@@ -127,7 +119,11 @@ void check_cgroup_parent(const std::string& parent) {
     }
 }
 
-GroupParents::GroupParents(std::optional<std::string> parent) : parent_(std::move(parent)), mark_(own_mark()) {}
+GroupParents::GroupParents(std::optional<std::string> parent) : parent_(std::move(parent)) {}
+
+void GroupParents::remove_abandoned() const {
+    for (const Hierarchy& hierarchy : hierarchies_.all()) internal::remove_abandoned(path(hierarchy));
+}
 
 void GroupParents::remove_made() noexcept {
     const std::lock_guard lock(mutex_);
@@ -180,15 +176,15 @@ void GroupParents::open(Parent& parent, const Hierarchy& hierarchy) const {
         if (made) {
             // At once: who finds it unmarked leaves it alone.
             const UniqueFd fresh(::openat(group.directory.get(), part.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-            mark_group(fresh.get(), mark_);
+            if (fresh) mark_.put_on(fresh.get());
             parent.made.push_back(path);
         }
         Group next = open_below(group, part);
         if (!made) {
             // Its maker is gone, or a session of this process.
             const auto mark = mark_of(next.directory.get());
-            if (mark && !is_owner_alive(*mark)) {
-                mark_group(next.directory.get(), mark_);
+            if (mark && !is_in_use(*mark)) {
+                mark_.put_on(next.directory.get());
                 parent.made.push_back(path);
             }
         }
@@ -208,6 +204,12 @@ Group GroupParents::place(const Hierarchy& hierarchy, const std::string& name) {
     if (path.empty()) path = this->path(hierarchy);
     while (path.size() > 1 && path.back() == '/') path.pop_back();
     return {&hierarchy, concat(path, path == "/" ? "" : "/", name), {}, {}, name};
+}
+
+std::shared_ptr<const Group> GroupParents::parent_again(const Hierarchy& hierarchy) {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(parents_, [&](const auto& parent) { return parent->group->hierarchy == &hierarchy; });
+    return opened(hierarchy).group;
 }
 
 std::shared_ptr<const Group> GroupParents::parent(const Hierarchy& hierarchy) {
@@ -248,45 +250,14 @@ void inherit_cpuset(const Group& parent, const Group& group) {
         write_control(group, file, read_control(parent, file));
 }
 
-namespace {
-
-/// The extended attribute that marks a group.
-constexpr const char* MarkName = "user.libct.owner";
-
-} // namespace
-
-void mark_group(int directory, const std::string& mark) noexcept {
-    (void)::fsetxattr(directory, MarkName, mark.data(), mark.size(), 0);
-}
-
-std::optional<std::string> mark_of(int directory) {
-    std::array<char, 128> mark{};
-    const ssize_t length = ::fgetxattr(directory, MarkName, mark.data(), mark.size());
-    if (length < 0) return std::nullopt;
-    return std::string(mark.data(), static_cast<std::size_t>(length));
-}
-
 void remove_abandoned(std::string path) {
     for (; !path.empty(); path = parent_directory(path)) {
         const UniqueFd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
         if (!directory && errno == ENOENT) continue;
         if (!directory) return;
         const auto mark = mark_of(directory.get());
-        if (!mark || is_owner_alive(*mark) || ::rmdir(path.c_str()) < 0) return;
+        if (!mark || is_in_use(*mark) || ::rmdir(path.c_str()) < 0) return;
     }
-}
-
-bool is_owner_alive(const std::string& mark) {
-    std::istringstream text(mark);
-    std::istringstream own(own_mark());
-    std::uint64_t pid_namespace = 0;
-    std::uint64_t own_namespace = 0;
-    ProcessId owner;
-    text >> pid_namespace >> owner.pid >> owner.start_time;
-    own >> own_namespace;
-    if (!text) return true;                          // of another version
-    if (pid_namespace != own_namespace) return true; // its pids mean nothing here
-    return owner != ProcessId::self() && open_if_alive(owner).get() >= 0;
 }
 
 } // namespace ct::internal

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cgroup/groups.hpp"
+#include "cgroup/mark.hpp"
 
 namespace ct::internal {
 
@@ -18,6 +19,8 @@ class GroupParents {
 public:
     /// \param parent  SessionOptions::cgroup_parent
     explicit GroupParents(std::optional<std::string> parent);
+    /// Removes what sessions have made that are gone, as far as it is empty.
+    void remove_abandoned() const;
     /// Removes what it has made, as far as it is empty.
     void remove_made() noexcept;
     GroupParents(const GroupParents&) = delete;
@@ -29,10 +32,10 @@ public:
     /// Where a group of that name has to be; makes nothing. \throws Error with Stage::Cgroup
     [[nodiscard]] Group place(const Hierarchy& hierarchy, const std::string& name);
     [[nodiscard]] std::shared_ptr<const Group> parent(const Hierarchy& hierarchy);
+    /// The same once somebody has removed it.
+    [[nodiscard]] std::shared_ptr<const Group> parent_again(const Hierarchy& hierarchy);
     /// Lets groups in the parent use these controllers, in version 2.
     void enable(const Hierarchy& hierarchy, const std::vector<Controller>& controllers);
-    /// What marks a group as one of this process.
-    [[nodiscard]] const std::string& mark() const noexcept { return mark_; }
 
 private:
     struct Parent {
@@ -45,8 +48,8 @@ private:
 
     const Hierarchies hierarchies_ = Hierarchies::detect();
     const std::optional<std::string> parent_;
-    const std::string mark_;
-    std::mutex mutex_; ///< Guards what follows.
+    const GroupMark mark_; ///< Of what is made here.
+    std::mutex mutex_;     ///< Guards what follows.
     std::vector<std::unique_ptr<Parent>> parents_;
 };
 
@@ -60,13 +63,6 @@ void enable_controllers(const Group& group, const std::vector<Controller>& contr
 /// A new group of the cpuset controller of version 1 takes no process before it has CPUs and memory nodes: it gets
 /// those of \p parent.
 void inherit_cpuset(const Group& parent, const Group& group);
-
-/// Marks a group as one that this process has made; as far as the kernel can, before Linux 5.7 it cannot.
-void mark_group(int directory, const std::string& mark) noexcept;
-/// Who made it; empty if it was not libct.
-[[nodiscard]] std::optional<std::string> mark_of(int directory);
-/// Whether the owner of that mark is another process that lives.
-[[nodiscard]] bool is_owner_alive(const std::string& mark);
 
 /// Removes the group if a process has made it that is gone, and nothing is in it; and so on with the one above.
 void remove_abandoned(std::string path);

@@ -32,37 +32,23 @@ bool Starvation::goes_on() {
     const std::uint64_t now = refusals(*group);
     times_ = now > refusals_ ? times_ + 1 : 0;
     refusals_ = now;
-    return times_ >= (group->hierarchy->version == 2 ? 3 : 50);
+    found_ = times_ >= (group->hierarchy->version == 2 ? 3 : 50);
+    return found_;
 }
 
 void Starvation::relieve() noexcept {
     const Group* const group = groups_->find(Controller::Memory);
-    if (group == nullptr) return;
+    if (!found_ || group == nullptr) return;
     const bool version_2 = group->hierarchy->version == 2;
     const std::vector<const char*> files =
         version_2 ? std::vector{"memory.max"} : std::vector{"memory.memsw.limit_in_bytes", "memory.limit_in_bytes"};
     for (const char* const file : files) {
         try {
-            const auto limit = try_read_control(*group, file);
-            if (!limit) continue;
             write_control(*group, file, version_2 ? "max" : "-1");
-            limits_.emplace_back(file, *limit);
         } catch (const std::exception&) {
             continue; // the other may be what counts
         }
     }
-}
-
-void Starvation::end_relief() noexcept {
-    const Group* const group = groups_->find(Controller::Memory);
-    for (auto limit = limits_.rbegin(); lasting_ && limit != limits_.rend(); ++limit) {
-        try {
-            write_control(*group, limit->first, limit->second);
-        } catch (const std::exception&) {
-            continue; // its group is just being removed
-        }
-    }
-    limits_.clear();
 }
 
 } // namespace ct::internal

@@ -21,24 +21,20 @@ namespace ct::internal {
 /// So before anything is killed there has to be enough.
 class Starvation {
 public:
-    /// \param lasting  other processes go on in the groups
-    Starvation(std::shared_ptr<const Groups> groups, bool lasting) noexcept
-        : groups_(std::move(groups)), lasting_(lasting) {}
+    /// \param groups  of a container that is started: nobody else is in there
+    explicit Starvation(std::shared_ptr<const Groups> groups) noexcept : groups_(std::move(groups)) {}
 
     /// To be asked every now and then. \returns whether the group has refused memory from each time to the next for so
     /// long that nothing else is to be expected
     [[nodiscard]] bool goes_on();
-    /// Takes the limit away, so that processes can be killed.
+    /// If goes_on() has found it so: takes the limit away, so that the process can be killed. The groups go with it.
     void relieve() noexcept;
-    /// They are gone: puts it back, if anybody is left.
-    void end_relief() noexcept;
 
 private:
     std::shared_ptr<const Groups> groups_;
-    bool lasting_;
-    std::vector<std::pair<const char*, std::string>> limits_; ///< Those that were taken away.
     std::uint64_t refusals_ = 0;
     int times_ = 0;
+    bool found_ = false;
 };
 
 } // namespace ct::internal

@@ -326,7 +326,6 @@ private:
             ::kill(launched_.pid, SIGKILL);
             ::waitpid(launched_.pid, nullptr, __WALL);
         }
-        if (plan_.starvation) plan_.starvation->end_relief();
         try {
             take_created();
             remove_created(plan_, created_, request_.root_lock, request_.bound);

@@ -25,6 +25,12 @@ void plan_memory(Plan& plan, const ProcessSpec& process, const HostFacts& host, 
     plan.shares_memory = !time_namespace && (host.can(CAP_DAC_OVERRIDE) || !plan.hides_memory);
 }
 
+/// The OOM killer spares a child of vfork, but no more in the moment in which its program is executed. If others may
+/// call it then, the child has a copy of the host's memory: whoever is killed, it is not the host.
+void leave_shared_memory(Plan& plan, const GroupLayout& groups) {
+    if (groups.shares_memory_limit) plan.shares_memory = false;
+}
+
 /// Who joins namespaces with a copy of the host's memory is seen by the processes there at once.
 void hide_copy(Plan& plan) {
     if (plan.copies_host || !plan.shares_memory)
@@ -150,6 +156,7 @@ void plan_set_up(Plan& plan, const Spec& spec, const ProcessSpec& process, const
     // While the reaper is executed its child, which may want more than there is, runs already: the OOM killer does not
     // spare the reaper at that moment.
     if (process.init == Init::Reaper && fds.groups.limits_memory) plan.shares_memory = false;
+    leave_shared_memory(plan, fds.groups);
     plan_oom_score(plan, process, fds, plan.copies_host);
     if (joins) hide_copy(plan);
     plan_joins(plan, fds.joins);
@@ -186,6 +193,7 @@ void compile_enter(Plan& plan, const Spec& spec, const EnterTarget& target, cons
     const bool joins = target.root_fd >= 0 || target.namespaces != 0;
     plan.copies_host = callable;
     plan_memory(plan, process, host, target.namespaces, joins);
+    leave_shared_memory(plan, fds.groups);
     plan_oom_score(plan, process, fds, plan.copies_host);
     if (joins) hide_copy(plan);
     if (target.root_fd >= 0) {

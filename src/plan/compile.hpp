@@ -54,7 +54,9 @@ struct GroupLayout {
     };
     bool used = false;          ///< There are groups.
     bool limits_memory = false; ///< One of them is of the memory controller.
-    int directory = -1;         ///< The group of version 2, or -1.
+    /// Others, already in the group or beside it, may run into a limit that counts for the process, too.
+    bool shares_memory_limit = false;
+    int directory = -1; ///< The group of version 2, or -1.
     std::string directory_path = {};
     std::vector<Tasks> tasks = {};                ///< The files of that name in the groups of version 1.
     CgroupView view = {};                         ///< Of a container that sees its groups.

@@ -36,6 +36,8 @@ namespace {
 
 /// Time for a killed process to end.
 constexpr std::chrono::seconds KillPatience{10};
+/// For what is left in a group: short, since the next one who looks tries again.
+constexpr std::chrono::seconds GroupPatience{1};
 
 bool exists_in(int root, const std::string& path) noexcept {
     open_how how{};
@@ -88,7 +90,7 @@ void unmount_area(const Record& record) {
 void end_groups(const Record& record) {
     if (record.groups.empty()) return;
     const Hierarchies hierarchies = Hierarchies::detect();
-    remove_groups(open_groups(hierarchies, record.groups), KillPatience);
+    remove_groups(open_groups(hierarchies, record.groups, record.group_mark), GroupPatience);
     for (const std::string& path : record.groups) remove_abandoned(path.substr(0, path.rfind('/')));
 }
 

@@ -84,6 +84,7 @@ struct Fields<Record> {
         field("area_mount", &Record::area_mount),
         field("links", &Record::links),
         field("groups", &Record::groups),
+        field("group_mark", &Record::group_mark),
         field("files_root", &Record::files_root),
         field("mount_points", &Record::mount_points),
         field("spec", &Record::spec),

@@ -52,6 +52,7 @@ struct Record {
     /// To undo if the owner cannot; written before they are made.
     std::optional<HostMount> area_mount = {};
     std::vector<std::string> groups = {}; ///< Paths of its cgroups.
+    std::string group_mark = {};          ///< What marks these groups as its own, see cgroup/mark.hpp.
     std::vector<HostLink> links = {};
     std::string files_root = {};                ///< The directory that `mount_points` are in.
     std::vector<std::string> mount_points = {}; ///< Made by this start unless it was killed before; outermost first.

@@ -159,11 +159,12 @@ void Registration::announce(const HostMount& mount) {
     write(entry, std::move(next));
 }
 
-void Registration::announce_groups(std::vector<std::string> paths) {
+void Registration::announce_groups(std::vector<std::string> paths, std::string mark) {
     const std::lock_guard lock(mutex_);
     LockedEntry entry = lock_own();
     Record next = record_;
     next.groups = std::move(paths);
+    next.group_mark = std::move(mark);
     write(entry, std::move(next));
 }
 

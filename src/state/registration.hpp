@@ -16,8 +16,8 @@ namespace ct::internal {
 /// to write a record.
 ///
 /// Nobody else writes a record while its owner is alive, except that anyone may finish a run that is over or update one
-/// that goes on, and that a saved container belongs to whoever starts it next. So each change starts with a look whether the version in the
-/// directory is the one written or read last.
+/// that goes on, and that a saved container belongs to whoever starts it next. So each change starts with a look
+/// whether the version in the directory is the one written or read last.
 class Registration {
 public:
     Registration(const Store& store, std::string name) : store_(store), name_(std::move(name)) {}
@@ -37,7 +37,7 @@ public:
     /// @{
     void claim(std::shared_ptr<const Spec> spec, std::vector<std::string> command, OnClose on_close);
     void announce(const HostMount& mount);
-    void announce_groups(std::vector<std::string> paths);
+    void announce_groups(std::vector<std::string> paths, std::string mark);
     void born(pid_t init, int files_root, std::vector<HostLink> links);
     void running();
     /// The same for a container without a first process.

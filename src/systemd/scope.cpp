@@ -70,7 +70,7 @@ std::shared_ptr<Group> open_scope(const Hierarchy& hierarchy, const std::string&
 } // namespace
 
 Groups make_scope(const Hierarchies& hierarchies, const std::string& container, pid_t process, const Cgroup& cgroup,
-                  const SessionOptions& options) {
+                  const SessionOptions& options, std::shared_ptr<const GroupMark> mark) {
     const Hierarchy& hierarchy = *hierarchies.unified();
     SystemdBus systemd;
     const std::string unit = scope_of(container);
@@ -92,12 +92,13 @@ Groups make_scope(const Hierarchies& hierarchies, const std::string& container, 
         throw sys::error(errno, Stage::Cgroup, "make the cgroup", group.path);
     undo.add([&] { (void)remove_tree(scope->directory.get(), container); });
     group.directory = sys::open(group.path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, Stage::Cgroup, "open the cgroup");
+    mark->put_on(group.directory.get());
     sys::fault_point(Stage::Cgroup, "move the process into", group.path);
     write_control(group, "cgroup.procs", concat(process));
     // Now that the scope has no processes of its own.
     enable_controllers(*scope, needed_controllers(cgroup));
     undo.dismiss();
-    return Groups(std::move(groups));
+    return Groups(std::move(groups), std::move(mark));
 }
 
 void check_slice(const std::string& slice) {

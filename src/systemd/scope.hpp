@@ -26,7 +26,8 @@ void check_scopes(const Hierarchies& hierarchies, const Cgroup& cgroup);
 /// Makes the scope with \p process in it, in a group there that has the container's name. After a failure there is
 /// none.
 [[nodiscard]] Groups make_scope(const Hierarchies& hierarchies, const std::string& container, pid_t process,
-                                const Cgroup& cgroup, const SessionOptions& options);
+                                const Cgroup& cgroup, const SessionOptions& options,
+                                std::shared_ptr<const GroupMark> mark);
 
 /// The name of a slice. \throws Error with Errc::InvalidConfig
 void check_slice(const std::string& slice);
