@@ -241,6 +241,11 @@ std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, co
         Plan plan;
         add_attach_task(plan, membership);
         streams.set_groups(membership.layout());
+        UniqueFd cgroup_namespace;
+        if (init && (target.namespaces & namespaces_after_groups(streams.layout().groups)) != 0) {
+            cgroup_namespace = open_namespace_of(Namespace::Cgroup, init->pid(), init->pidfd());
+            target.cgroup_namespace = cgroup_namespace.get();
+        }
         const std::shared_ptr<StartThread> thread = session_->start_thread();
         compile_enter(plan, *spec, target, process, streams.layout(), host_facts(thread.get()), callable != nullptr);
         Launched launched = launch_plan(plan, -1, callable, thread.get());
