@@ -145,11 +145,12 @@ Launched ContainerCore::launch_plan(Plan& plan, int files_root, const std::funct
     std::shared_ptr<Loop> loop;
     if (plan.filter && plan.filter->notifies) loop = session_->loop();
     const auto groups = this->groups();
-    if (plan.needs_vfork && groups) {
+    const bool enters = [&] {
         const std::lock_guard lock(mutex_);
-        plan.starvation = std::make_shared<Starvation>(groups, state_ != State::Starting);
-    }
-    Launched launched = launch({plan, files_root, callable, thread, bound, groups.get()}, session_->areas);
+        return state_ != State::Starting;
+    }();
+    if (plan.needs_vfork && groups) plan.starvation = std::make_shared<Starvation>(groups, enters);
+    Launched launched = launch({plan, files_root, callable, thread, bound, groups.get(), enters}, session_->areas);
     if (loop == nullptr) return launched;
     const auto find_handler = [self = weak_from_this()]() -> std::shared_ptr<const SeccompHandler> {
         const auto container = self.lock();
