@@ -252,7 +252,7 @@ ExitStatus ContainerCore::stop(std::chrono::nanoseconds grace, int number) {
         // Frozen, it could not heed the signal.
         if (const auto groups = this->groups()) begin_thaw(*groups);
         if (const auto status = wait(grace)) return *status;
-        kill_all(process);
+        kill_until_ended(process);
     }
     return *wait(std::nullopt);
 }
@@ -267,8 +267,7 @@ void ContainerCore::close(OnClose policy) noexcept {
             return;
         }
         const std::shared_ptr<ProcessCore> process = init();
-        kill_all(process);
-        (void)process->wait(std::nullopt);
+        kill_until_ended(process);
         finish(process);
     });
 }

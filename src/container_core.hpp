@@ -137,6 +137,8 @@ private:
     [[nodiscard]] GroupLayout group_layout(const Membership& membership, const Spec& spec);
     /// Kills the first process, if there is one, and all that is in the groups.
     void kill_all(const std::shared_ptr<ProcessCore>& init);
+    /// Does that again and again until \p process has ended: who is killed may have frozen it once more.
+    void kill_until_ended(const std::shared_ptr<ProcessCore>& process);
     /// Kills a first process that has just been started, and waits for its end.
     void give_up(const std::shared_ptr<ProcessCore>& init) noexcept;
     [[nodiscard]] bool is_paused() const;

@@ -42,20 +42,21 @@ void ContainerCore::kill_all(const std::shared_ptr<ProcessCore>& init) {
         const std::lock_guard lock(mutex_);
         all_die = init && makes_namespace(*spec_, Namespace::Pid);
     }
-    with_subject(subject(), [&] {
-        if (all_die) {
-            thaw_for_kill(*groups);
-        } else {
-            internal::kill_all(*groups, KillPatience);
-        }
-    });
+    // Only the freezer of version 1 keeps killed ones from dying. Who may write to it can freeze the first process, and
+    // thereby everybody, again: so all are killed at once.
+    const Group* const freezer = groups->find(Controller::Freezer);
+    if (all_die && (freezer == nullptr || freezer->hierarchy->version != 1)) return;
+    with_subject(subject(), [&] { internal::kill_all(*groups, KillPatience); });
+}
+
+void ContainerCore::kill_until_ended(const std::shared_ptr<ProcessCore>& process) {
+    do {
+        kill_all(process);
+    } while (!process->wait(std::chrono::milliseconds(100)));
 }
 
 void ContainerCore::give_up(const std::shared_ptr<ProcessCore>& init) noexcept {
-    session_->log_errors([&] {
-        kill_all(init);
-        (void)init->wait(std::nullopt);
-    });
+    session_->log_errors([&] { kill_until_ended(init); });
 }
 
 } // namespace ct::internal

@@ -146,7 +146,11 @@ Launched ContainerCore::launch_plan(Plan& plan, int files_root, const std::funct
     if (plan.filter && plan.filter->notifies) loop = session_->loop();
     const auto groups = this->groups();
     if (plan.needs_vfork && groups) plan.starvation = std::make_shared<Starvation>(groups);
-    Launched launched = launch({plan, files_root, callable, thread, bound, groups.get()}, session_->areas);
+    const bool enters = [&] {
+        const std::lock_guard lock(mutex_);
+        return state_ != State::Starting;
+    }();
+    Launched launched = launch({plan, files_root, callable, thread, bound, groups.get(), enters}, session_->areas);
     if (loop == nullptr) return launched;
     const auto find_handler = [self = weak_from_this()]() -> std::shared_ptr<const SeccompHandler> {
         const auto container = self.lock();
@@ -238,6 +242,11 @@ std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, co
         Plan plan;
         add_attach_task(plan, membership);
         streams.set_groups(membership.layout());
+        UniqueFd cgroup_namespace;
+        if (init && (target.namespaces & namespaces_after_groups(streams.layout().groups)) != 0) {
+            cgroup_namespace = open_namespace_of(Namespace::Cgroup, init->pid(), init->pidfd());
+            target.cgroup_namespace = cgroup_namespace.get();
+        }
         const std::shared_ptr<StartThread> thread = session_->start_thread();
         compile_enter(plan, *spec, target, process, streams.layout(), host_facts(thread.get()), callable != nullptr);
         Launched launched = launch_plan(plan, -1, callable, thread.get());

@@ -45,6 +45,7 @@ struct ControllerValue {
 /// How the container sees its own groups, and nothing above or beside them, at /sys/fs/cgroup: on a host of version 2
 /// its group is mounted there, on others a tmpfs with a directory for each of its groups, called and linked as usual
 /// ("memory", "cpu,cpuacct", "unified"). Without a new cgroup namespace its paths in /proc/PID/cgroup are the host's.
+/// With the default mounts a root is needed.
 enum class CgroupMount : std::uint8_t {
     None,
     ReadOnly,

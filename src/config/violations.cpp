@@ -80,6 +80,10 @@ void check_cgroup_mount(Violations& found, const Spec& spec) {
     if (!makes_namespace(spec, Namespace::Mount)) {
         found.push_back("mounting the container's cgroups needs a new mount namespace");
     }
+    // The /sys of the default mounts would cover the host's, from which the groups are mounted.
+    if (spec.default_mounts && !spec.root) {
+        found.push_back("mounting the container's cgroups with the default mounts needs a root");
+    }
     if (spec.cgroup.mount == CgroupMount::Writable && !makes_namespace(spec, Namespace::Cgroup) &&
         !has_namespace(spec, Namespace::User)) {
         found.push_back("a writable cgroup mount needs a new cgroup namespace or a user namespace, lest the container "

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -176,6 +177,7 @@ private:
                                      "its memory cgroup leaves it too little");
                 }
                 check_groups(word);
+                check_progress();
             }
         }
     }
@@ -203,6 +205,25 @@ private:
         if (!woken || ++times_woken_ < most) return;
         throw sys::error(ETIMEDOUT, Stage::Launch, "set up the process", {},
                          "another process that may signal it keeps stopping it");
+    }
+
+    /// \throws Error if a process that enters a container has been at the same place for too long: whoever may divide
+    /// the container's groups can put it into a frozen one. A start may wait for a slow mount.
+    void check_progress() {
+        using Clock = std::chrono::steady_clock;
+        if (!request_.enters) return;
+        const auto now = Clock::now();
+        const std::array place{__atomic_load_n(&handshake_.steps_of, __ATOMIC_RELAXED),
+                               __atomic_load_n(&handshake_.step, __ATOMIC_RELAXED),
+                               __atomic_load_n(&handshake_.phase, __ATOMIC_RELAXED)};
+        // A longer time between two looks is one in which this process was stopped itself.
+        const auto passed = std::min<Clock::duration>(now - last_look_, std::chrono::seconds(1));
+        idle_ = place == last_place_ ? idle_ + passed : Clock::duration(0);
+        last_look_ = now;
+        last_place_ = place;
+        if (idle_ < std::chrono::seconds(10)) return;
+        throw sys::error(ETIMEDOUT, Stage::Enter, "set up the process", {},
+                         "something in the container keeps it from going on, such as a frozen cgroup");
     }
 
     bool stillborn() {
@@ -245,7 +266,9 @@ private:
         for (unsigned looks = 1; __atomic_load_n(&handshake_.filtered, __ATOMIC_ACQUIRE) == 0; ++looks) {
             // The end of the process is the one thing that is always noticed.
             if (wait_until_ended(pidfd, std::chrono::microseconds(20))) return false;
-            if (looks % 1000 == 0) wake_stopped();
+            if (looks % 1000 != 0) continue;
+            wake_stopped();
+            check_progress();
         }
         serve(Await::Filter);
         return true;
@@ -304,8 +327,11 @@ private:
     }
 
     void end_child() noexcept {
-        ::syscall(SYS_pidfd_send_signal, launched_.pidfd.get(), SIGKILL, nullptr, 0);
-        if (request_.groups != nullptr) thaw_for_kill(*request_.groups, launched_.pid);
+        // Others in the container may put it into a frozen group again.
+        do {
+            ::syscall(SYS_pidfd_send_signal, launched_.pidfd.get(), SIGKILL, nullptr, 0);
+            if (request_.groups != nullptr) thaw_for_kill(*request_.groups, launched_.pid);
+        } while (!wait_until_ended(launched_.pidfd.get(), std::chrono::milliseconds(100)));
         (void)reap(launched_.pidfd.get());
     }
 
@@ -344,6 +370,9 @@ private:
     UniqueFd helper_;
     Launched launched_{};
     int times_woken_ = 0;
+    std::array<std::uint32_t, 3> last_place_{}; ///< See check_progress().
+    std::chrono::steady_clock::time_point last_look_;
+    std::chrono::steady_clock::duration idle_{};
     std::vector<CreatedEntry> created_;
 };
 

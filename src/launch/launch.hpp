@@ -44,6 +44,8 @@ struct LaunchRequest {
     std::span<const FilesRoot> bound = {};
     /// The groups in which the process is made, or null: it does not get anywhere if they are frozen.
     const Groups* groups = nullptr;
+    /// Whether it enters a container that runs, in which others may do something to it during its set-up.
+    bool enters = false;
 };
 
 /// Makes the process and sees it through its set-up. When it returns, the program was executed or the callable runs; or

@@ -57,7 +57,7 @@ void plan_entering(Plan& plan, const EnterTarget& target, const GroupLayout& gro
 void plan_entering_late(Plan& plan, const EnterTarget& target, const GroupLayout& groups) {
     const auto late = static_cast<unsigned>(namespaces_after_groups(groups)) & target.namespaces;
     if (late == 0) return;
-    int fd = target.pidfd;
+    int fd = target.cgroup_namespace;
     for (const NamespaceJoin& join : target.held) {
         if (namespace_flag(join.kind) == late) fd = join.fd;
     }

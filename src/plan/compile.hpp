@@ -95,6 +95,9 @@ struct EnterTarget {
     /// Of a container that is held, which has no first process; then neither `pidfd` nor `namespaces` counts for the
     /// joins.
     std::vector<NamespaceJoin> held = {};
+    /// Its cgroup namespace if that is joined after its groups, opened by the host: in a user namespace the child may
+    /// not look it up. Else -1.
+    int cgroup_namespace = -1;
 };
 
 /// A start by exec or, with \p callable, without a program at the end.

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <set>
 
+#include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include "cgroup/controllers.hpp"
 #include "cgroup/hierarchies.hpp"
@@ -305,6 +307,40 @@ TEST_F(CgroupMounts, GroupsOfItsOwnGetControllers) {
     EXPECT_TRUE(succeeded(entered));
     EXPECT_EQ(entered.out, "0::/payload\n");
     end(container);
+}
+
+TEST_F(CgroupMounts, FreezingTheFirstProcessAgainDoesNotSaveIt) {
+    const Hierarchy* const freezer = hierarchies_.find(Controller::Freezer);
+    if (freezer == nullptr || freezer->version != 1) GTEST_SKIP() << "needs the freezer controller of cgroup version 1";
+    const auto race = [&](const std::function<void(Container&)>& end) {
+        Container container = seeing(isolated(), CgroupMount::Writable);
+        const Process init = start_ready(container, program({"pause"}));
+        const std::string nested = inside(*freezer) + "/nested";
+        ASSERT_TRUE(succeeded(in(container, {"mkdir", nested})));
+        for (int i = 0; i < 4; ++i) {
+            container.enter({}, [&] {
+                const int state = ::open((nested + "/freezer.state").c_str(), O_WRONLY);
+                while (::pwrite(state, "FROZEN", 6, 0) == 6) continue;
+                return 1;
+            });
+        }
+        ASSERT_TRUE(succeeded(in(container, {"write", nested + "/cgroup.procs", "1"})));
+        end(container);
+        EXPECT_TRUE(signaled(container.wait(), SIGKILL));
+        container.remove();
+    };
+    race([](Container& container) { container.stop(std::chrono::milliseconds(1)); });
+    race([](Container& container) { container.kill(); });
+    race([this](Container&) { close_session(); });
+}
+
+TEST_F(CgroupMounts, WithTheDefaultMountsNeedARoot) {
+    Container container = seeing(plain(), CgroupMount::ReadOnly).add_namespaces({Namespace::Mount, Namespace::Pid});
+    EXPECT_TRUE(fails(
+        [&] {
+            container.start(host_program({"exit", "0"}));
+        },
+        Errc::InvalidConfig, {"container 'box'", "with the default mounts needs a root"}));
 }
 
 TEST_F(CgroupMounts, NeedRootInTheUserNamespaceToDelegate) {

@@ -278,6 +278,54 @@ TEST_F(Cgroups, OneOfARunningContainerOfAnotherSessionIsLeftAlone) {
     EXPECT_TRUE(exited(second.start(host_program({"exit", "3"})).wait(), 3));
 }
 
+TEST_F(Cgroups, AForeignOneSurvivesARefusedStartThatIsRecorded) {
+    const Hierarchy& hierarchy = *hierarchies_.find(Controller::Pids);
+    fs::create_directories(place(hierarchy));
+    Container foreigner = plain("foreigner");
+    const Process process = start_ready(foreigner, host_program({"pause"}));
+    std::ofstream(place(hierarchy) + "/cgroup.procs") << process.pid() << std::flush;
+    {
+        Session recorded({.state_directory = dir() / "state", .cgroup_parent = cgroup_parent()});
+        Container container = recorded.create("box").add_controller(Controller::Pids);
+        EXPECT_TRUE(fails([&] { container.start(host_program({"exit", "0"})); }, std::errc::file_exists, {"box"}));
+    }
+    Session next({.state_directory = dir() / "state", .cgroup_parent = cgroup_parent()});
+    EXPECT_TRUE(fs::exists(place(hierarchy)));
+    EXPECT_EQ(foreigner.state(), State::Running);
+    foreigner.kill();
+    foreigner.wait();
+    EXPECT_TRUE(fs::remove(place(hierarchy)));
+    fs::remove(fs::path{place(hierarchy)}.parent_path());
+}
+
+TEST_F(Cgroups, TwoSessionsOfOneProcessDoNotTakeEachOthers) {
+    Container held = plain().add_controller(Controller::Pids).add_namespace(Namespace::Uts);
+    held.hold(); // nobody is in its group
+    Session other{{.cgroup_parent = cgroup_parent()}};
+    Container second = other.create("box").add_controller(Controller::Pids);
+    EXPECT_TRUE(fails([&] { second.start(host_program({"exit", "0"})); }, Errc::NameInUse, {"box"}));
+    EXPECT_TRUE(exited(run_entered(held, host_program({"exit", "4"})).status, 4));
+    held.stop(std::chrono::seconds{0});
+}
+
+TEST_F(Cgroups, EveryStartFindsTheParentAlsoIfAnotherSessionRemovesIt) {
+    const SessionOptions options{.state_directory = dir() / "state", .cgroup_parent = cgroup_parent()};
+    std::optional<Session> maker{options};
+    Session user{options};
+    Container first = maker->create("first").add_controller(Controller::Pids);
+    Container second = user.create("second").add_controller(Controller::Pids);
+    for (int i = 0; i < 3; ++i) {
+        EXPECT_TRUE(exited(first.start(host_program({"exit", "3"})).wait(), 3));
+        first.wait();
+        EXPECT_TRUE(exited(second.start(host_program({"exit", "3"})).wait(), 3));
+        second.wait();
+    }
+    maker.reset();
+    EXPECT_FALSE(fs::exists(fs::path{place(*hierarchies_.find(Controller::Pids))}.parent_path()));
+    EXPECT_TRUE(exited(second.start(host_program({"exit", "3"})).wait(), 3));
+    second.wait();
+}
+
 TEST_F(Cgroups, AStaleOneOfAKilledHostIsReused) {
     const Hierarchy& hierarchy = *hierarchies_.find(Controller::Pids);
     const pid_t host = ::fork();

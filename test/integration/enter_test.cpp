@@ -47,6 +47,23 @@ protected:
     std::vector<Container> running_;
 };
 
+TEST_F(Enter, JoinsTheCgroupNamespaceOfACallableInAUserNamespace) {
+    Container container = plain().set_cgroup({.own_group = true});
+    container.add_namespaces({Namespace::User, Namespace::Cgroup});
+    container.add_uid_map({0, 100000, 65536}).add_gid_map({0, 100000, 65536});
+    const auto pause = [] {
+        for (;;) ::pause();
+        return 0;
+    };
+    const Process init = container.start({}, pause);
+    running_.push_back(container);
+    const Process entered = container.enter({}, pause);
+    EXPECT_EQ(namespace_of(entered.pid(), Namespace::Cgroup), namespace_of(init.pid(), Namespace::Cgroup));
+    EXPECT_EQ(namespace_of(entered.pid(), Namespace::User), namespace_of(init.pid(), Namespace::User));
+    entered.kill();
+    EXPECT_TRUE(signaled(entered.wait(), SIGKILL));
+}
+
 TEST_F(Enter, SeesTheSameNamespacesAndRoot) {
     Container container = isolated().set_hostname("inside").add_default_mounts().map_root_to_caller();
     for (const Namespace kind : Kinds) container.add_namespace(kind);

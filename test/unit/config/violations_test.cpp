@@ -411,6 +411,10 @@ TEST_F(NamespaceViolations, CgroupMount) {
     spec.namespaces.erase(Namespace::Cgroup);
     make_user_namespace();
     EXPECT_THAT(found(), IsEmpty());
+    spec.default_mounts = true;
+    EXPECT_THAT(found(), ElementsAre("mounting the container's cgroups with the default mounts needs a root"));
+    spec.root = Root{.path = "/image"};
+    EXPECT_THAT(found(), IsEmpty());
 }
 
 } // namespace

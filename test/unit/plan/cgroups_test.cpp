@@ -61,13 +61,14 @@ TEST(GroupPlan, WhoIsInAMemoryGroupOnlyBorrowsTheMemoryOfTheHost) {
 
 TEST(GroupPlan, WhoEntersJoinsTheCgroupNamespaceLast) {
     const Start start = in_groups();
-    const auto plan = start.compile_entering({9, CLONE_NEWNS | CLONE_NEWCGROUP, -1, {}});
+    const auto plan = start.compile_entering({9, CLONE_NEWNS | CLONE_NEWCGROUP, -1, {}, 20});
     const auto early = all_args<JoinArgs>(plan->joins, Op::JoinNamespace);
     ASSERT_EQ(early.size(), 1U);
     EXPECT_EQ(early.at(0).kinds, unsigned{CLONE_NEWNS});
     const auto late = all_args<JoinArgs>(plan->steps, Op::JoinNamespace);
     ASSERT_EQ(late.size(), 1U);
     EXPECT_EQ(late.at(0).kinds, unsigned{CLONE_NEWCGROUP});
+    EXPECT_EQ(late.at(0).fd, 20) << "opened by the host";
 }
 
 } // namespace
