@@ -2,7 +2,9 @@
 // SPDX-FileCopyrightText: The libct authors
 #include "net/socket.hpp"
 
+#include <linux/ethtool.h>
 #include <linux/netlink.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <netlink/addr.h>
 #include <netlink/attr.h>
@@ -84,6 +86,12 @@ int errno_of(int error) {
     }
 }
 
+ifreq request_about(const std::string& name) noexcept {
+    ifreq request{};
+    std::copy_n(name.begin(), std::min(name.size(), sizeof request.ifr_name - 1), request.ifr_name);
+    return request;
+}
+
 } // namespace
 
 Error network_error(int error_number, std::string_view said, std::string_view action, std::string_view path,
@@ -141,10 +149,18 @@ std::optional<LinkFacts> NetlinkSocket::find_link(const std::string& name) {
 }
 
 int NetlinkSocket::find_index(const std::string& name) noexcept {
-    ifreq request{};
-    std::copy_n(name.begin(), std::min(name.size(), sizeof request.ifr_name - 1), request.ifr_name);
+    ifreq request = request_about(name);
     if (::ioctl(::nl_socket_get_fd(socket_.get()), SIOCGIFINDEX, &request) < 0) return 0;
     return request.ifr_ifindex;
+}
+
+bool NetlinkSocket::is_bridge(const std::string& name) noexcept {
+    ethtool_drvinfo info{};
+    info.cmd = ETHTOOL_GDRVINFO;
+    ifreq request = request_about(name);
+    request.ifr_data = reinterpret_cast<char*>(&info);
+    return ::ioctl(::nl_socket_get_fd(socket_.get()), SIOCETHTOOL, &request) >= 0 &&
+           std::string_view(info.driver) == "bridge";
 }
 
 } // namespace ct::internal
