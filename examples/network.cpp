@@ -96,7 +96,7 @@ void run() {
 
     const ct::Process serving = server.start({.stdio = {ct::Stdio::Null, ct::Stdio::Pipe, ct::Stdio::Inherit}}, serve);
     char byte = 0;
-    while (::read(serving.stdout_fd(), &byte, 1) == 1 && byte != '\n') {
+    while (::read(serving.stream(1), &byte, 1) == 1 && byte != '\n') {
     }
     client.start({}, ask);
     std::printf("client: %s\n", client.wait().describe().c_str());

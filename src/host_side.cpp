@@ -101,7 +101,7 @@ void HostSide::open_bound_directories(const Spec& spec) {
     if (spec.default_mounts || spec.default_devices) targets.emplace_back("/dev/null");
     for (const Mount& mount : spec.mounts) targets.push_back(normal_path(mount.target));
     for (const Device& device : spec.devices) targets.push_back(normal_path(device.path));
-    for (const char* const path : name_files(spec)) targets.emplace_back(path);
+    for (const std::string_view path : name_files(spec)) targets.emplace_back(path);
     if (spec.cgroup.mount != CgroupMount::None) targets.emplace_back(CgroupPlace);
     for (auto& [target, source] : binds) {
         const std::string below = target + '/';

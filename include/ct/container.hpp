@@ -242,8 +242,8 @@ public:
     /// Removes what pin() has made, also for another session; in any state. Nothing happens if there is nothing.
     void unpin(std::string directory = {});
     /// Gives the running container's network namespace a name as `ip netns` does: its other commands find it, and
-    /// NamespacePath{named_network(name)} joins it. It exists until unpin_network() or `ip netns delete`, also when the
-    /// container, the session and the host process have ended; devices whose other end is on the host go with the
+    /// join_namespace() with named_network() joins it. It exists until unpin_network() or `ip netns delete`, also when
+    /// the container, the session and the host process have ended; devices whose other end is on the host go with the
     /// container. Needs CAP_SYS_ADMIN in the user namespace that owns the host's mounts. After a failure nothing is
     /// left.
     /// \throws Error with EEXIST if the name is taken, Errc::InvalidConfig if the container shares the host's network

@@ -147,10 +147,10 @@ void names_violations(std::vector<std::string>& found, const Spec& spec) {
     }
 }
 
-std::vector<const char*> name_files(const Spec& spec) {
-    std::vector<const char*> files;
+std::vector<std::string_view> name_files(const Spec& spec) {
+    std::vector<std::string_view> files;
     if (!spec.network.names) return files;
-    for (const char* const path : {ResolvConf, Hosts, HostNameFile}) {
+    for (const std::string_view path : {ResolvConf, Hosts, HostNameFile}) {
         if (path == HostNameFile && spec.hostname.empty()) continue;
         const bool mounted = std::any_of(spec.mounts.begin(), spec.mounts.end(),
                                          [&](const Mount& mount) { return normal_path(mount.target) == path; });

@@ -15,12 +15,12 @@ namespace ct::internal {
 void check_names(const Names& names);
 void names_violations(std::vector<std::string>& found, const Spec& spec);
 
-inline constexpr const char* ResolvConf = "/etc/resolv.conf";
-inline constexpr const char* Hosts = "/etc/hosts";
-inline constexpr const char* HostNameFile = "/etc/hostname";
+inline constexpr std::string_view ResolvConf = "/etc/resolv.conf";
+inline constexpr std::string_view Hosts = "/etc/hosts";
+inline constexpr std::string_view HostNameFile = "/etc/hostname";
 
-/// The paths in the root of those that are made for the container.
-[[nodiscard]] std::vector<const char*> name_files(const Spec& spec);
+/// The paths in the root of those that are made for the container: some of these.
+[[nodiscard]] std::vector<std::string_view> name_files(const Spec& spec);
 
 /// Whether the host's own /etc/resolv.conf counts for anything.
 [[nodiscard]] bool takes_host_servers(const Names& names) noexcept;

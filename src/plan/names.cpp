@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 
 #include "base/concat.hpp"
 #include "base/sys.hpp"
@@ -18,12 +17,12 @@ namespace ct::internal {
 namespace {
 
 /// What a file of the host's has; nothing if there is none.
-std::string host_file(const char* path) {
+std::string host_file(std::string_view path) {
     constexpr std::string_view action = "copy the host's";
     constexpr std::size_t most = 1024 * 1024;
     sys::fault_point(Stage::Network, action, path);
-    // Whatever it is, opening it does not block.
-    const UniqueFd file(::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+    // A literal. Whatever the file is, opening it does not block.
+    const UniqueFd file(::open(path.data(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
     if (!file && (errno == ENOENT || errno == ENOTDIR)) return {};
     if (!file) throw sys::error(errno, Stage::Network, action, path);
     std::string text;
@@ -38,6 +37,11 @@ std::string host_file(const char* path) {
     }
 }
 
+/// Of one of these paths, which are literals.
+const char* name_in(std::string_view path) {
+    return path.data() + path.rfind('/') + 1;
+}
+
 std::string resolv_conf(const Spec& spec) {
     const Names& names = *spec.network.names;
     const bool own_network = has_namespace(spec, Namespace::Net);
@@ -48,7 +52,7 @@ std::string resolv_conf(const Spec& spec) {
     return resolv_conf_text(names, host, behind_stub, own_network);
 }
 
-std::string text_of(const char* path, const Spec& spec) {
+std::string text_of(std::string_view path, const Spec& spec) {
     if (path == ResolvConf) return resolv_conf(spec);
     if (path == HostNameFile) return concat(spec.hostname, "\n");
     return hosts_text(spec, spec.network.names->host_entries ? host_file(Hosts) : std::string());
@@ -57,13 +61,13 @@ std::string text_of(const char* path, const Spec& spec) {
 } // namespace
 
 void plan_names(Plan& plan, const Spec& spec) {
-    const std::vector<const char*> paths = name_files(spec);
+    const std::vector<std::string_view> paths = name_files(spec);
     if (paths.empty()) return;
     std::vector<NamedText> files;
     std::size_t size = 64UL * 1024; // for pages that are not full, and for what a container may add
-    for (const char* const path : paths) {
+    for (const std::string_view path : paths) {
         const std::string text = text_of(path, spec);
-        files.push_back({std::strrchr(path, '/') + 1, plan.text(text), text.size()});
+        files.push_back({name_in(path), plan.text(text), text.size()});
         size += text.size();
     }
     const std::vector<MountOption> options{
@@ -79,9 +83,8 @@ void plan_names(Plan& plan, const Spec& spec) {
                    {Stage::Network, "make the files of names"});
     // The mount that is bound has the others already.
     const std::uint64_t attributes = spec.network.names->writable ? 0 : tmpfs.attributes | MOUNT_ATTR_RDONLY;
-    for (const char* const path : paths) {
-        plan.steps.add(Op::BindNameFile,
-                       NameFileArgs{std::strrchr(path, '/') + 1, path, attributes, path == paths.back()},
+    for (const std::string_view path : paths) {
+        plan.steps.add(Op::BindNameFile, NameFileArgs{name_in(path), path.data(), attributes, path == paths.back()},
                        {Stage::Network, "bind what was made for", path});
     }
 }

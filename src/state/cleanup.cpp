@@ -233,7 +233,7 @@ std::vector<std::string> missing_mount_points(int root, const Spec& spec) {
     const MountOrder order = order_mounts(spec, true);
     for (const Mount& mount : order.before_devices) add(mount.target);
     for (const Mount& mount : order.after_devices) add(mount.target);
-    for (const char* const path : name_files(spec)) add(path);
+    for (const std::string_view path : name_files(spec)) add(std::string(path));
     if (spec.cgroup.mount != CgroupMount::None) add(CgroupPlace);
     return missing;
 }

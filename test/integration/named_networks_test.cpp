@@ -58,7 +58,7 @@ TEST_F(NamedNetworksTest, MadeByIpAreJoined) {
     if (!has_ip()) GTEST_SKIP() << "ip(8) is not installed";
     ASSERT_TRUE(succeeded(on_host({"ip", "netns", "add", "green"})));
     ASSERT_TRUE(succeeded(on_host({"ip", "-n", "green", "address", "add", "10.9.0.1/24", "dev", "lo"})));
-    Container container = isolated().join_namespace(Namespace::Net, NamespacePath{named_network("green")});
+    Container container = isolated().join_namespace(Namespace::Net, named_network("green"));
     EXPECT_TRUE(contains(run(container, program({"network"})).out, "lo address 10.9.0.1/24\n"));
     unpin_network("green");
     EXPECT_EQ(on_host({"ip", "netns", "list"}).out, "");
@@ -71,7 +71,7 @@ TEST_F(NamedNetworksTest, OutliveContainerAndSession) {
         container.hold();
         container.pin_network("blue");
     }
-    Container container = isolated().join_namespace(Namespace::Net, NamespacePath{named_network("blue")});
+    Container container = isolated().join_namespace(Namespace::Net, named_network("blue"));
     EXPECT_TRUE(contains(run(container, program({"network"})).out, "lo up"));
     unpin_network("blue");
     unpin_network("blue");

@@ -119,7 +119,7 @@ TEST_F(NetworkTrafficTest, AGibibyteGoesThroughWithoutLoss) {
     Container receiver = on_bridge("receiver", 2);
     Container sender = on_bridge("sender", 3);
     const Process process = receiver.start({.stdio = {Stdio::Null, Stdio::Pipe, Stdio::Inherit}}, receive_all);
-    ASSERT_EQ(read_line(process.stdout_fd()), "ready");
+    ASSERT_EQ(read_line(process.stream(1)), "ready");
     (void)sender.start({}, send_all);
     EXPECT_TRUE(exited(sender.wait(), 0));
     EXPECT_TRUE(exited(receiver.wait(), 0));
@@ -128,8 +128,8 @@ TEST_F(NetworkTrafficTest, AGibibyteGoesThroughWithoutLoss) {
 /// Names of links, and routes.
 std::string tables() {
     std::string found;
-    if_nameindex* const links = ::if_nameindex();
-    for (const if_nameindex* link = links; link->if_index != 0; ++link) found += std::string(link->if_name) + '\n';
+    struct if_nameindex* const links = ::if_nameindex();
+    for (const struct if_nameindex* link = links; link->if_index != 0; ++link) found += std::string(link->if_name) + '\n';
     ::if_freenameindex(links);
     return found + content("/proc/thread-self/net/route") + content("/proc/thread-self/net/ipv6_route");
 }
