@@ -78,21 +78,22 @@ int ask() {
     return 0;
 }
 
+//! [bridge]
+ct::Container on_bridge(ct::Session& session, const char* name, const char* address) {
+    return session.create(name)
+        .add_namespaces({ct::Namespace::Net, ct::Namespace::Mount, ct::Namespace::Uts})
+        .set_hostname(name)
+        .add_network(ct::Veth{.bridge = "br0", .addresses = {{address}}})
+        .add_route({.gateway = "10.0.0.1"})
+        .set_names({.servers = {"10.0.0.1"}, .hosts = {{"10.0.0.2", {"server"}}}});
+}
+//! [bridge]
+
 void run() {
     make_host_network("br0");
     ct::Session session;
-    //! [on a bridge]
-    const auto on_bridge = [&](const char* name, const char* address) {
-        return session.create(name)
-            .add_namespaces({ct::Namespace::Net, ct::Namespace::Mount, ct::Namespace::Uts})
-            .set_hostname(name)
-            .add_network(ct::Veth{.bridge = "br0", .addresses = {{address}}})
-            .add_route({.gateway = "10.0.0.1"})
-            .set_names({.servers = {"10.0.0.1"}, .hosts = {{"10.0.0.2", {"server"}}}});
-    };
-    //! [on a bridge]
-    ct::Container server = on_bridge("server", "10.0.0.2/24");
-    ct::Container client = on_bridge("client", "10.0.0.3/24");
+    ct::Container server = on_bridge(session, "server", "10.0.0.2/24");
+    ct::Container client = on_bridge(session, "client", "10.0.0.3/24");
 
     const ct::Process serving = server.start({.stdio = {ct::Stdio::Null, ct::Stdio::Pipe, ct::Stdio::Inherit}}, serve);
     char byte = 0;

@@ -131,7 +131,11 @@ std::string tables() {
     struct if_nameindex* const links = ::if_nameindex();
     for (const struct if_nameindex* link = links; link->if_index != 0; ++link) found += std::string(link->if_name) + '\n';
     ::if_freenameindex(links);
-    return found + content("/proc/thread-self/net/route") + content("/proc/thread-self/net/ipv6_route");
+    // The bridge is given IPv6 addresses by the kernel, some time.
+    for (const std::string& route : lines(content("/proc/thread-self/net/ipv6_route"))) {
+        if (!route.ends_with(" lo") && !route.ends_with(" br0")) found += route + '\n';
+    }
+    return found + content("/proc/thread-self/net/route");
 }
 
 std::size_t count_fds() {
