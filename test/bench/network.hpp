@@ -7,9 +7,9 @@
 
 namespace ct::bench {
 
-// Each starts the bundle's /true, which stays, in new network and pid namespaces with a veth: port of a bridge, address,
-// default route. What has been started is taken down afterwards, which is not measured: the kernel waits some 30 ms
-// then. The host process has a network namespace of its own.
+// Each starts the bundle's /true, which stays, in new network and pid namespaces with a veth: port of a bridge,
+// address, default route. What has been started is taken down afterwards, which is not measured: the kernel waits some
+// 30 ms then. The host process has a network namespace of its own.
 
 Host::Work start_networked(const Bundle& bundle);
 Host::Work start_networked_with_floor(const Bundle& bundle);

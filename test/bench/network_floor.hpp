@@ -18,8 +18,8 @@ public:
     void begin(int type, int flags, const Header& header) {
         end();
         start_ = size_;
-        const nlmsghdr common{0, static_cast<std::uint16_t>(type), static_cast<std::uint16_t>(NLM_F_REQUEST | flags),
-                              0, 0};
+        const nlmsghdr common{0, static_cast<std::uint16_t>(type), static_cast<std::uint16_t>(NLM_F_REQUEST | flags), 0,
+                              0};
         append(&common, sizeof common);
         append(&header, sizeof header);
     }

@@ -107,7 +107,7 @@ void add_network(const Bundle& bundle) {
         [&bundle] { return start_networked_at_once(bundle, 1); }, {.at_most = 1}, FewPairs, apart);
     add(
         "a veth on a bridge: ip(8) by hand, libct", [&bundle] { return start_networked_with_ip(bundle); },
-        [&bundle] { return start_networked(bundle); }, {.at_least = 2}, FewPairs, apart);
+        [&bundle] { return start_networked(bundle); }, {.at_least = 5}, FewPairs, apart);
 }
 
 void add_runtime(const Bundle& bundle, const std::string& runtime, double at_least) {
