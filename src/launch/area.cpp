@@ -3,6 +3,8 @@
 #include "launch/area.hpp"
 
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cerrno>
 
@@ -63,6 +65,15 @@ std::unique_ptr<LaunchArea> AreaPool::take() {
         }
     }
     return std::make_unique<LaunchArea>(LaunchArea::Sharing::Threads);
+}
+
+int AreaPool::host_pidfd() {
+    std::call_once(host_opened_, [this] {
+        UniqueFd fd(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
+        if (!fd) throw sys::error(errno, Stage::Launch, "open a pidfd");
+        host_ = sys::above_stdio(std::move(fd), Stage::Launch, "duplicate a pidfd");
+    });
+    return host_.get();
 }
 
 void AreaPool::give_back(std::unique_ptr<LaunchArea> area) noexcept {

@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "base/unique_fd.hpp"
 #include "child/handshake.hpp"
 
 namespace ct::internal {
@@ -34,14 +35,19 @@ private:
     std::byte* memory_;
 };
 
-/// Keeps areas for the next start: mapping and unmapping one costs every thread of the host a TLB flush.
+/// What starts leave to the next one: areas, since mapping and unmapping one costs every thread of the host a TLB
+/// flush, and a descriptor.
 class AreaPool {
 public:
     [[nodiscard]] std::unique_ptr<LaunchArea> take();
     void give_back(std::unique_ptr<LaunchArea> area) noexcept;
+    /// A pidfd of this process, opened by the first start. \throws Error with Stage::Launch
+    [[nodiscard]] int host_pidfd();
 
 private:
-    std::mutex mutex_;
+    std::once_flag host_opened_;
+    UniqueFd host_;
+    std::mutex mutex_; ///< Guards what follows.
     std::vector<std::unique_ptr<LaunchArea>> free_;
 };
 
