@@ -24,6 +24,12 @@ static_assert(sizeof(Handshake) <= Page);
 
 constexpr std::size_t MostKept = 64;
 
+UniqueFd open_host() {
+    UniqueFd fd(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
+    if (!fd) throw sys::error(errno, Stage::Session, "open a pidfd");
+    return sys::above_stdio(std::move(fd), Stage::Session, "duplicate a pidfd");
+}
+
 } // namespace
 
 LaunchArea::LaunchArea(Sharing sharing) {
@@ -55,6 +61,8 @@ Handshake& LaunchArea::handshake() const noexcept {
     return *reinterpret_cast<Handshake*>(memory_ + HandshakeAt);
 }
 
+AreaPool::AreaPool() : host_(open_host()) {}
+
 std::unique_ptr<LaunchArea> AreaPool::take() {
     {
         const std::lock_guard lock(mutex_);
@@ -65,15 +73,6 @@ std::unique_ptr<LaunchArea> AreaPool::take() {
         }
     }
     return std::make_unique<LaunchArea>(LaunchArea::Sharing::Threads);
-}
-
-int AreaPool::host_pidfd() {
-    std::call_once(host_opened_, [this] {
-        UniqueFd fd(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
-        if (!fd) throw sys::error(errno, Stage::Launch, "open a pidfd");
-        host_ = sys::above_stdio(std::move(fd), Stage::Launch, "duplicate a pidfd");
-    });
-    return host_.get();
 }
 
 void AreaPool::give_back(std::unique_ptr<LaunchArea> area) noexcept {

@@ -39,14 +39,15 @@ private:
 /// flush, and a descriptor.
 class AreaPool {
 public:
+    /// \throws Error with Stage::Session
+    AreaPool();
     [[nodiscard]] std::unique_ptr<LaunchArea> take();
     void give_back(std::unique_ptr<LaunchArea> area) noexcept;
-    /// A pidfd of this process, opened by the first start. \throws Error with Stage::Launch
-    [[nodiscard]] int host_pidfd();
+    /// Of this process.
+    [[nodiscard]] int host_pidfd() const noexcept { return host_.get(); }
 
 private:
-    std::once_flag host_opened_;
-    UniqueFd host_;
+    const UniqueFd host_;
     std::mutex mutex_; ///< Guards what follows.
     std::vector<std::unique_ptr<LaunchArea>> free_;
 };
