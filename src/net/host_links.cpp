@@ -73,24 +73,23 @@ HostLinks::Planned HostLinks::plan(const NetworkDevice& device) {
         planned.host = {veth->host_name, veth->host_mac};
         if (planned.host.name.empty()) planned.host.name = concat("veth", hexadecimal(random_bytes<4>(), ""));
         if (planned.host.mac.empty()) planned.host.mac = high_mac();
-        if (!veth->bridge.empty()) planned.link = find(veth->bridge, Role::Bridge);
+        if (!veth->bridge.empty()) planned.link = find(veth->bridge, "use the bridge", "bridge");
         return planned;
     }
     std::visit(
         [&](const auto& each) {
-            if constexpr (requires { each.parent; }) planned.link = find(each.parent, Role::Parent);
+            if constexpr (requires { each.parent; }) planned.link = find(each.parent, "use the host's link", "");
         },
         device);
     return planned;
 }
 
-int HostLinks::find(const std::string& name, Role role) {
-    const std::string_view action = role == Role::Bridge ? "use the bridge" : "use the host's link";
+int HostLinks::find(const std::string& name, std::string_view action, std::string_view kind) {
     sys::fault_point(Stage::Network, action, name);
     const int index = socket_.find_index(name);
     if (index == 0) throw sys::error(ENODEV, Stage::Network, action, name);
-    if (role == Role::Bridge && !socket_.is_bridge(name)) {
-        throw sys::error(EINVAL, Stage::Network, action, name, "it is no bridge");
+    if (!kind.empty() && socket_.find_driver(name) != kind) {
+        throw sys::error(EINVAL, Stage::Network, action, name, concat("it is no ", kind));
     }
     return index;
 }

@@ -52,8 +52,7 @@ private:
         int link = 0;       ///< The bridge or the parent, or 0.
     };
     [[nodiscard]] Planned plan(const NetworkDevice& device);
-    enum class Role { Bridge, Parent };
-    [[nodiscard]] int find(const std::string& name, Role role);
+    [[nodiscard]] int find(const std::string& name, std::string_view action, std::string_view kind);
     void create(const Planned& planned, pid_t child);
 
     NetlinkSocket socket_;

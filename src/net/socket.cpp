@@ -154,13 +154,13 @@ int NetlinkSocket::find_index(const std::string& name) noexcept {
     return request.ifr_ifindex;
 }
 
-bool NetlinkSocket::is_bridge(const std::string& name) noexcept {
+std::string NetlinkSocket::find_driver(const std::string& name) {
     ethtool_drvinfo info{};
     info.cmd = ETHTOOL_GDRVINFO;
     ifreq request = request_about(name);
     request.ifr_data = reinterpret_cast<char*>(&info);
-    return ::ioctl(::nl_socket_get_fd(socket_.get()), SIOCETHTOOL, &request) >= 0 &&
-           std::string_view(info.driver) == "bridge";
+    if (::ioctl(::nl_socket_get_fd(socket_.get()), SIOCETHTOOL, &request) < 0) return {};
+    return {info.driver, ::strnlen(info.driver, sizeof info.driver)};
 }
 
 } // namespace ct::internal

@@ -44,8 +44,9 @@ public:
     [[nodiscard]] std::optional<LinkFacts> find_link(const std::string& name);
     /// The same, but only its number; 0 if there is none.
     [[nodiscard]] int find_index(const std::string& name) noexcept;
-    /// Whether that link is a bridge. Cheaper than find_link(), for which the kernel tells all that it knows.
-    [[nodiscard]] bool is_bridge(const std::string& name) noexcept;
+    /// What drives that link, such as "bridge"; empty if nothing tells. Cheaper than find_link(), for which the kernel
+    /// says all that it knows.
+    [[nodiscard]] std::string find_driver(const std::string& name);
 
 private:
     struct Free {
