@@ -35,12 +35,28 @@ void write(const std::string& path, const std::string& text) {
     EXPECT_TRUE(file) << path;
 }
 
+/// Says so once it is there.
+void pause_ready() {
+    (void)!::write(1, "ready\n", 6);
+    for (;;) ::pause();
+}
+
 /// A daemon, as they make themselves: neither parent nor session tell where it came from.
 void daemonize() {
     if (::fork() != 0) return;
     ::setsid();
     if (::fork() != 0) ::_exit(0);
-    for (;;) ::pause();
+    pause_ready();
+}
+
+/// Whether the container has that many processes, once those that are on their way out are gone. Nobody forks any more.
+bool comes_down_to(Container& container, std::size_t count) {
+    const auto end = std::chrono::steady_clock::now() + Patience;
+    while (container.processes().size() != count) {
+        if (std::chrono::steady_clock::now() > end) return false;
+        ::sched_yield();
+    }
+    return true;
 }
 
 class GroupEnd : public ContainerTest {
@@ -86,21 +102,17 @@ TEST_F(GroupEnd, ProcessesListsDaemonsToo) {
     Container container = grouped(plain());
     const Process init = container.start({.stdio = {.out = Stdio::Pipe}}, [] {
         daemonize();
-        if (::fork() == 0) {
-            daemonize();
-            (void)!::write(1, "ready\n", 6);
-        }
-        for (;;) ::pause();
+        if (::fork() == 0) daemonize();
+        pause_ready();
         return 0;
     });
-    EXPECT_EQ(read_line(init.stream(1)), "ready");
     // It, its child, the two daemons; those between them may still be there.
-    while (container.processes().size() > 4) ::sched_yield();
-    EXPECT_EQ(container.processes().size(), 4U);
+    for (int i = 0; i < 4; ++i) EXPECT_EQ(read_line(init.stream(1)), "ready");
+    EXPECT_TRUE(comes_down_to(container, 4));
     const std::string nested = group_of(container) + "/nested";
     fs::create_directory(nested);
     write(nested + "/cgroup.procs", std::to_string(container.processes().back()));
-    EXPECT_EQ(container.processes().size(), 4U);
+    EXPECT_TRUE(comes_down_to(container, 4)) << "nested groups count";
     container.kill();
     container.wait();
     EXPECT_TRUE(reaches_end(init.stream(1)));
