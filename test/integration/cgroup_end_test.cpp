@@ -16,6 +16,7 @@
 #include "cgroup/parents.hpp"
 #include "cgroup/processes.hpp"
 #include "cgroup/removal.hpp"
+#include "state/registration.hpp"
 #include "support/cgroups.hpp"
 #include "support/fixture.hpp"
 
@@ -235,6 +236,46 @@ TEST_F(GroupEnd, WhatCannotGoIsLoggedAndLetsTheNameBeUsedLater) {
     EXPECT_EQ(log, "");
     EXPECT_FALSE(fs::exists(nested));
     EXPECT_TRUE(exited(container.start(host_program({"exit", "3"})).wait(), 3));
+}
+
+TEST_F(GroupEnd, WhatAFailedStartCouldNotRemoveTheNextSessionDoes) {
+    const internal::Hierarchies hierarchies = internal::Hierarchies::detect();
+    const internal::Hierarchy* const hierarchy = hierarchies.find(Controller::Pids);
+    if (hierarchy == nullptr) GTEST_SKIP() << "needs the pids controller";
+    const std::string state = make_dir("state");
+    const std::string group = hierarchy->mount_point + cgroup_parent() + "-box";
+    const std::string nested = group + "/nested";
+    const auto fail_start = [&](const internal::GroupMark& mark, internal::Registration& registration) {
+        fs::create_directories(nested);
+        const internal::UniqueFd directory(::open(group.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        mark.put_on(directory.get());
+        ASSERT_EQ(::mount("none", nested.c_str(), "tmpfs", 0, nullptr), 0); // in the way of rmdir(2)
+        const auto spec = std::make_shared<const Spec>();
+        registration.reserve(spec, OnClose::Kill);
+        registration.claim(spec, {}, OnClose::Kill);
+        registration.announce_groups({group}, mark.text());
+        EXPECT_TRUE(fails([&] { registration.failed(); }, std::errc::device_or_resource_busy, {"remove the cgroup"}));
+    };
+    for (const bool released : {false, true}) {
+        SCOPED_TRACE(released ? "the container is gone" : "the process is gone");
+        const internal::Store store(state);
+        EXPECT_TRUE(passes_in_child([&] {
+            const internal::GroupMark mark;
+            internal::Registration registration(store, "box");
+            fail_start(mark, registration);
+            if (released) {
+                EXPECT_THROW(registration.release(), Error);
+                // Also in this process; it is not free yet.
+                Session same({.state_directory = state});
+                EXPECT_THROW((void)same.create("box"), Error);
+            }
+        }));
+        EXPECT_TRUE(store.read("box").has_value());
+        ASSERT_EQ(::umount2(nested.c_str(), MNT_DETACH), 0);
+        Session next({.state_directory = state});
+        EXPECT_FALSE(fs::exists(group));
+        EXPECT_FALSE(store.read("box").has_value());
+    }
 }
 
 TEST_F(GroupEnd, ManyAtOnce) {
