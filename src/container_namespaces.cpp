@@ -3,7 +3,6 @@
 #include <fcntl.h>
 
 #include "base/concat.hpp"
-#include "base/subject.hpp"
 #include "base/sys.hpp"
 #include "cgroup/processes.hpp"
 #include "config/validate.hpp"

@@ -229,6 +229,7 @@ void Parser::add_mounting() {
     add_name(update_app, update_.name);
     Adder update(update_app);
     add_limit_options(update, update_.limits);
+    add_device_rule_options(update, update_.limits);
 }
 
 void Parser::add_looking() {

@@ -304,14 +304,16 @@ public:
     Process enter(ProcessSpec process, std::function<int()> main);
 
     /// Changes limits of the running container: those that are set in \p limits; in lists those of a device, page size
-    /// or interface. The specification, and the record in a state directory, has them from then on.
+    /// or interface; device rules as a whole. The specification, and the record in a state directory, has them from
+    /// then on.
     ///
     /// If one cannot be set, those before it are restored, and the error names its file and value; the hint tells if
     /// restoring failed, too. What the kernel has done meanwhile stays: a lower memory_max may have ended processes.
     /// Blocks for as long as the kernel needs to reclaim memory. Needs State::Running or State::Paused, and that the
     /// container was started with each controller concerned.
     /// \throws Error with Errc::InvalidConfig; Errc::InvalidState for a controller that it was started without;
-    ///         Errc::Unsupported; EBUSY on version 1 for less memory than is in use
+    ///         Errc::Unsupported; EBUSY on version 1 for less memory than is in use. Version 1 cannot replace device
+    ///         rules that grant by ones that deny (\c allow for all, and then some denied), nor the other way round
     void update(const Limits& limits);
 
     /// Mounts in the running container, as Spec::mounts does at a start, and until its end. What it does not create of
@@ -340,8 +342,10 @@ public:
     /// Signals the first process. Needs State::Running, or State::Paused: then it arrives when the container is thawed.
     void signal(int number);
     /// Kills the first process, and every other one if the container has a pid namespace or cgroups of its own, also
-    /// such as have left their parents, keep forking, or are frozen; does not wait. Needs State::Running or
-    /// State::Paused. Without cgroup.kill (Linux 5.14) and a pid namespace it freezes them before, for a moment.
+    /// such as have left their parents, keep forking, or are frozen. Needs State::Running or State::Paused. Without
+    /// cgroup.kill (Linux 5.14) and a pid namespace it freezes them before, for a moment. Does not wait; but if they
+    /// can be frozen by cgroup version 1, which also keeps killed ones from ending, it is repeated until the first
+    /// process has ended.
     void kill();
 
     /// Stops all processes of the container where they are, until thaw(): it is State::Paused then. They can still be

@@ -219,7 +219,7 @@ private:
         idle_ = place == last_place_ ? idle_ + passed : Clock::duration(0);
         last_look_ = now;
         last_place_ = place;
-        if (idle_ < std::chrono::seconds(10)) return;
+        if (idle_ < enter_patience) return;
         throw sys::error(ETIMEDOUT, Stage::Enter, "set up the process", {},
                          "something in the container keeps it from going on, such as a frozen cgroup");
     }

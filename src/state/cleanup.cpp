@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <exception>
 #include <thread>
 
 #include <boost/filesystem/operations.hpp>
@@ -137,10 +138,16 @@ Assessment assess(const Record& record, const Viewpoint& viewpoint) {
 std::optional<StoredRecord> finish(LockedEntry& entry, Record record, const Viewpoint& viewpoint,
                                    std::optional<ExitStatus> status) {
     const bool owned = owner_alive(record, viewpoint);
-    end_groups(record);
+    std::exception_ptr left;
+    try {
+        end_groups(record);
+    } catch (const Error&) {
+        left = std::current_exception();
+    }
     unmount_area(record);
     remove_links(record.links);
     remove_mount_points(record, !owned);
+    if (left) std::rethrow_exception(left);
     if (!record.saved && !owned) {
         entry.remove();
         return std::nullopt;
