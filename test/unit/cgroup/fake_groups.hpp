@@ -33,7 +33,8 @@ public:
     /// Adds a hierarchy in which the container's group has these files.
     FakeGroups& add(int version, std::vector<Controller> controllers,
                     const std::vector<std::pair<std::string, std::string>>& files = {}) {
-        return add(version == 2 ? "" : std::string(to_string(controllers.front())), std::move(controllers), files);
+        const std::string name(version == 2 ? "" : to_string(controllers.front()));
+        return add(name, std::move(controllers), files);
     }
     /// \param name  of the hierarchy; empty for version 2, which is called "unified" below
     FakeGroups& add(const std::string& name, std::vector<Controller> controllers,

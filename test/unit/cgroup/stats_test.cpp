@@ -183,7 +183,7 @@ TEST(ReadStats, FileThatCannotBeReadIsAnError) {
         FAIL() << "nothing was thrown";
     } catch (const Error& error) {
         EXPECT_EQ(error.stage(), Stage::Cgroup);
-        EXPECT_EQ(error.path(), fake.group("pids/pids.current").string());
+        EXPECT_EQ(error.path(), (fake.group("pids") / "pids.current").string());
     }
 }
 
