@@ -69,15 +69,17 @@ Warn ContainerCore::warning() const {
 ContainerCore::Inside ContainerCore::enter_network() {
     (void)running_init("change the network");
     UniqueFd net = namespace_fd(Namespace::Net);
-    if (is_own(net, Namespace::Net)) {
-        throw Error(Errc::InvalidState, Stage::Network, concat(subject(), ": change the network"), {},
-                    "it has no network namespace of its own");
-    }
     UniqueFd user = namespace_fd(Namespace::User);
-    if (is_own(user, Namespace::User)) user.reset();
-    NetlinkSocket socket(with_subject(subject(), [&] { return open_netlink_in(net.get(), user.get()); }));
-    const std::lock_guard lock(mutex_);
-    return {std::move(net), std::move(socket), !adopted_ || adopter_};
+    return with_subject(subject(), [&] {
+        if (is_own(net, Namespace::Net)) {
+            throw Error(Errc::InvalidState, Stage::Network, "change the network", {},
+                        "it has no network namespace of its own");
+        }
+        if (is_own(user, Namespace::User)) user.reset();
+        NetlinkSocket socket(open_netlink_in(net.get(), user.get()));
+        const std::lock_guard lock(mutex_);
+        return Inside{std::move(net), std::move(socket), !adopted_ || adopter_};
+    });
 }
 
 void ContainerCore::change_network(Message message, std::string_view action, std::string_view path) {
@@ -203,12 +205,12 @@ void ContainerCore::detach_network(const std::string& device) {
 NetworkState ContainerCore::network() {
     (void)running_init("look at the network");
     const UniqueFd net = namespace_fd(Namespace::Net);
+    UniqueFd user = namespace_fd(Namespace::User);
     return with_subject(subject(), [&] {
         if (is_own(net, Namespace::Net)) {
             NetlinkSocket socket;
             return read_network(socket);
         }
-        UniqueFd user = namespace_fd(Namespace::User);
         if (is_own(user, Namespace::User)) user.reset();
         NetlinkSocket socket(open_netlink_in(net.get(), user.get()));
         return read_network(socket);

@@ -81,7 +81,8 @@ protected:
         text += (link->flags & IFF_UP) != 0 ? " up" : " down";
         text += " bridge " + (link->master == 0 ? "-" : socket_->find_name(link->master)) + "\n";
         for (const std::string& line : lines(tables())) {
-            const bool automatic = line.find("fe80:") != std::string::npos || line.find("ff00:") != std::string::npos;
+            const bool automatic = line.find("fe80:") != std::string::npos || line.find("ff00:") != std::string::npos ||
+                                   line.find(" table local ") != std::string::npos;
             if (!automatic && line.find("nic0") != std::string::npos) text += line + '\n';
         }
         return text;
@@ -172,9 +173,10 @@ private:
         request(internal::make_veth(Veth{.container_name = "wire0", .mtu = 1400}, "nic0", "02:00:00:00:00:11", 0,
                                     {::getpid()}));
         set_up("wire0", true);
-        for (Message message : {internal::add_address("nic0", {.address = "192.0.2.2/24"}),
-                                internal::add_address("nic0", {.address = "fd01::2/64", .no_dad = true})}) {
-            const int index = socket_->find_index("nic0");
+        const int index = socket_->find_index("nic0");
+        for (const Address& address :
+             {Address{.address = "192.0.2.2/24"}, Address{.address = "fd01::2/64", .no_dad = true}}) {
+            Message message = internal::add_address("nic0", address);
             for (const internal::LinkReference& reference : message.references()) message.set_link(reference, index);
             request(message);
         }
@@ -326,7 +328,8 @@ TEST_F(HostNicTest, WhatIsNotThereOrTakenIsSaid) {
     Container bridged = with_nic({.host_name = "br0"}, "bridged");
     EXPECT_TRUE(fails([&] { (void)bridged.start(program({"pause"})); }, std::errc::invalid_argument,
                       {"move into the container the host's link 'br0'"}));
-    EXPECT_TRUE(fails([&] { (void)with_nic({.host_name = "lo"}); }, Errc::InvalidConfig, {"loopback"}));
+    EXPECT_TRUE(
+        fails([&] { (void)with_nic({.host_name = "lo"}, "looped"); }, Errc::InvalidConfig, {"loopback device"}));
 }
 
 TEST_F(HostNicTest, GetsAnotherNameIfItsOwnIsTaken) {
@@ -395,6 +398,82 @@ TEST_F(HostNicTest, ComesBackThoughHostAndContainerAreKilled) {
         EXPECT_TRUE(is_back()) << log();
         EXPECT_EQ(log(), "");
     }
+    EXPECT_TRUE(std::filesystem::is_empty(dir() / "state")) << tree(dir() / "state");
+    ASSERT_EQ(::prctl(PR_SET_CHILD_SUBREAPER, 0), 0);
+}
+
+TEST_F(HostNicTest, MovesIntoARunningContainerAndOut) {
+    Container box = isolated().add_namespace(Namespace::Net);
+    start_ready(box, program({"pause"}));
+    for (int i = 0; i < 3; ++i) {
+        box.attach_network(nic());
+        EXPECT_EQ(look(), "none");
+        EXPECT_TRUE(contains(run_entered(box, program({"network"})).out, "eth0 address 10.0.0.2/24\n"));
+        box.detach_network("eth0");
+        EXPECT_TRUE(is_back());
+    }
+    box.attach_network(nic());
+    // What is refused changes nothing.
+    Container other = isolated("other").add_namespace(Namespace::Net);
+    start_ready(other, program({"pause"}));
+    EXPECT_TRUE(fails([&] { other.attach_network(nic()); }, std::errc::no_such_device, {"take the host's link"}));
+    box.stop(std::chrono::seconds(0));
+    EXPECT_TRUE(is_back());
+    HostNic twice = nic();
+    twice.keep_addresses = true;
+    twice.addresses = {{"192.0.2.2/24"}};
+    EXPECT_TRUE(fails([&] { other.attach_network(twice); }, std::errc::file_exists, {"add address '192.0.2.2/24'"}));
+    EXPECT_TRUE(is_back());
+    other.stop(std::chrono::seconds(0));
+}
+
+TEST_F(HostNicTest, ThatOfARunningContainerIsInTheRecord) {
+    ASSERT_EQ(::prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+    const auto lose = [&](const std::function<void(Container&)>& last) {
+        const pid_t host = ::fork();
+        if (host == 0) {
+            try {
+                Session session({.state_directory = dir() / "state"});
+                Container box = session.create("box").set_root(image().string());
+                box.add_namespaces({Namespace::Mount, Namespace::Pid, Namespace::Net});
+                start_ready(box, program({"pause"}));
+                last(box);
+                ::kill(::getpid(), SIGKILL);
+            } catch (const std::exception& error) {
+                std::fprintf(stderr, "%s\n", error.what());
+            }
+            ::_exit(1);
+        }
+        int status = 0;
+        ASSERT_EQ(::waitpid(host, &status, 0), host);
+        ASSERT_TRUE(WIFSIGNALED(status));
+    };
+    lose([](Container& box) { box.attach_network(nic()); });
+    EXPECT_EQ(look(), "none");
+    {
+        Session next = recording_session();
+        Container box = next.open("box");
+        box.detach_network("eth0"); // by a session that has neither started the container nor moved the link
+        EXPECT_TRUE(is_back()) << log();
+        box.attach_network(nic());
+        EXPECT_EQ(look(), "none");
+    }
+    EXPECT_EQ(look(), "none") << "it is the container's, not that session's";
+    {
+        Session last = recording_session();
+        last.open("box").remove(Remove::Force);
+        EXPECT_TRUE(is_back()) << log();
+    }
+    lose([](Container& box) {
+        box.attach_network(nic());
+        ::kill(box.init().pid(), SIGKILL);
+    });
+    while (::waitpid(-1, nullptr, __WALL) > 0 || errno == EINTR) continue;
+    {
+        const Session last = recording_session();
+        EXPECT_TRUE(is_back()) << log();
+    }
+    EXPECT_EQ(log(), "");
     EXPECT_TRUE(std::filesystem::is_empty(dir() / "state")) << tree(dir() / "state");
     ASSERT_EQ(::prctl(PR_SET_CHILD_SUBREAPER, 0), 0);
 }
