@@ -104,9 +104,14 @@ void Container::attach_route(const Route& route) {
 }
 
 void Container::detach_route(const Route& route) {
+    const auto check = [&] {
+        Route complete = route; // any way will do
+        if (route.gateway.empty() && route.next_hops.empty() && route.type == RouteType::Unicast)
+            complete.device = "lo";
+        internal::check_route(complete);
+    };
     change(
-        *core_, [&] { internal::check_route(route); }, [&] { return internal::remove_route(route); }, "remove route",
-        internal::describe(route));
+        *core_, check, [&] { return internal::remove_route(route); }, "remove route", internal::describe(route));
 }
 
 void Container::attach_rule(const Rule& rule) {

@@ -133,6 +133,20 @@ private:
     const Warn& warn_;
 };
 
+/// The last one first. \returns the failure of one that has to stay where it is
+std::optional<Error> bring_all_back(NetlinkSocket& host, int host_namespace, const std::vector<NicState>& nics,
+                                    NetlinkSocket* inside, const Warn& warn) {
+    std::optional<Error> failed;
+    for (auto nic = nics.rbegin(); nic != nics.rend(); ++nic) {
+        try {
+            Return(host, host_namespace, *nic, warn).run(inside);
+        } catch (const Error& error) {
+            failed = error;
+        }
+    }
+    return failed;
+}
+
 } // namespace
 
 bool HostNics::needed(const Network& network) noexcept {
@@ -206,11 +220,9 @@ void HostNics::bring_back() noexcept {
     if (!net_) return; // none was moved
     try {
         NetlinkSocket inside(open_netlink_in(net_.get()));
-        for (auto nic = nics_.rbegin(); nic != nics_.rend(); ++nic) {
-            Return(host_, host_namespace_.get(), nic->state, warn_).run(&inside);
-        }
+        if (const auto failed = bring_all_back(host_, host_namespace_.get(), states(), &inside, warn_)) throw *failed;
     } catch (const std::exception& error) {
-        warn_(error.what());
+        warn_(error.what()); // whoever finds the record tries again
     }
     nics_.clear();
     net_.reset();
@@ -236,9 +248,8 @@ void bring_back(const std::vector<NicState>& nics, const std::string& pin, const
         if (net) inside.emplace(open_netlink_in(net.get()));
         NetlinkSocket host;
         const UniqueFd host_namespace = own_namespace();
-        for (auto nic = nics.rbegin(); nic != nics.rend(); ++nic) {
-            Return(host, host_namespace.get(), *nic, warn).run(inside ? &*inside : nullptr);
-        }
+        const auto failed = bring_all_back(host, host_namespace.get(), nics, inside ? &*inside : nullptr, warn);
+        if (failed) throw *failed;
     }
     unpin_namespaces(pin);
 }

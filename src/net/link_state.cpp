@@ -259,7 +259,7 @@ const LinkView* find_nic(const std::vector<LinkView>& links, const NicState& nic
         int likeness = nic.permanent.empty() ? 0 : 1;
         if (link.name == nic.inner_name || link.name == nic.name) likeness += 2;
         if (to_hex(link.mac) == nic.mac) likeness += 4;
-        if (link.index == nic.index) likeness += 1;
+        if (likeness > 0 && link.index == nic.index) ++likeness; // other links may have the number
         if (likeness <= best) continue;
         best = likeness;
         found = &link;

@@ -218,7 +218,7 @@ void Registration::failed() {
     try {
         keep(finish(store_, entry, record_, std::nullopt));
     } catch (const Error&) {
-        if (record_.saved) throw; // release() tries again
+        if (record_.saved || !record_.nic_pin.empty()) throw; // release() tries again
         // Better no record than one of a start that never ends.
         entry.remove();
         record_.phase = Phase::Idle;
