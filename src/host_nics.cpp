@@ -77,7 +77,7 @@ private:
     /// Moves it. \returns what it is on the host; nothing if it was not there
     std::optional<LinkView> fetch(NetlinkSocket& inside) {
         const std::vector<LinkView> links = all_links(inside);
-        const LinkView* const link = find_nic(links, nic_);
+        const LinkView* const link = find_nic(links, nic_, Where::Container);
         if (link == nullptr) return std::nullopt;
         const std::string name = free_name();
         const Answer answer = inside.request(move_link(link->index, host_namespace_, name));
@@ -89,7 +89,7 @@ private:
 
     std::optional<LinkView> find_on_host() {
         const std::vector<LinkView> links = all_links(host_);
-        const LinkView* const link = find_nic(links, nic_);
+        const LinkView* const link = find_nic(links, nic_, Where::Host);
         if (link == nullptr) return std::nullopt;
         return renamed(*link);
     }
@@ -114,7 +114,7 @@ private:
         return link;
     }
 
-    [[nodiscard]] bool is_it(const LinkView& link) const { return find_nic({link}, nic_) != nullptr; }
+    [[nodiscard]] bool is_it(const LinkView& link) const { return find_nic({link}, nic_, Where::Container) != nullptr; }
 
     std::string free_name() {
         if (host_.find_index(nic_.name) == 0) return nic_.name;

@@ -158,10 +158,12 @@ void ContainerCore::attach_nic(const HostNic& nic, Inside& inside) {
     }
 }
 
-std::shared_ptr<HostNics> ContainerCore::take_nic(const LinkView& link, const Inside& inside) {
+std::shared_ptr<HostNics> ContainerCore::take_nic(const LinkView& link, Inside& inside) {
+    const std::vector<LinkView> links = all_links(inside.socket);
     const auto find = [&](const std::vector<NicState>& states) -> const NicState* {
         for (const NicState& state : states) {
-            if (find_nic({link}, state) != nullptr) return &state;
+            const LinkView* const found = find_nic(links, state, Where::Container);
+            if (found != nullptr && found->index == link.index) return &state;
         }
         return nullptr;
     };

@@ -250,16 +250,18 @@ NicState state_of(NetlinkSocket& socket, const std::string& name, const std::str
     return state;
 }
 
-const LinkView* find_nic(const std::vector<LinkView>& links, const NicState& nic) {
+const LinkView* find_nic(const std::vector<LinkView>& links, const NicState& nic, Where where) {
     const LinkView* found = nullptr;
     int best = 0;
     for (const LinkView& link : links) {
         if (link.kind != nic.kind || to_hex(link.permanent) != nic.permanent || link.peer != nic.peer) continue;
-        // Hardware is known by its own address. For the rest it has to have kept something by which it was known.
-        int likeness = nic.permanent.empty() ? 0 : 1;
-        if (link.name == nic.inner_name || link.name == nic.name) likeness += 2;
-        if (to_hex(link.mac) == nic.mac) likeness += 4;
-        if (likeness > 0 && link.index == nic.index) ++likeness; // other links may have the number
+        const bool named = link.name == nic.inner_name || link.name == nic.name;
+        const bool same_mac = to_hex(link.mac) == nic.mac;
+        // Of VLANs and the like there may be others on the same link, with the same address.
+        const bool certain = !nic.permanent.empty() || (nic.kind == "veth" && nic.peer != 0);
+        if (where == Where::Host && !certain && !(named && same_mac)) continue;
+        const int likeness =
+            (certain ? 1 : 0) + (link.index == nic.index ? 1 : 0) + (named ? 2 : 0) + (same_mac ? 4 : 0);
         if (likeness <= best) continue;
         best = likeness;
         found = &link;

@@ -51,8 +51,10 @@ struct NicState {
 /// \throws Error; ENODEV if there is no such link
 [[nodiscard]] NicState state_of(NetlinkSocket& socket, const std::string& name, const std::string& inner_name);
 
+/// Whose links are looked through: a container has few, and may have changed all that can be changed of them.
+enum class Where { Container, Host };
 /// Which of \p links it is, whatever it is called now; null if none.
-[[nodiscard]] const LinkView* find_nic(const std::vector<LinkView>& links, const NicState& nic);
+[[nodiscard]] const LinkView* find_nic(const std::vector<LinkView>& links, const NicState& nic, Where where);
 
 /// Told what could not be done.
 using Warn = std::function<void(const std::string&)>;
