@@ -318,13 +318,14 @@ public:
     void unmount(const std::string& target);
 
     /// \name The network of the running container
-    /// Changes happen at once, each as a whole or not at all, and last until the end of the run: the specification stays
-    /// as it is. They need State::Running or State::Paused, a network namespace other than the host's, and the
+    /// Changes happen at once, each as a whole or not at all, and last until the end of the run: the specification
+    /// stays as it is. They need State::Running or State::Paused, a network namespace other than the host's, and the
     /// privileges of a start
     /// that does the same.
     /// @{
     /// One more device, up and with its addresses. What belongs to it on the host goes with the container.
-    /// \throws Error with Errc::InvalidState also for a HostNic, if another process that lives has started the container
+    /// \throws Error with Errc::InvalidState also for a HostNic, if another process that lives has started the
+    /// container
     void attach_network(const NetworkDevice& device);
     /// Removes the device of that name in the container, or returns it to the host if it is a HostNic.
     void detach_network(const std::string& device);

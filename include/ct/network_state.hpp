@@ -36,10 +36,10 @@ struct LinkState {
     std::string kind = {}; ///< "veth", "macvlan", ...; empty for hardware and the loopback device.
     std::string mac = {};  ///< Empty if it has none.
     std::uint32_t mtu = 0;
-    bool up = false;         ///< Somebody has brought it up.
-    bool carrier = false;    ///< It can send: what it hangs on is up, too.
-    std::string state = {};  ///< "up", "down", "lowerlayerdown", "dormant", ...; "unknown" for drivers that do not tell.
-    int peer = 0;            ///< The index of the other end or of the parent, often in another namespace; 0: none.
+    bool up = false;        ///< Somebody has brought it up.
+    bool carrier = false;   ///< It can send: what it hangs on is up, too.
+    std::string state = {}; ///< "up", "down", "lowerlayerdown", "dormant", ...; "unknown" for drivers that do not tell.
+    int peer = 0;           ///< The index of the other end or of the parent, often in another namespace; 0: none.
     std::string master = {}; ///< The bridge or the like whose port it is.
     std::vector<AddressState> addresses = {};
     Traffic received = {};
