@@ -41,7 +41,7 @@ void ContainerCore::prepare_groups(const Spec& spec) {
     GroupParents& parents = session_->group_parents();
     if (wants_scope(spec)) return check_scopes(parents.hierarchies(), spec.cgroup);
     std::vector<Group> planned = place_groups(parents, name_, spec.cgroup, makes_namespace(spec, Namespace::Pid));
-    const auto mark = std::make_shared<const GroupMark>();
+    const auto mark = parents.new_mark();
     if (registration_) {
         std::vector<std::string> paths;
         for (const Group& group : planned) paths.push_back(group.path);

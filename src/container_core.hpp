@@ -62,6 +62,7 @@ public:
 
     [[nodiscard]] std::string pin(std::string directory);
     void unpin(std::string directory);
+    void pin_network(const std::string& name);
     void switch_to();
     [[nodiscard]] UniqueFd namespace_fd(Namespace kind);
     [[nodiscard]] std::vector<pid_t> processes();

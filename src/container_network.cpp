@@ -6,6 +6,7 @@
 
 #include "base/concat.hpp"
 #include "base/subject.hpp"
+#include "config/names.hpp"
 #include "config/network.hpp"
 #include "container_core.hpp"
 #include "net/requests.hpp"
@@ -16,6 +17,14 @@ Container& Container::add_network(NetworkDevice device) {
     core_->configure([&](Spec& spec) {
         internal::check_network_device(device);
         spec.network.devices.push_back(std::move(device));
+    });
+    return *this;
+}
+
+Container& Container::set_names(Names names) {
+    core_->configure([&](Spec& spec) {
+        internal::check_names(names);
+        spec.network.names = std::move(names);
     });
     return *this;
 }

@@ -127,7 +127,7 @@ void parse_network(ct::Network& network, const std::string& text) {
     if (kind == "vlan") return add(ct::Vlan{});
     if (kind == "dummy") return add(ct::Dummy{});
     if (kind == "nic") return add(ct::HostNic{});
-    reject(kind, "none, veth, macvlan, ipvlan, vlan, dummy, nic or container:NAME");
+    reject(kind, "none, veth, macvlan, ipvlan, vlan, dummy, nic, container:NAME or netns:NAME");
 }
 
 ct::Route parse_route(const std::string& text) {
@@ -157,17 +157,56 @@ ct::Route parse_route(const std::string& text) {
     return route;
 }
 
+namespace {
+
+/// NAME[,NAME...]:ADDRESS, the address with or without brackets.
+ct::HostEntry parse_host(const std::string& text) {
+    const std::size_t colon = text.find(':');
+    if (colon == std::string::npos) reject(text, "NAME:ADDRESS");
+    std::string address = text.substr(colon + 1);
+    if (address.size() > 2 && address.front() == '[' && address.back() == ']')
+        address = address.substr(1, address.size() - 2);
+    return {.address = address, .names = split(text.substr(0, colon), ',')};
+}
+
+void add_name_options(Adder& add, ct::Spec& spec) {
+    const auto names = [&]() -> ct::Names& {
+        return spec.network.names ? *spec.network.names : spec.network.names.emplace();
+    };
+    add.option("--dns", "ADDRESS|host",
+               "Make /etc/resolv.conf, hosts and hostname for the container,\n"
+               "and ask this name server (repeat for more), or the host's",
+               [names](const std::string& text) {
+                   ct::Names& present = names();
+                   if (text != "host") present.servers.push_back(text);
+               });
+    add.option("--dns-search", "DOMAIN", "The same, and look up short names in this domain; . is none",
+               [names](const std::string& text) { names().search.push_back(text); });
+    add.option("--dns-option", "OPTION", "The same, with an option of resolv.conf(5) such as ndots:2",
+               [names](const std::string& text) { names().options.push_back(text); });
+    add.option("--add-host", "NAME:ADDRESS", "The same, with a line in /etc/hosts; further names by NAME,ALIAS",
+               [names](const std::string& text) { names().hosts.push_back(parse_host(text)); });
+    add.flag("--hosts", "The same, with what the host's own /etc/hosts has", [names] { names().host_entries = true; });
+}
+
+} // namespace
+
 void add_network_options(Adder& add, ct::Spec& spec) {
     add.group("Network");
     add.option("--network", "KIND[:KEY=VALUE,...]",
                "Make a network namespace, and in it: veth, macvlan, ipvlan,\n"
                "vlan, dummy, nic or none; keys are name, ip, gw, mtu, mac,\n"
                "bridge, host and host-mac of a veth, parent, mode and id of\n"
-               "others, host and keep of a nic, a link of the host;\n"
-               "or join that of a container: container:NAME",
+               "others, host and keep of a nic, a link of the host; or join\n"
+               "that of a container, container:NAME, or one of ip-netns(8),\n"
+               "netns:NAME",
                [&](const std::string& text) {
+                   constexpr std::string_view named = "netns:";
                    if (text.starts_with("container:")) {
                        spec.namespaces[ct::Namespace::Net] = parse_join("net=" + text).second;
+                   } else if (text.starts_with(named)) {
+                       const std::string path = ct::named_network(text.substr(named.size()));
+                       spec.namespaces[ct::Namespace::Net] = ct::NamespacePath{path};
                    } else {
                        spec.namespaces[ct::Namespace::Net] = ct::NewNamespace{};
                        parse_network(spec.network, text);
@@ -177,6 +216,7 @@ void add_network_options(Adder& add, ct::Spec& spec) {
                "Add a route, such as 10.9.0.0/16,via=10.0.0.1;\n"
                "keys are via, dev, src, metric, table, mtu and onlink",
                [&](const std::string& text) { spec.network.routes.push_back(parse_route(text)); });
+    add_name_options(add, spec);
 }
 
 } // namespace ctrun

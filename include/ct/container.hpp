@@ -150,6 +150,8 @@ public:
     /// \name Network of a new network namespace, see Network
     /// @{
     Container& add_network(NetworkDevice device);
+    /// Makes /etc/resolv.conf, /etc/hosts and /etc/hostname for it, in any network; see Names.
+    Container& set_names(Names names);
     Container& add_neighbour(Neighbour neighbour);
     Container& add_route(Route route);
     Container& add_rule(Rule rule);
@@ -240,6 +242,13 @@ public:
     std::string pin(std::string directory = {});
     /// Removes what pin() has made, also for another session; in any state. Nothing happens if there is nothing.
     void unpin(std::string directory = {});
+    /// Gives the running container's network namespace a name as `ip netns` does: its other commands find it, and
+    /// join_namespace() with named_network() joins it. It exists until unpin_network() or `ip netns delete`, also when
+    /// the container, the session and the host process have ended; devices whose other end is on the host go with the
+    /// container. Needs CAP_SYS_ADMIN in the user namespace that owns the host's mounts. After a failure nothing is
+    /// left.
+    /// \throws Error with EEXIST if the name is taken, Errc::InvalidConfig if the container shares the host's network
+    void pin_network(const std::string& name);
 
     /// Moves the calling thread into the container: its namespaces, and its root directory if that was changed. The
     /// thread gets a working directory and root of its own; all other threads stay where they are.

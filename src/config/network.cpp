@@ -13,6 +13,7 @@
 
 #include "base/concat.hpp"
 #include "config/ip_address.hpp"
+#include "config/names.hpp"
 #include "config/validate.hpp"
 
 namespace ct::internal {
@@ -308,6 +309,7 @@ void check_network(const Network& network) {
     for (const Neighbour& neighbour : network.neighbours) check_neighbour(neighbour);
     for (const Route& route : network.routes) check_route(route);
     for (const Rule& rule : network.rules) check_rule(rule);
+    if (network.names) check_names(*network.names);
 }
 
 bool has_network(const Network& network) noexcept {

@@ -58,6 +58,9 @@ public:
     [[nodiscard]] int find_index(const std::string& name) noexcept;
     /// Empty if there is none.
     [[nodiscard]] std::string find_name(int index);
+    /// What drives that link, such as "bridge"; empty if nothing tells. Cheaper than find_link(), for which the kernel
+    /// says all that it knows.
+    [[nodiscard]] std::string find_driver(const std::string& name);
 
 private:
     struct Free {

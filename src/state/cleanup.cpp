@@ -23,6 +23,7 @@
 #include "cgroup/parents.hpp"
 #include "cgroup/removal.hpp"
 #include "config/defaults.hpp"
+#include "config/names.hpp"
 #include "config/validate.hpp"
 #include "host_nics.hpp"
 #include "launch/exit_status.hpp"
@@ -245,6 +246,7 @@ std::vector<std::string> missing_mount_points(int root, const Spec& spec) {
     const MountOrder order = order_mounts(spec, true);
     for (const Mount& mount : order.before_devices) add(mount.target);
     for (const Mount& mount : order.after_devices) add(mount.target);
+    for (const std::string_view path : name_files(spec)) add(std::string(path));
     if (spec.cgroup.mount != CgroupMount::None) add(CgroupPlace);
     return missing;
 }

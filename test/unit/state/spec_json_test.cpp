@@ -41,8 +41,8 @@ using Structures =
                      ImageArea, Mount, ProcessSpec, StandardStreams, TerminalSize, User, ResourceLimit, FdMapping,
                      CapabilitySets, SecurityLabels, Scheduler, IoPriority, Scheduling, MemoryPolicy, SessionKeyring,
                      SeccompAction, SeccompCondition, SeccompRule, Seccomp, LandlockPath, Landlock, Cgroup,
-                     ControllerValue, Limits, IoLimit, DeviceRule, Network, Address, Veth, Macvlan, Ipvlan, Vlan, Dummy,
-                     HostNic, Neighbour, NextHop, Route, Rule>;
+                     ControllerValue, Limits, IoLimit, DeviceRule, Network, Names, HostEntry, Address, Veth, Macvlan,
+                     Ipvlan, Vlan, Dummy, HostNic, Neighbour, NextHop, Route, Rule>;
 TYPED_TEST_SUITE(EveryField, Structures);
 
 TYPED_TEST(EveryField, IsListedForJson) {
@@ -89,6 +89,7 @@ Spec full_spec() {
                             true,
                             RouteType::Prohibit,
                             {{"10.0.0.5", "eth1", 3, true}}}};
+    spec.network.names = {{"192.0.2.1"}, {"example.org"}, {"rotate"}, {{"10.0.0.9", {"db"}}}, true, true};
     spec.network.rules = {{"10.0.0.0/8", "10.1.0.0/16", "eth0", "lo", 7, 15, 100, RuleAction::Prohibit, 9, true}};
     spec.cgroup = {.own_group = true,
                    .controllers = {Controller::Cpu, Controller::Misc},
