@@ -46,6 +46,10 @@ ContainerCore::~ContainerCore() {
     session_->release(name_);
 }
 
+std::string ContainerCore::nic_pin() const {
+    return registration_ ? concat(session_->store->path_of(name_), "/nics") : std::string();
+}
+
 std::string ContainerCore::subject() const {
     return concat("container '", name_, "'");
 }

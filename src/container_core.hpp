@@ -93,6 +93,13 @@ public:
     // live_mount.cpp
     void mount(const Mount& mount);
     void unmount(const std::string& target);
+
+    // live_network.cpp
+    void attach_network(const NetworkDevice& device);
+    void detach_network(const std::string& device);
+    /// Sends a change of the network of the running container. \p message and \p path are as in an Error.
+    void change_network(Message message, std::string_view action, std::string_view path);
+    [[nodiscard]] NetworkState network();
     [[nodiscard]] std::vector<Change> changes() const;
     void commit(const std::string& directory) const;
     void discard();
@@ -116,11 +123,14 @@ private:
         UniqueFd image_root;
         std::vector<FilesRoot> bound;     ///< Further directories with files.
         std::shared_ptr<HostLinks> links; ///< Null if the network needs none.
+        std::shared_ptr<HostNics> nics;   ///< Likewise.
     };
     [[nodiscard]] Prepared prepare(const Spec& spec, const std::vector<std::string>& command);
     /// What the host does once there is a child: it tells who it is, in case that this process dies, and gives it its
     /// links.
     void plan_birth(Plan& plan, const Prepared& prepared);
+    /// Where the network namespace is pinned as long as it has links of the host; empty without a record.
+    [[nodiscard]] std::string nic_pin() const;
     /// Keeps what the set-up has left for later.
     void keep_upper(Plan& plan);
     /// Makes the groups of a container that is started.
@@ -184,6 +194,16 @@ private:
     /// \returns whether it is such a container
     bool close_held(OnClose policy);
     void finish_held(const std::shared_ptr<const Joins>& held);
+    struct Inside;
+    /// The network namespace of the running container, for a change.
+    [[nodiscard]] Inside enter_network();
+    void attach_nic(const HostNic& nic, Inside& inside);
+    void attach_link(const NetworkDevice& device, Inside& inside);
+    /// Takes it from the links of the host that the container has; null if it is none of these.
+    [[nodiscard]] std::shared_ptr<HostNics> take_nic(const LinkView& link, Inside& inside);
+    /// \throws Error if another process has to bring back the links of the host
+    void check_nic_owner(const Inside& inside);
+    [[nodiscard]] Warn warning() const;
     struct Visit;
     /// What is needed to change the mounts of the running container.
     [[nodiscard]] Visit visit(std::string_view action, const std::string& target);

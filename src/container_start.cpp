@@ -82,8 +82,9 @@ ContainerCore::Prepared ContainerCore::prepare(const Spec& spec, const std::vect
         registration_->claim(spec_, command, session_->on_close());
         announce = [this](const HostMount& mount) { registration_->announce(mount); };
     }
-    HostSide host_side(spec, announce);
-    Prepared prepared{host_side.files_root(), host_side.take_image(), {}, host_side.bound(), host_side.links()};
+    HostSide host_side(spec, announce, warning());
+    Prepared prepared{host_side.files_root(), host_side.take_image(), {},
+                      host_side.bound(),      host_side.links(),      host_side.nics()};
     if (prepared.image) {
         // Only for the time of the start: a descriptor of the image's would keep the loop device.
         prepared.image_root.reset(::openat(prepared.image.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -107,7 +108,16 @@ void ContainerCore::plan_birth(Plan& plan, const Prepared& prepared) {
              }});
     }
     if (links) {
-        plan.parent_tasks.push_back({Await::Birth, [links](const WaitingChild& child) { links->create(child.pid); }});
+        plan.parent_tasks.push_back({Await::Birth, [links](const WaitingChild& child) { links->create({child.pid}); }});
+    }
+    if (prepared.nics) {
+        plan.parent_tasks.push_back({Await::Birth, [this, nics = prepared.nics](const WaitingChild& child) {
+                                         const std::string pin = nic_pin();
+                                         if (registration_) registration_->announce_nics(nics->states(), pin);
+                                         UniqueFd net = open_namespace_of(Namespace::Net, child.pid, child.pidfd);
+                                         if (!pin.empty()) pin_for_nics(pin, net.get());
+                                         nics->move_in(std::move(net));
+                                     }});
     }
 }
 

@@ -37,10 +37,11 @@ UniqueFd open_directory(const std::string& path, std::string_view action) {
 
 } // namespace
 
-HostSide::HostSide(const Spec& spec, const Announce& announce) {
+HostSide::HostSide(const Spec& spec, const Announce& announce, const Warn& warn) {
     open_files_root(spec);
     open_bound_directories(spec);
     if (HostLinks::needed(spec.network)) links_ = std::make_shared<HostLinks>(spec.network);
+    if (HostNics::needed(spec.network)) nics_ = std::make_shared<HostNics>(spec.network, warn);
     if (spec.root && !makes_namespace(spec, Namespace::Mount)) {
         if (spec.private_area) mount_private_area(spec, std::get<BindDir>(*spec.private_area), announce);
         chroot_ = sys::open(spec.root->path, O_PATH | O_DIRECTORY, Stage::Root, "open the root");
@@ -145,6 +146,22 @@ void HostSide::mount_private_area(const Spec& spec, const BindDir& area, const A
     }
     // By descriptor: whatever happens to the path meanwhile, this very mount is taken away.
     teardown_.add([tree] { ::syscall(SYS_umount2, concat("/proc/self/fd/", tree->get()).c_str(), DetachedUmount); });
+}
+
+void HostSide::take_over(std::shared_ptr<HostLinks> links) {
+    if (links_) {
+        links_->take_over(*links);
+    } else {
+        links_ = std::move(links);
+    }
+}
+
+void HostSide::take_over(std::shared_ptr<HostNics> nics) {
+    if (nics_) {
+        nics_->take_over(*nics);
+    } else {
+        nics_ = std::move(nics);
+    }
 }
 
 } // namespace ct::internal

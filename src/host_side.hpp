@@ -10,6 +10,7 @@
 
 #include "base/rollback.hpp"
 #include "base/unique_fd.hpp"
+#include "host_nics.hpp"
 #include "launch/launch.hpp"
 #include "net/host_links.hpp"
 #include "state/record.hpp"
@@ -23,7 +24,8 @@ public:
     /// Told of each mount in the host's mount namespace before it is made; may throw.
     using Announce = std::function<void(const HostMount&)>;
     /// \throws Error for a missing root or private area, among others; nothing is left then
-    HostSide(const Spec& spec, const Announce& announce);
+    /// \param warn  told what cannot be undone at the end
+    HostSide(const Spec& spec, const Announce& announce, const Warn& warn);
 
     /// The directory that holds the container's files, locked against removal of mount points by others; or -1.
     [[nodiscard]] int files_root() const noexcept { return files_root_ ? files_root_.get() : upper_.get(); }
@@ -37,10 +39,16 @@ public:
     static HostSide adopted(UniqueFd chroot);
     /// The links of the host that the container has; null if it needs none.
     [[nodiscard]] const std::shared_ptr<HostLinks>& links() const noexcept { return links_; }
+    /// The links of the host that move into the container; null if there are none.
+    [[nodiscard]] const std::shared_ptr<HostNics>& nics() const noexcept { return nics_; }
+    /// Takes down in the end what a running container has got, too.
+    void take_over(std::shared_ptr<HostLinks> links);
+    void take_over(std::shared_ptr<HostNics> nics);
     /// Leaves everything to those who find the container's record.
     void detach() noexcept {
         teardown_.dismiss();
         if (links_) links_->leave();
+        if (nics_) nics_->leave();
     }
 
 private:
@@ -58,6 +66,7 @@ private:
     std::vector<UniqueFd> bound_directories_;
     UniqueFd chroot_;
     std::shared_ptr<HostLinks> links_;
+    std::shared_ptr<HostNics> nics_;
     Rollback teardown_;
 };
 

@@ -27,7 +27,9 @@ std::shared_ptr<ContainerCore> SessionCore::find(std::string_view name) {
 SessionCore::SessionCore(SessionOptions options) : options_(std::move(options)) {
     const bool systemd = options_.cgroup_manager == CgroupManager::Systemd;
     if (options_.cgroup_parent) (systemd ? check_slice : check_cgroup_parent)(*options_.cgroup_parent);
-    if (options_.state_directory) store.emplace(*options_.state_directory);
+    if (!options_.state_directory) return;
+    store.emplace(*options_.state_directory);
+    store->set_warn([this](const std::string& text) { log(LogLevel::Warning, text); });
 }
 
 void SessionCore::sweep() noexcept {

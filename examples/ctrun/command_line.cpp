@@ -7,6 +7,7 @@
 #include "adder.hpp"
 #include "cgroup_options.hpp"
 #include "limits.hpp"
+#include "network_options.hpp"
 #include "options.hpp"
 #include "values.hpp"
 
@@ -125,6 +126,7 @@ private:
     MountCommand mount_;
     UnmountCommand unmount_;
     UpdateCommand update_;
+    NetworkCommand network_;
     ListCommand list_;
     InspectCommand inspect_;
     PsCommand ps_;
@@ -138,8 +140,8 @@ private:
     RemoveCommand remove_;
     CheckCommand check_;
     std::variant<std::monostate, RunCommand*, CreateCommand*, StartCommand*, ExecCommand*, HoldCommand*, UnpinCommand*,
-                 MountCommand*, UnmountCommand*, UpdateCommand*, ListCommand*, InspectCommand*, PsCommand*,
-                 StatsCommand*, DiffCommand*, CommitCommand*, PauseCommand*, UnpauseCommand*, KillCommand*,
+                 MountCommand*, UnmountCommand*, UpdateCommand*, NetworkCommand*, ListCommand*, InspectCommand*,
+                 PsCommand*, StatsCommand*, DiffCommand*, CommitCommand*, PauseCommand*, UnpauseCommand*, KillCommand*,
                  StopCommand*, RemoveCommand*, CheckCommand*>
         command_;
 };
@@ -230,6 +232,20 @@ void Parser::add_mounting() {
     Adder update(update_app);
     add_limit_options(update, update_.limits);
     add_device_rule_options(update, update_.limits);
+
+    CLI::App& network_app = subcommand("network", "Show or change the network of a running container", network_,
+                                       "Changes last as long as the container runs. See ctrun(1).");
+    add_name(network_app, network_.name);
+    Adder network(network_app);
+    network.option("--attach", "KIND[:KEY=VALUE,...]", "Add a device, described as for --network of ctrun run",
+                   [&](const std::string& text) { parse_network(network_.added, text); });
+    network.option("--detach", "DEVICE", "Remove a device, or return it to the host",
+                   [&](const std::string& text) { network_.removed_devices.push_back(text); });
+    network.option("--attach-route", "DESTINATION[,KEY=VALUE...]", "Add a route, described as for --route of ctrun run",
+                   [&](const std::string& text) { network_.added.routes.push_back(parse_route(text)); });
+    network.option("--detach-route", "DESTINATION[,KEY=VALUE...]", "Remove one",
+                   [&](const std::string& text) { network_.removed_routes.push_back(parse_route(text)); });
+    network_app.add_flag("--json", network_.json, "Print JSON, for programs");
 }
 
 void Parser::add_looking() {

@@ -96,6 +96,13 @@ bool set_key(ct::Dummy& dummy, const std::string& key, const std::string& value)
     return false;
 }
 
+bool set_key(ct::HostNic& nic, const std::string& key, const std::string& value) {
+    if (key == "host") return nic.host_name = value, true;
+    if (key == "mac") return nic.mac = value, true;
+    if (key == "keep") return nic.keep_addresses = true, true;
+    return false;
+}
+
 template <typename Device>
 ct::NetworkDevice parse_device(const Words& words, ct::Network& network) {
     Device device;
@@ -106,25 +113,23 @@ ct::NetworkDevice parse_device(const Words& words, ct::Network& network) {
     return device;
 }
 
-/// KIND[:KEY=VALUE,...]
-void parse_network(ct::Spec& spec, const std::string& text) {
-    spec.namespaces[ct::Namespace::Net] = ct::NewNamespace{};
+} // namespace
+
+void parse_network(ct::Network& network, const std::string& text) {
     const std::size_t colon = text.find(':');
     const std::string kind = text.substr(0, colon);
     if (kind == "none" && colon == std::string::npos) return;
     const Words words = words_of(colon == std::string::npos ? "" : text.substr(colon + 1));
-    const auto add = [&]<typename Device>(Device) {
-        spec.network.devices.push_back(parse_device<Device>(words, spec.network));
-    };
+    const auto add = [&]<typename Device>(Device) { network.devices.push_back(parse_device<Device>(words, network)); };
     if (kind == "veth") return add(ct::Veth{});
     if (kind == "macvlan") return add(ct::Macvlan{});
     if (kind == "ipvlan") return add(ct::Ipvlan{});
     if (kind == "vlan") return add(ct::Vlan{});
     if (kind == "dummy") return add(ct::Dummy{});
-    reject(kind, "none, veth, macvlan, ipvlan, vlan, dummy, container:NAME or netns:NAME");
+    if (kind == "nic") return add(ct::HostNic{});
+    reject(kind, "none, veth, macvlan, ipvlan, vlan, dummy, nic, container:NAME or netns:NAME");
 }
 
-/// DESTINATION[,via=ADDRESS][,dev=DEVICE]...
 ct::Route parse_route(const std::string& text) {
     ct::Route route;
     bool first = true;
@@ -151,6 +156,8 @@ ct::Route parse_route(const std::string& text) {
     }
     return route;
 }
+
+namespace {
 
 /// NAME[,NAME...]:ADDRESS, the address with or without brackets.
 ct::HostEntry parse_host(const std::string& text) {
@@ -188,10 +195,11 @@ void add_network_options(Adder& add, ct::Spec& spec) {
     add.group("Network");
     add.option("--network", "KIND[:KEY=VALUE,...]",
                "Make a network namespace, and in it: veth, macvlan, ipvlan,\n"
-               "vlan, dummy or none; keys are name, ip, gw, mtu, mac,\n"
+               "vlan, dummy, nic or none; keys are name, ip, gw, mtu, mac,\n"
                "bridge, host and host-mac of a veth, parent, mode and id of\n"
-               "others; or join that of a container, container:NAME, or one\n"
-               "of ip-netns(8), netns:NAME",
+               "others, host and keep of a nic, a link of the host; or join\n"
+               "that of a container, container:NAME, or one of ip-netns(8),\n"
+               "netns:NAME",
                [&](const std::string& text) {
                    constexpr std::string_view named = "netns:";
                    if (text.starts_with("container:")) {
@@ -200,7 +208,8 @@ void add_network_options(Adder& add, ct::Spec& spec) {
                        const std::string path = ct::named_network(text.substr(named.size()));
                        spec.namespaces[ct::Namespace::Net] = ct::NamespacePath{path};
                    } else {
-                       parse_network(spec, text);
+                       spec.namespaces[ct::Namespace::Net] = ct::NewNamespace{};
+                       parse_network(spec.network, text);
                    }
                });
     add.option("--route", "DESTINATION[,KEY=VALUE...]",

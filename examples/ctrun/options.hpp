@@ -89,6 +89,15 @@ struct UpdateCommand {
     ct::Limits limits;
 };
 
+/// Changes of a running container's network, or without any a look at it.
+struct NetworkCommand {
+    std::string name;
+    ct::Network added;
+    std::vector<std::string> removed_devices;
+    std::vector<ct::Route> removed_routes;
+    bool json = false;
+};
+
 struct ListCommand {
     bool json = false;
 };
@@ -153,9 +162,9 @@ struct HelpCommand {
 };
 
 using Command = std::variant<RunCommand, CreateCommand, StartCommand, ExecCommand, HoldCommand, UnpinCommand,
-                             MountCommand, UnmountCommand, UpdateCommand, ListCommand, InspectCommand, PsCommand,
-                             StatsCommand, DiffCommand, CommitCommand, PauseCommand, UnpauseCommand, KillCommand,
-                             StopCommand, RemoveCommand, CheckCommand, HelpCommand>;
+                             MountCommand, UnmountCommand, UpdateCommand, NetworkCommand, ListCommand, InspectCommand,
+                             PsCommand, StatsCommand, DiffCommand, CommitCommand, PauseCommand, UnpauseCommand,
+                             KillCommand, StopCommand, RemoveCommand, CheckCommand, HelpCommand>;
 
 /// \throws std::runtime_error with what is wrong with the command line.
 Command parse_command_line(int argc, const char* const* argv);

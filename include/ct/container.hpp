@@ -20,6 +20,7 @@
 
 #include <ct/export.hpp>
 #include <ct/hooks.hpp>
+#include <ct/network_state.hpp>
 #include <ct/process.hpp>
 #include <ct/seccomp.hpp>
 #include <ct/spec.hpp>
@@ -326,6 +327,31 @@ public:
     /// namespace
     ///         protects
     void unmount(const std::string& target);
+
+    /// \name The network of the running container
+    /// Changes happen at once, each as a whole or not at all, and last until the end of the run: the specification
+    /// stays as it is. They need State::Running or State::Paused, a network namespace other than the host's, and the
+    /// privileges of a start
+    /// that does the same.
+    /// @{
+    /// One more device, up and with its addresses. What belongs to it on the host goes with the container.
+    /// \throws Error with Errc::InvalidState also for a HostNic, if another process that lives has started the
+    /// container
+    void attach_network(const NetworkDevice& device);
+    /// Removes the device of that name in the container, or returns it to the host if it is a HostNic.
+    void detach_network(const std::string& device);
+    void attach_address(const std::string& device, const Address& address);
+    void detach_address(const std::string& device, const Address& address);
+    void attach_neighbour(const Neighbour& neighbour);
+    void detach_neighbour(const Neighbour& neighbour);
+    void attach_route(const Route& route);
+    /// Removes the one that has all that is set in \p route.
+    void detach_route(const Route& route);
+    void attach_rule(const Rule& rule);
+    void detach_rule(const Rule& rule);
+    /// Everything that there is in its network namespace, also if that is the host's, and in State::Paused.
+    [[nodiscard]] NetworkState network();
+    /// @}
 
     /// The first process of the present or last run.
     /// \throws Error with Errc::InvalidState if the container was never started.

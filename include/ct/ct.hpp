@@ -15,6 +15,7 @@
 #include <ct/limits.hpp>
 #include <ct/namespaces.hpp>
 #include <ct/network.hpp>
+#include <ct/network_state.hpp>
 #include <ct/process.hpp>
 #include <ct/seccomp.hpp>
 #include <ct/session.hpp>

@@ -100,7 +100,26 @@ struct Dummy {
     bool operator==(const Dummy&) const = default;
 };
 
-using NetworkDevice = std::variant<Veth, Macvlan, Ipvlan, Vlan, Dummy>;
+/// A link of the host itself, such as a network card, which moves into the container and is not there on the host
+/// meanwhile. At the end of the container, however that comes, at a failed start and at Container::detach_network() it
+/// moves back: under its own name, with the MAC address, MTU, flags, bridge or bond, addresses and routes that it had.
+/// If the name is taken by then it gets another one, and the log says which. Needs CAP_NET_ADMIN and CAP_SYS_ADMIN on
+/// the host.
+///
+/// If the host process is killed, the next session with the same state directory brings the link back: its namespace is
+/// kept until then. Without a state directory the kernel decides: a network card comes to be in the first network
+/// namespace of the machine, and what exists in software only is destroyed.
+struct HostNic {
+    std::string host_name = {};
+    std::string container_name = {}; ///< Empty: the same.
+    std::string mac = {};            ///< In the container; empty: its own.
+    std::uint32_t mtu = 0;           ///< In the container; 0: as it has been.
+    bool keep_addresses = false;     ///< It has in the container, too, the addresses that it has on the host.
+    std::vector<Address> addresses = {};
+    bool operator==(const HostNic&) const = default;
+};
+
+using NetworkDevice = std::variant<Veth, Macvlan, Ipvlan, Vlan, Dummy, HostNic>;
 
 /// An entry of the table of neighbours that stays: who has an address on a link.
 struct Neighbour {

@@ -135,6 +135,13 @@ void check(const Dummy& dummy) {
     check_mac(concat("MAC of '", dummy.container_name, "'"), dummy.mac);
 }
 
+void check(const HostNic& nic) {
+    check_link_name("name of the link of the host", nic.host_name);
+    check_optional_link("name of the host's link in the container", nic.container_name);
+    if (nic.host_name == "lo") reject("the host's loopback device cannot be moved");
+    check_mac(concat("MAC of '", nic.host_name, "'"), nic.mac);
+}
+
 bool is_default(const Route& route) {
     return route.destination.empty() || route.destination == "default";
 }
@@ -177,6 +184,8 @@ constexpr std::array Types{"unicast", "blackhole", "unreachable", "prohibit"};
 } // namespace
 
 const std::string& container_name_of(const NetworkDevice& device) {
+    const auto* const nic = std::get_if<HostNic>(&device);
+    if (nic != nullptr && nic->container_name.empty()) return nic->host_name;
     return std::visit([](const auto& each) -> const std::string& { return each.container_name; }, device);
 }
 
@@ -186,7 +195,7 @@ const std::vector<Address>& addresses_of(const NetworkDevice& device) {
 
 std::string_view kind_of(const NetworkDevice& device) {
     constexpr std::array<std::string_view, std::variant_size_v<NetworkDevice>> kinds{"veth", "macvlan", "ipvlan",
-                                                                                     "vlan", "dummy"};
+                                                                                     "vlan", "dummy",   "host's link"};
     return kinds.at(device.index());
 }
 
@@ -235,6 +244,11 @@ void check_network_device(const NetworkDevice& device) {
             check_common(device, each.mtu);
         },
         device);
+}
+
+void check_link_address(const std::string& device, const Address& address) {
+    check_link_name("name of the device", device);
+    check_address(device, address);
 }
 
 void check_neighbour(const Neighbour& neighbour) {
@@ -313,9 +327,11 @@ void network_violations(std::vector<std::string>& found, const Spec& spec) {
     for (const NetworkDevice& device : network.devices) {
         const std::string& name = container_name_of(device);
         if (!names.insert(name).second) found.push_back(concat("two network devices are called '", name, "'"));
-        const auto* const veth = std::get_if<Veth>(&device);
-        if (veth != nullptr && !veth->host_name.empty() && !host_names.insert(veth->host_name).second) {
-            found.push_back(concat("two network devices are called '", veth->host_name, "' on the host"));
+        const std::string* host_name = nullptr;
+        if (const auto* const veth = std::get_if<Veth>(&device)) host_name = &veth->host_name;
+        if (const auto* const nic = std::get_if<HostNic>(&device)) host_name = &nic->host_name;
+        if (host_name != nullptr && !host_name->empty() && !host_names.insert(*host_name).second) {
+            found.push_back(concat("two network devices are called '", *host_name, "' on the host"));
         }
     }
     const auto check_device = [&](const std::string& device, std::string_view what) {

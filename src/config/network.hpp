@@ -14,6 +14,7 @@ namespace ct::internal {
 
 /// Each throws ct::Error with Errc::InvalidConfig for a malformed value.
 void check_network_device(const NetworkDevice& device);
+void check_link_address(const std::string& device, const Address& address);
 void check_neighbour(const Neighbour& neighbour);
 void check_route(const Route& route);
 void check_rule(const Rule& rule);

@@ -56,14 +56,22 @@ std::string_view hint_of(int error, bool is_veth) {
 
 } // namespace
 
+namespace {
+
+/// Whether it is made by this class.
+bool is_made(const NetworkDevice& device) {
+    return !std::holds_alternative<Dummy>(device) && !std::holds_alternative<HostNic>(device);
+}
+
+} // namespace
+
 bool HostLinks::needed(const Network& network) noexcept {
-    return std::any_of(network.devices.begin(), network.devices.end(),
-                       [](const NetworkDevice& device) { return !std::holds_alternative<Dummy>(device); });
+    return std::any_of(network.devices.begin(), network.devices.end(), is_made);
 }
 
 HostLinks::HostLinks(const Network& network) {
     for (const NetworkDevice& device : network.devices) {
-        if (!std::holds_alternative<Dummy>(device)) planned_.push_back(plan(device));
+        if (is_made(device)) planned_.push_back(plan(device));
     }
 }
 
@@ -102,11 +110,16 @@ std::vector<HostLink> HostLinks::planned() const {
     return links;
 }
 
-void HostLinks::create(pid_t child) {
-    for (const Planned& planned : planned_) create(planned, child);
+void HostLinks::create(LinkTarget inside) {
+    for (const Planned& planned : planned_) create(planned, inside);
 }
 
-void HostLinks::create(const Planned& planned, pid_t child) {
+void HostLinks::take_over(HostLinks& other) {
+    created_.insert(created_.end(), other.created_.begin(), other.created_.end());
+    other.created_.clear();
+}
+
+void HostLinks::create(const Planned& planned, LinkTarget inside) {
     const auto* const veth = std::get_if<Veth>(&planned.device);
     const std::string& name = container_name_of(planned.device);
     const std::string action = veth != nullptr ? concat("create the veth pair of '", name, "' and on the host")
@@ -116,15 +129,15 @@ void HostLinks::create(const Planned& planned, pid_t child) {
     const Message message = std::visit(
         [&]<typename Device>(const Device& device) {
             if constexpr (std::is_same_v<Device, Veth>) {
-                return make_veth(device, planned.host.name, planned.host.mac, planned.link, child);
+                return make_veth(device, planned.host.name, planned.host.mac, planned.link, inside);
             } else if constexpr (std::is_same_v<Device, Macvlan>) {
-                return make_macvlan(device, planned.link, child);
+                return make_macvlan(device, planned.link, inside);
             } else if constexpr (std::is_same_v<Device, Ipvlan>) {
-                return make_ipvlan(device, planned.link, child);
+                return make_ipvlan(device, planned.link, inside);
             } else if constexpr (std::is_same_v<Device, Vlan>) {
-                return make_vlan(device, planned.link, child);
+                return make_vlan(device, planned.link, inside);
             } else {
-                return make_dummy(device); // not among the planned ones
+                return remove_link(0); // not among the planned ones
             }
         },
         planned.device);

@@ -2,14 +2,13 @@
 // SPDX-FileCopyrightText: The libct authors
 #pragma once
 
-#include <sys/types.h>
-
 #include <memory>
 #include <string>
 #include <vector>
 
 #include <ct/network.hpp>
 
+#include "net/requests.hpp"
 #include "net/socket.hpp"
 
 namespace ct::internal {
@@ -36,7 +35,11 @@ public:
     /// Those that create() will make on the host.
     [[nodiscard]] std::vector<HostLink> planned() const;
     /// \throws Error; what was made by then is left to remove()
-    void create(pid_t child);
+    void create(LinkTarget inside);
+    /// Removes at the end what \p other has created, too.
+    void take_over(HostLinks& other);
+    /// Somebody has removed the one with that number.
+    void forget(int index) noexcept { std::erase(created_, index); }
     /// Returns when they are gone.
     void remove() noexcept;
     /// They stay.
@@ -53,7 +56,7 @@ private:
     };
     [[nodiscard]] Planned plan(const NetworkDevice& device);
     [[nodiscard]] int find(const std::string& name, std::string_view action, std::string_view kind);
-    void create(const Planned& planned, pid_t child);
+    void create(const Planned& planned, LinkTarget inside);
 
     NetlinkSocket socket_;
     std::vector<Planned> planned_;

@@ -5,6 +5,7 @@
 #include <netlink/attr.h>
 #include <netlink/msg.h>
 
+#include <cstring>
 #include <new>
 #include <string>
 
@@ -42,6 +43,19 @@ void Message::put_link(int type, std::string_view device) {
 void Message::refer(const void* place, std::string_view device) {
     const auto* const begin = reinterpret_cast<const char*>(::nlmsg_hdr(message_.get()));
     references_.push_back({static_cast<std::size_t>(static_cast<const char*>(place) - begin), device});
+}
+
+void* Message::body() const noexcept {
+    return ::nlmsg_data(::nlmsg_hdr(message_.get()));
+}
+
+void Message::turn_into(int type) {
+    ::nlmsg_hdr(message_.get())->nlmsg_type = static_cast<std::uint16_t>(type);
+    ::nlmsg_hdr(message_.get())->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+}
+
+void Message::set_link(const LinkReference& reference, int index) {
+    std::memcpy(reinterpret_cast<char*>(::nlmsg_hdr(message_.get())) + reference.offset, &index, sizeof index);
 }
 
 nlattr* Message::begin_nest(int type) {

@@ -32,6 +32,8 @@ public:
     Header& add_header(const Header& header) {
         return *static_cast<Header*>(append(&header, sizeof header));
     }
+    /// All that follows the common header, as it is.
+    void add_bytes(std::string_view bytes) { append(bytes.data(), bytes.size()); }
     void put(int type, const void* data, std::size_t size);
     void put(int type, std::string_view text); ///< With a NUL byte at the end.
     void put(int type, std::uint32_t number) { put(type, &number, sizeof number); }
@@ -39,6 +41,16 @@ public:
     void put_link(int type, std::string_view device);
     /// The same in a structure that is part of the message.
     void refer(const void* place, std::string_view device);
+
+    /// The header that was added.
+    template <typename Header>
+    [[nodiscard]] Header& header() const {
+        return *static_cast<Header*>(body());
+    }
+    /// Another request about the same thing.
+    void turn_into(int type);
+    /// Fills a place for the index of a link.
+    void set_link(const LinkReference& reference, int index);
 
     /// Puts what \p fill puts into an attribute.
     template <typename Fill>
@@ -63,6 +75,7 @@ private:
     struct Free {
         void operator()(nl_msg* message) const noexcept;
     };
+    [[nodiscard]] void* body() const noexcept;
     void* append(const void* data, std::size_t size);
     nlattr* begin_nest(int type);
     void end_nest(nlattr* start);

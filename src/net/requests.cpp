@@ -47,15 +47,24 @@ std::uint8_t short_table(std::uint32_t table) {
     return static_cast<std::uint8_t>(table == 0 ? RT_TABLE_MAIN : table < 256 ? table : RT_TABLE_COMPAT);
 }
 
-/// \param child  0 for one in the namespace of the sender
-Message make_link(std::string_view name, std::string_view mac, std::uint32_t mtu, int parent, int child) {
+void put_target(Message& message, LinkTarget inside) {
+    message.put(inside.is_fd ? IFLA_NET_NS_FD : IFLA_NET_NS_PID, static_cast<std::uint32_t>(inside.number));
+}
+
+Message make_link(std::string_view name, std::string_view mac, std::uint32_t mtu) {
     Message message(RTM_NEWLINK, New);
     message.add_header(ifinfomsg{});
     message.put(IFLA_IFNAME, name);
     put_mac(message, IFLA_ADDRESS, mac);
     if (mtu != 0) message.put(IFLA_MTU, mtu);
-    if (parent != 0) message.put(IFLA_LINK, static_cast<std::uint32_t>(parent));
-    if (child != 0) message.put(IFLA_NET_NS_PID, static_cast<std::uint32_t>(child));
+    return message;
+}
+
+/// On a link of the host.
+Message make_link_on(int parent, LinkTarget inside, std::string_view name, std::string_view mac, std::uint32_t mtu) {
+    Message message = make_link(name, mac, mtu);
+    message.put(IFLA_LINK, static_cast<std::uint32_t>(parent));
+    put_target(message, inside);
     return message;
 }
 
@@ -113,7 +122,7 @@ Message bring_up(std::string_view device) {
 }
 
 Message make_dummy(const Dummy& dummy) {
-    Message message = make_link(dummy.container_name, dummy.mac, dummy.mtu, 0, 0);
+    Message message = make_link(dummy.container_name, dummy.mac, dummy.mtu);
     message.nest(IFLA_LINKINFO, [&] { message.put(IFLA_INFO_KIND, "dummy"); });
     return message;
 }
@@ -205,7 +214,8 @@ Message add_rule(const Rule& rule) {
     return message;
 }
 
-Message make_veth(const Veth& veth, std::string_view host_name, std::string_view host_mac, int bridge, int child) {
+Message make_veth(const Veth& veth, std::string_view host_name, std::string_view host_mac, int bridge,
+                  LinkTarget inside) {
     Message message(RTM_NEWLINK, New);
     ifinfomsg header{};
     header.ifi_flags = header.ifi_change = IFF_UP;
@@ -220,31 +230,69 @@ Message make_veth(const Veth& veth, std::string_view host_name, std::string_view
             message.put(IFLA_IFNAME, veth.container_name);
             put_mac(message, IFLA_ADDRESS, veth.container_mac);
             if (veth.mtu != 0) message.put(IFLA_MTU, veth.mtu);
-            message.put(IFLA_NET_NS_PID, static_cast<std::uint32_t>(child));
+            put_target(message, inside);
         });
     });
     return message;
 }
 
-Message make_macvlan(const Macvlan& macvlan, int parent, int child) {
+Message make_macvlan(const Macvlan& macvlan, int parent, LinkTarget inside) {
     constexpr std::array modes{MACVLAN_MODE_BRIDGE, MACVLAN_MODE_PRIVATE, MACVLAN_MODE_VEPA, MACVLAN_MODE_PASSTHRU};
-    Message message = make_link(macvlan.container_name, macvlan.mac, macvlan.mtu, parent, child);
+    Message message = make_link_on(parent, inside, macvlan.container_name, macvlan.mac, macvlan.mtu);
     put_kind(message, "macvlan",
              [&] { message.put(IFLA_MACVLAN_MODE, std::uint32_t{modes.at(static_cast<std::size_t>(macvlan.mode))}); });
     return message;
 }
 
-Message make_ipvlan(const Ipvlan& ipvlan, int parent, int child) {
+Message make_ipvlan(const Ipvlan& ipvlan, int parent, LinkTarget inside) {
     constexpr std::array<std::uint16_t, 3> modes{IPVLAN_MODE_L2, IPVLAN_MODE_L3, IPVLAN_MODE_L3S};
-    Message message = make_link(ipvlan.container_name, "", ipvlan.mtu, parent, child);
+    Message message = make_link_on(parent, inside, ipvlan.container_name, "", ipvlan.mtu);
     put_kind(message, "ipvlan",
              [&] { message.put(IFLA_IPVLAN_MODE, &modes.at(static_cast<std::size_t>(ipvlan.mode)), sizeof modes[0]); });
     return message;
 }
 
-Message make_vlan(const Vlan& vlan, int parent, int child) {
-    Message message = make_link(vlan.container_name, vlan.mac, vlan.mtu, parent, child);
+Message make_vlan(const Vlan& vlan, int parent, LinkTarget inside) {
+    Message message = make_link_on(parent, inside, vlan.container_name, vlan.mac, vlan.mtu);
     put_kind(message, "vlan", [&] { message.put(IFLA_VLAN_ID, &vlan.id, sizeof vlan.id); });
+    return message;
+}
+
+Message move_link(int index, int net, std::string_view name) {
+    Message message(RTM_NEWLINK, 0);
+    ifinfomsg header{};
+    header.ifi_index = index;
+    message.add_header(header);
+    message.put(IFLA_NET_NS_FD, static_cast<std::uint32_t>(net));
+    message.put(IFLA_IFNAME, name);
+    return message;
+}
+
+Message remove_address(std::string_view device, const Address& address) {
+    Message message = add_address(device, address);
+    message.turn_into(RTM_DELADDR);
+    return message;
+}
+
+Message remove_neighbour(const Neighbour& neighbour) {
+    Message message = add_neighbour(neighbour);
+    message.turn_into(RTM_DELNEIGH);
+    return message;
+}
+
+Message remove_route(const Route& route) {
+    Message message = add_route(route);
+    message.turn_into(RTM_DELROUTE);
+    auto& header = message.header<rtmsg>();
+    // Whoever has made it, and whatever scope it has.
+    header.rtm_protocol = RTPROT_UNSPEC;
+    if (!route.scope) header.rtm_scope = RT_SCOPE_NOWHERE;
+    return message;
+}
+
+Message remove_rule(const Rule& rule) {
+    Message message = add_rule(rule);
+    message.turn_into(RTM_DELRULE);
     return message;
 }
 

@@ -20,15 +20,28 @@ namespace ct::internal {
 [[nodiscard]] Message add_route(const Route& route);
 [[nodiscard]] Message add_rule(const Rule& rule);
 
-/// A pair with the host's end called \p host_name, up, with the MAC \p host_mac, a port of \p bridge unless that is 0.
-/// The other end, as those that follow, comes to be in the network namespace of the process \p child, and is down.
-[[nodiscard]] Message make_veth(const Veth& veth, std::string_view host_name, std::string_view host_mac, int bridge,
-                                int child);
-/// Links on the link \p parent of the host.
-[[nodiscard]] Message make_macvlan(const Macvlan& macvlan, int parent, int child);
-[[nodiscard]] Message make_ipvlan(const Ipvlan& ipvlan, int parent, int child);
-[[nodiscard]] Message make_vlan(const Vlan& vlan, int parent, int child);
+/// The network namespace in which a link is made: that of a process, or of a descriptor.
+struct LinkTarget {
+    int number;
+    bool is_fd = false;
+};
 
+/// A pair with the host's end called \p host_name, up, with the MAC \p host_mac, a port of \p bridge unless that is 0.
+/// The other end, as those that follow, comes to be in \p inside, and is down.
+[[nodiscard]] Message make_veth(const Veth& veth, std::string_view host_name, std::string_view host_mac, int bridge,
+                                LinkTarget inside);
+/// Links on the link \p parent of the host.
+[[nodiscard]] Message make_macvlan(const Macvlan& macvlan, int parent, LinkTarget inside);
+[[nodiscard]] Message make_ipvlan(const Ipvlan& ipvlan, int parent, LinkTarget inside);
+[[nodiscard]] Message make_vlan(const Vlan& vlan, int parent, LinkTarget inside);
+
+/// What takes back one of the requests above.
+[[nodiscard]] Message remove_address(std::string_view device, const Address& address);
+[[nodiscard]] Message remove_neighbour(const Neighbour& neighbour);
+[[nodiscard]] Message remove_route(const Route& route);
+[[nodiscard]] Message remove_rule(const Rule& rule);
 [[nodiscard]] Message remove_link(int index);
+/// Into the network namespace \p net, under the name \p name; there it is down.
+[[nodiscard]] Message move_link(int index, int net, std::string_view name);
 
 } // namespace ct::internal

@@ -72,8 +72,35 @@ int on_error(sockaddr_nl*, nlmsgerr* error, void* argument) {
     return NL_STOP;
 }
 
-/// libnl has numbers of its own, most of which had an errno before.
-int errno_of(int error) {
+void set_options(int fd) {
+    for (const int option : {NETLINK_EXT_ACK, NETLINK_CAP_ACK}) {
+        const int on = 1;
+        (void)::setsockopt(fd, SOL_NETLINK, option, &on, sizeof on);
+    }
+}
+
+/// Lets the kernel filter dumps, as long as it exists. Not always: libnl's own requests are not strict.
+class Strict {
+public:
+    explicit Strict(int fd) : fd_(fd) { set(1); }
+    Strict(const Strict&) = delete;
+    Strict& operator=(const Strict&) = delete;
+    ~Strict() { set(0); }
+
+private:
+    void set(int value) const { (void)::setsockopt(fd_, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &value, sizeof value); }
+    int fd_;
+};
+
+ifreq request_about(const std::string& name) noexcept {
+    ifreq request{};
+    std::copy_n(name.begin(), std::min(name.size(), sizeof request.ifr_name - 1), request.ifr_name);
+    return request;
+}
+
+} // namespace
+
+int errno_of_libnl(int error) noexcept {
     switch (-error) {
     case NLE_NOMEM: return ENOMEM;
     case NLE_PERM: return EPERM;
@@ -85,14 +112,6 @@ int errno_of(int error) {
     default: return EIO;
     }
 }
-
-ifreq request_about(const std::string& name) noexcept {
-    ifreq request{};
-    std::copy_n(name.begin(), std::min(name.size(), sizeof request.ifr_name - 1), request.ifr_name);
-    return request;
-}
-
-} // namespace
 
 Error network_error(int error_number, std::string_view said, std::string_view action, std::string_view path,
                     std::string_view hint) {
@@ -112,12 +131,22 @@ NetlinkSocket::NetlinkSocket() : socket_(::nl_socket_alloc()) {
     if (!socket_) throw std::bad_alloc();
     // Without the kernel's own words errors are still errors.
     const int error = ::nl_connect(socket_.get(), NETLINK_ROUTE);
-    if (error < 0) throw sys::error(errno_of(error), Stage::Network, action, {}, ::nl_geterror(error));
-    const int fd = ::nl_socket_get_fd(socket_.get());
-    for (const int option : {NETLINK_EXT_ACK, NETLINK_CAP_ACK}) {
-        const int on = 1;
-        (void)::setsockopt(fd, SOL_NETLINK, option, &on, sizeof on);
+    if (error < 0) throw sys::error(errno_of_libnl(error), Stage::Network, action, {}, ::nl_geterror(error));
+    set_options(::nl_socket_get_fd(socket_.get()));
+}
+
+NetlinkSocket::NetlinkSocket(UniqueFd socket) : socket_(::nl_socket_alloc()) {
+    constexpr std::string_view action = "use a netlink socket";
+    if (!socket_) throw std::bad_alloc();
+    sockaddr_nl any{};
+    any.nl_family = AF_NETLINK;
+    if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&any), sizeof any) < 0) {
+        throw sys::error(errno, Stage::Network, action);
     }
+    set_options(socket.get());
+    const int error = ::nl_socket_set_fd(socket_.get(), NETLINK_ROUTE, socket.get());
+    if (error < 0) throw sys::error(errno_of_libnl(error), Stage::Network, action, {}, ::nl_geterror(error));
+    (void)socket.release();
 }
 
 Answer NetlinkSocket::request(const Message& message) {
@@ -127,15 +156,53 @@ Answer NetlinkSocket::request(const Message& message) {
     ::nl_cb_set(callbacks.set, NL_CB_ACK, NL_CB_CUSTOM, on_ack, &pending);
     int error = ::nl_send_auto(socket_.get(), message.get());
     while (error >= 0 && !pending.answered) error = ::nl_recvmsgs(socket_.get(), callbacks.set);
-    if (!pending.answered) return {errno_of(error), ::nl_geterror(error)};
+    if (!pending.answered) return {errno_of_libnl(error), ::nl_geterror(error)};
     return std::move(pending.answer);
+}
+
+std::vector<std::string> NetlinkSocket::fetch(const Message& message, std::string_view action) {
+    struct Fetched {
+        Pending pending;
+        std::vector<std::string> messages;
+        bool interrupted = false;
+    };
+    constexpr int most = 50; // tables that never rest are shown as they were read
+    const Strict strict(::nl_socket_get_fd(socket_.get()));
+    for (int tries = 1;; ++tries) {
+        Fetched fetched;
+        const Callbacks callbacks;
+        const auto keep = [](nl_msg* received, void* argument) -> int {
+            const nlmsghdr* const header = ::nlmsg_hdr(received);
+            static_cast<Fetched*>(argument)->messages.emplace_back(reinterpret_cast<const char*>(header),
+                                                                   header->nlmsg_len);
+            return NL_OK;
+        };
+        const auto interrupt = [](nl_msg*, void* argument) -> int {
+            static_cast<Fetched*>(argument)->interrupted = true;
+            return NL_OK;
+        };
+        ::nl_cb_err(callbacks.set, NL_CB_CUSTOM, on_error, &fetched.pending);
+        ::nl_cb_set(callbacks.set, NL_CB_ACK, NL_CB_CUSTOM, on_ack, &fetched.pending);
+        ::nl_cb_set(callbacks.set, NL_CB_FINISH, NL_CB_CUSTOM, on_ack, &fetched.pending);
+        ::nl_cb_set(callbacks.set, NL_CB_VALID, NL_CB_CUSTOM, +keep, &fetched);
+        ::nl_cb_set(callbacks.set, NL_CB_DUMP_INTR, NL_CB_CUSTOM, +interrupt, &fetched);
+        int error = ::nl_send_auto(socket_.get(), message.get());
+        while (error >= 0 && !fetched.pending.answered) error = ::nl_recvmsgs(socket_.get(), callbacks.set);
+        if (!fetched.pending.answered) {
+            throw sys::error(errno_of_libnl(error), Stage::Network, action, {}, ::nl_geterror(error));
+        }
+        const Answer& answer = fetched.pending.answer;
+        if (answer.error != 0) throw network_error(answer.error, answer.text, action, {});
+        // The tables have changed meanwhile: what was read is no picture of any moment.
+        if (!fetched.interrupted || tries == most) return std::move(fetched.messages);
+    }
 }
 
 std::optional<LinkFacts> NetlinkSocket::find_link(const std::string& name) {
     rtnl_link* link = nullptr;
     const int error = ::rtnl_link_get_kernel(socket_.get(), 0, name.c_str(), &link);
     if (error == -NLE_NODEV || error == -NLE_OBJ_NOTFOUND) return std::nullopt;
-    if (error < 0) throw sys::error(errno_of(error), Stage::Network, "look at link", name, ::nl_geterror(error));
+    if (error < 0) throw sys::error(errno_of_libnl(error), Stage::Network, "look at link", name, ::nl_geterror(error));
     LinkFacts facts;
     facts.index = ::rtnl_link_get_ifindex(link);
     if (const char* const kind = ::rtnl_link_get_type(link)) facts.kind = kind;
@@ -152,6 +219,13 @@ int NetlinkSocket::find_index(const std::string& name) noexcept {
     ifreq request = request_about(name);
     if (::ioctl(::nl_socket_get_fd(socket_.get()), SIOCGIFINDEX, &request) < 0) return 0;
     return request.ifr_ifindex;
+}
+
+std::string NetlinkSocket::find_name(int index) {
+    ifreq request{};
+    request.ifr_ifindex = index;
+    if (::ioctl(::nl_socket_get_fd(socket_.get()), SIOCGIFNAME, &request) < 0) return {};
+    return {request.ifr_name, ::strnlen(request.ifr_name, sizeof request.ifr_name)};
 }
 
 std::string NetlinkSocket::find_driver(const std::string& name) {

@@ -6,9 +6,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <ct/error.hpp>
 
+#include "base/unique_fd.hpp"
 #include "config/ip_address.hpp"
 #include "net/message.hpp"
 
@@ -26,6 +28,9 @@ struct Answer {
 [[nodiscard]] Error network_error(int error_number, std::string_view said, std::string_view action,
                                   std::string_view path, std::string_view hint = {});
 
+/// libnl has numbers of its own, most of which had an errno before.
+[[nodiscard]] int errno_of_libnl(int error) noexcept;
+
 /// What there is to know of a link.
 struct LinkFacts {
     int index = 0;
@@ -38,12 +43,21 @@ struct LinkFacts {
 class NetlinkSocket {
 public:
     NetlinkSocket();
+    /// One that was made elsewhere, in whatever namespace.
+    explicit NetlinkSocket(UniqueFd socket);
 
     [[nodiscard]] Answer request(const Message& message);
+    /// What the kernel answers a request for facts: whole messages, headers included. All of a dump, or none of it.
+    /// \param action  for the error
+    [[nodiscard]] std::vector<std::string> fetch(const Message& message, std::string_view action);
     /// Nothing if there is no such link. \throws Error
     [[nodiscard]] std::optional<LinkFacts> find_link(const std::string& name);
-    /// The same, but only its number; 0 if there is none.
+    /// For libnl; not owned.
+    [[nodiscard]] nl_sock* get() const noexcept { return socket_.get(); }
+    /// The same as find_link(), but only its number; 0 if there is none.
     [[nodiscard]] int find_index(const std::string& name) noexcept;
+    /// Empty if there is none.
+    [[nodiscard]] std::string find_name(int index);
     /// What drives that link, such as "bridge"; empty if nothing tells. Cheaper than find_link(), for which the kernel
     /// says all that it knows.
     [[nodiscard]] std::string find_driver(const std::string& name);

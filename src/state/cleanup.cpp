@@ -26,6 +26,7 @@
 #include "config/defaults.hpp"
 #include "config/names.hpp"
 #include "config/validate.hpp"
+#include "host_nics.hpp"
 #include "launch/exit_status.hpp"
 
 #ifndef STATX_MNT_ID_UNIQUE
@@ -96,6 +97,15 @@ void end_groups(const Record& record) {
     for (const std::string& path : record.groups) remove_abandoned(path.substr(0, path.rfind('/')));
 }
 
+/// \throws Error if one has to stay where it is
+void bring_back_nics(const Store& store, const Record& record) {
+    if (record.nic_pin.empty()) return;
+    // After a reboot they are where the kernel has found them.
+    const bool same_boot = record.viewpoint.boot == store.viewpoint().boot;
+    bring_back(same_boot ? record.nics : std::vector<NicState>(), record.nic_pin,
+               [&](const std::string& text) { store.warn(concat("container '", record.name, "': ", text)); });
+}
+
 } // namespace
 
 std::uint64_t mount_id(int fd) noexcept {
@@ -135,9 +145,9 @@ Assessment assess(const Record& record, const Viewpoint& viewpoint) {
     return found;
 }
 
-std::optional<StoredRecord> finish(LockedEntry& entry, Record record, const Viewpoint& viewpoint,
+std::optional<StoredRecord> finish(const Store& store, LockedEntry& entry, Record record,
                                    std::optional<ExitStatus> status) {
-    const bool owned = owner_alive(record, viewpoint);
+    const bool owned = owner_alive(record, store.viewpoint());
     std::exception_ptr left;
     try {
         end_groups(record);
@@ -145,6 +155,7 @@ std::optional<StoredRecord> finish(LockedEntry& entry, Record record, const View
         left = std::current_exception();
     }
     unmount_area(record);
+    bring_back_nics(store, record);
     remove_links(record.links);
     remove_mount_points(record, !owned);
     if (left) std::rethrow_exception(left);
@@ -159,6 +170,8 @@ std::optional<StoredRecord> finish(LockedEntry& entry, Record record, const View
     record.init = {};
     record.area_mount.reset();
     record.links.clear();
+    record.nics.clear();
+    record.nic_pin.clear();
     record.groups.clear();
     record.files_root.clear();
     record.mount_points.clear();
@@ -182,7 +195,7 @@ UniqueFd settle_locked(const Store& store, LockedEntry& entry) {
         return std::move(found.init);
     }
     const bool ran = found.standing == Standing::Ended && !stored->record.held;
-    (void)finish(entry, stored->record, store.viewpoint(), ran ? std::optional(ExitStatus{}) : std::nullopt);
+    (void)finish(store, entry, stored->record, ran ? std::optional(ExitStatus{}) : std::nullopt);
     return {};
 }
 

@@ -41,7 +41,7 @@ struct Assessment {
 
 /// The run is over: undoes what is left of it on the host, and writes the record of a stopped container or, if nobody
 /// wants to keep it, removes it. \returns what is there now
-std::optional<StoredRecord> finish(LockedEntry& entry, Record record, const Viewpoint& viewpoint,
+std::optional<StoredRecord> finish(const Store& store, LockedEntry& entry, Record record,
                                    std::optional<ExitStatus> status);
 
 /// Brings the record in line with what is there; kills what was half started. Blocks until that has ended.

@@ -87,6 +87,18 @@ struct Fields<Dummy> {
     };
 };
 template <>
+struct Fields<HostNic> {
+    static constexpr const char* name = "host_nic";
+    static constexpr std::tuple list{
+        field("host_name", &HostNic::host_name),
+        field("container_name", &HostNic::container_name),
+        field("mac", &HostNic::mac),
+        field("mtu", &HostNic::mtu),
+        field("keep_addresses", &HostNic::keep_addresses),
+        field("addresses", &HostNic::addresses),
+    };
+};
+template <>
 struct Fields<Neighbour> {
     static constexpr std::tuple list{
         field("device", &Neighbour::device),

@@ -50,6 +50,23 @@ struct Fields<HostLink> {
     };
 };
 template <>
+struct Fields<NicState> {
+    static constexpr std::tuple list{
+        field("name", &NicState::name),
+        field("inner_name", &NicState::inner_name),
+        field("index", &NicState::index),
+        field("kind", &NicState::kind),
+        field("mac", &NicState::mac),
+        field("permanent", &NicState::permanent),
+        field("mtu", &NicState::mtu),
+        field("flags", &NicState::flags),
+        field("peer", &NicState::peer),
+        field("master", &NicState::master),
+        field("addresses", &NicState::addresses),
+        field("routes", &NicState::routes),
+    };
+};
+template <>
 struct Fields<Viewpoint> {
     static constexpr std::tuple list{
         field("boot", &Viewpoint::boot),
@@ -83,6 +100,8 @@ struct Fields<Record> {
         field("command", &Record::command),
         field("area_mount", &Record::area_mount),
         field("links", &Record::links),
+        field("nics", &Record::nics),
+        field("nic_pin", &Record::nic_pin),
         field("groups", &Record::groups),
         field("group_mark", &Record::group_mark),
         field("files_root", &Record::files_root),

@@ -12,6 +12,7 @@
 #include <ct/session.hpp>
 
 #include "net/host_links.hpp"
+#include "net/link_state.hpp"
 #include "state/process_id.hpp"
 
 namespace ct::internal {
@@ -54,6 +55,8 @@ struct Record {
     std::vector<std::string> groups = {}; ///< Paths of its cgroups.
     std::string group_mark = {};          ///< What marks these groups as its own, see cgroup/mark.hpp.
     std::vector<HostLink> links = {};
+    std::vector<NicState> nics = {};            ///< Links of the host that were moved, to be brought back.
+    std::string nic_pin = {};                   ///< What keeps the namespace in which they are, see host_nics.hpp.
     std::string files_root = {};                ///< The directory that `mount_points` are in.
     std::vector<std::string> mount_points = {}; ///< Made by this start unless it was killed before; outermost first.
 

@@ -168,6 +168,15 @@ void Registration::announce_groups(std::vector<std::string> paths, std::string m
     write(entry, std::move(next));
 }
 
+void Registration::announce_nics(std::vector<NicState> nics, std::string pin) {
+    const std::lock_guard lock(mutex_);
+    LockedEntry entry = lock_own();
+    Record next = record_;
+    next.nics = std::move(nics);
+    next.nic_pin = std::move(pin);
+    write(entry, std::move(next));
+}
+
 void Registration::born(pid_t init, int files_root, std::vector<HostLink> links) {
     const std::lock_guard lock(mutex_);
     // Before the lock: it looks for every mount point.
@@ -207,10 +216,10 @@ void Registration::failed() {
     LockedEntry entry = store_.lock(name_);
     if (!is_current(entry) || record_.phase != Phase::Starting) return;
     try {
-        keep(finish(entry, record_, store_.viewpoint(), std::nullopt));
+        keep(finish(store_, entry, record_, std::nullopt));
     } catch (const Error& error) {
         // release() tries again, and then the next session.
-        if (record_.saved || error.stage() == Stage::Cgroup) throw;
+        if (record_.saved || !record_.nic_pin.empty() || error.stage() == Stage::Cgroup) throw;
         // Better no record than one of a start that never ends.
         entry.remove();
         record_.phase = Phase::Idle;
@@ -242,7 +251,7 @@ void Registration::ended(const ExitStatus& status) {
         record_ = std::move(present->record);
     }
     if (record_.phase != Phase::Running) return;
-    keep(finish(*entry, record_, store_.viewpoint(), record_.held ? std::nullopt : std::optional(status)));
+    keep(finish(store_, *entry, record_, record_.held ? std::nullopt : std::optional(status)));
 }
 
 void Registration::keep(std::optional<StoredRecord> stored) {
@@ -301,6 +310,37 @@ std::shared_ptr<const Spec> Registration::running_spec() {
     return record_.spec;
 }
 
+std::vector<NicState> Registration::running_nics() {
+    const std::lock_guard lock(mutex_);
+    (void)lock_run();
+    return record_.nics;
+}
+
+void Registration::add_links(const std::vector<HostLink>& links) {
+    const std::lock_guard lock(mutex_);
+    LockedEntry entry = lock_run();
+    Record next = record_;
+    next.links.insert(next.links.end(), links.begin(), links.end());
+    write(entry, std::move(next));
+}
+
+void Registration::add_nics(const std::vector<NicState>& nics, const std::string& pin) {
+    const std::lock_guard lock(mutex_);
+    LockedEntry entry = lock_run();
+    Record next = record_;
+    next.nics.insert(next.nics.end(), nics.begin(), nics.end());
+    next.nic_pin = pin;
+    write(entry, std::move(next));
+}
+
+void Registration::remove_nic(const std::string& name) {
+    const std::lock_guard lock(mutex_);
+    LockedEntry entry = lock_run();
+    Record next = record_;
+    std::erase_if(next.nics, [&](const NicState& nic) { return nic.name == name; });
+    write(entry, std::move(next));
+}
+
 void Registration::updated(std::shared_ptr<const Spec> spec) {
     const std::lock_guard lock(mutex_);
     LockedEntry entry = lock_run();
@@ -333,7 +373,7 @@ void Registration::release() {
         // The end of a start or run that could not be written.
         if (assess(record_, store_.viewpoint()).standing == Standing::Running) return;
         try {
-            keep(finish(*entry, record_, store_.viewpoint(), std::nullopt));
+            keep(finish(store_, *entry, record_, std::nullopt));
         } catch (const Error&) {
             Record next = record_;
             next.owner = {}; // whoever looks next tries again

@@ -38,6 +38,7 @@ public:
     void claim(std::shared_ptr<const Spec> spec, std::vector<std::string> command, OnClose on_close);
     void announce(const HostMount& mount);
     void announce_groups(std::vector<std::string> paths, std::string mark);
+    void announce_nics(std::vector<NicState> nics, std::string pin);
     void born(pid_t init, int files_root, std::vector<HostLink> links);
     void running();
     /// The same for a container without a first process.
@@ -46,6 +47,13 @@ public:
     void failed();
     /// The specification of the run, as whoever has updated it last has left it.
     [[nodiscard]] std::shared_ptr<const Spec> running_spec();
+    /// For the run that goes on: what it gets, and the links of the host that it does not have any more, by their
+    /// names.
+    void add_links(const std::vector<HostLink>& links);
+    void add_nics(const std::vector<NicState>& nics, const std::string& pin);
+    void remove_nic(const std::string& name);
+    /// The links of the host that the run has, as whoever has moved one last has left it.
+    [[nodiscard]] std::vector<NicState> running_nics();
     /// Another one, for the run that goes on.
     void updated(std::shared_ptr<const Spec> spec);
     /// \p init is a process that somebody else has started.

@@ -4,6 +4,7 @@
 
 #include <sys/stat.h>
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -103,6 +104,12 @@ public:
     /// Blocks until the record of \p name is another than \p token, or the process that \p pidfd refers to has ended.
     void wait_for_change(const std::string& name, const RecordToken& token, int pidfd) const;
 
+    /// For what has to be told, and is no reason to fail.
+    void set_warn(std::function<void(const std::string&)> warn) { warn_ = std::move(warn); }
+    void warn(const std::string& text) const {
+        if (warn_) warn_(text);
+    }
+
 private:
     enum class Missing { Make, Leave };
     std::optional<LockedEntry> lock(const std::string& name, Missing missing) const;
@@ -112,6 +119,7 @@ private:
     UniqueFd directory_;
     std::string key_; ///< Of the directory, for ThreadLock.
     Viewpoint viewpoint_;
+    std::function<void(const std::string&)> warn_;
 };
 
 } // namespace ct::internal

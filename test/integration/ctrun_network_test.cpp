@@ -29,6 +29,25 @@ TEST_F(CtrunNetwork, MakesALonelyNamespace) {
     EXPECT_EQ(result.out.find("eth"), std::string::npos);
 }
 
+TEST_F(CtrunNetwork, ShowsAndChangesARunningContainer) {
+    ASSERT_EQ(ctrun(shell({"-d", "--name", "web", "--network", "none"}, "sleep 1000")).status, 0);
+    const Said changed = ctrun({"network", "--attach", "veth:host=web0,ip=10.0.0.2/24,gw=10.0.0.1", "--attach-route",
+                                "10.9.0.0/16,via=10.0.0.3", "web"});
+    EXPECT_EQ(changed.status, 0) << changed.err;
+    const Said shown = ctrun({"network", "web"});
+    EXPECT_TRUE(contains(shown.out, "10.0.0.2/24"));
+    EXPECT_TRUE(contains(shown.out, "10.0.0.3"));
+    const Said json = ctrun({"network", "--json", "web"});
+    EXPECT_TRUE(contains(json.out, "\"kind\": \"veth\""));
+    EXPECT_TRUE(contains(json.out, "\"destination\": \"10.9.0.0/16\""));
+    const std::vector<std::string> undo{"network", "--detach-route", "10.9.0.0/16", "--detach", "eth0", "web"};
+    EXPECT_EQ(ctrun(undo).status, 0);
+    EXPECT_EQ(::if_nametoindex("web0"), 0U);
+    EXPECT_TRUE(contains(ctrun(undo).err, "remove route '10.9.0.0/16'"));
+    EXPECT_EQ(ctrun({"rm", "--force", "web"}).status, 0);
+    while (::waitpid(-1, nullptr, 0) > 0) continue;
+}
+
 TEST_F(CtrunNetwork, MakesTheFilesOfNames) {
     const Said result = ctrun({"run",
                                "--new",

@@ -24,6 +24,7 @@ int execute(const UnpinCommand& command);
 int execute(const MountCommand& command);
 int execute(const UnmountCommand& command);
 int execute(const UpdateCommand& command);
+int execute(const NetworkCommand& command);
 
 int execute(const ListCommand& command);
 int execute(const InspectCommand& command);

@@ -81,6 +81,15 @@ TEST(NetworkShape, MacsAreOfOneDevice) {
     EXPECT_THAT(refusal_of(Dummy{.mac = "00:00:00:00:00:00"}), HasSubstr("is that of nobody"));
 }
 
+TEST(NetworkShape, LinksOfTheHostKeepTheirNamesUnlessTheyGetAnother) {
+    EXPECT_EQ(refusal_of(HostNic{.host_name = "eth1"}), "");
+    EXPECT_EQ(container_name_of(HostNic{.host_name = "eth1"}), "eth1");
+    EXPECT_EQ(container_name_of(HostNic{.host_name = "eth1", .container_name = "lan0"}), "lan0");
+    EXPECT_THAT(refusal_of(HostNic{}), HasSubstr("name of the link of the host is empty"));
+    EXPECT_THAT(refusal_of(HostNic{.host_name = "lo"}), HasSubstr("loopback device cannot be moved"));
+    EXPECT_THAT(refusal_of(HostNic{.host_name = "eth1", .mac = "02:00"}), HasSubstr("is no MAC address"));
+}
+
 TEST(NetworkShape, MtusAndIdsAreInRange) {
     EXPECT_THAT(refusal_of(Veth{.mtu = 67}), HasSubstr("not between 68 and 65535"));
     EXPECT_THAT(refusal_of(Veth{.mtu = 65536}), HasSubstr("not between 68 and 65535"));

@@ -56,6 +56,15 @@ TEST(NetworkPlan, IsInTheOrderGiven) {
                             "add route '10.9.0.0/16 via 10.0.0.3' on 'eth0'", "add rule 'from 10.0.0.0/24 lookup 7'"));
 }
 
+TEST(NetworkPlan, FindsALinkOfTheHostByTheNameThatItHasInside) {
+    Network network{.loopback_up = false};
+    network.devices = {HostNic{.host_name = "eth1"},
+                       HostNic{.host_name = "eth2", .container_name = "lan0", .addresses = {{"10.0.0.2/24"}}}};
+    EXPECT_THAT(sentences(with_network(network)),
+                ElementsAre("open a netlink socket", "find the link 'eth1'", "bring up 'eth1'", "find the link 'lan0'",
+                            "bring up 'lan0'", "add address '10.0.0.2/24' to 'lan0'"));
+}
+
 TEST(NetworkPlan, RequestsHaveAPlaceForTheIndexThatTheChildFinds) {
     Plan plan;
     plan_network(plan, with_network({.loopback_up = false, .devices = {Veth{.addresses = {{"10.0.0.2/24"}}}}}));

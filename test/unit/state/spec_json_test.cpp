@@ -42,7 +42,7 @@ using Structures =
                      CapabilitySets, SecurityLabels, Scheduler, IoPriority, Scheduling, MemoryPolicy, SessionKeyring,
                      SeccompAction, SeccompCondition, SeccompRule, Seccomp, LandlockPath, Landlock, Cgroup,
                      ControllerValue, Limits, IoLimit, DeviceRule, Network, Names, HostEntry, Address, Veth, Macvlan,
-                     Ipvlan, Vlan, Dummy, Neighbour, NextHop, Route, Rule>;
+                     Ipvlan, Vlan, Dummy, HostNic, Neighbour, NextHop, Route, Rule>;
 TYPED_TEST_SUITE(EveryField, Structures);
 
 TYPED_TEST(EveryField, IsListedForJson) {
@@ -73,8 +73,10 @@ Spec full_spec() {
              "br0",
              {{"10.0.0.2/24", "10.0.0.3", Scope::Link, std::chrono::seconds(9), std::chrono::seconds(8), true}}},
         Macvlan{"eth0", "eth1", MacvlanMode::Vepa, "02:00:00:00:00:03", 1400, {{"10.0.1.2/24"}}},
-        Ipvlan{"eth0", "eth2", IpvlanMode::L3s, 1400, {}}, Vlan{"eth0", 7, "eth3", "02:00:00:00:00:04", 1400, {}},
-        Dummy{"eth4", "02:00:00:00:00:05", 1400, {}}};
+        Ipvlan{"eth0", "eth2", IpvlanMode::L3s, 1400, {}},
+        Vlan{"eth0", 7, "eth3", "02:00:00:00:00:04", 1400, {}},
+        Dummy{"eth4", "02:00:00:00:00:05", 1400, {}},
+        HostNic{"eth5", "lan0", "02:00:00:00:00:06", 1400, true, {{"10.0.2.2/24"}}}};
     spec.network.neighbours = {{"eth0", "10.0.0.9", "02:00:00:00:00:09"}};
     spec.network.routes = {{"10.9.0.0/16",
                             "10.0.0.1",

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include "host_nics.hpp"
+
+#include <fcntl.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <iterator>
+
+#include "base/concat.hpp"
+#include "base/sys.hpp"
+#include "config/ip_address.hpp"
+#include "config/network.hpp"
+#include "launch/joins.hpp"
+#include "launch/net_socket.hpp"
+#include "net/requests.hpp"
+#include "pins.hpp"
+
+namespace ct::internal {
+
+namespace {
+
+UniqueFd own_namespace() {
+    return sys::open("/proc/thread-self/ns/net", O_RDONLY, Stage::Network, "open the network namespace");
+}
+
+std::string other_name() {
+    std::array<char, 4> bytes{};
+    if (::getrandom(bytes.data(), bytes.size(), 0) < 0) {
+        throw sys::error(errno, Stage::Network, "choose a name at random");
+    }
+    return concat("nic", to_hex({bytes.data(), bytes.size()}));
+}
+
+bool is_other_name(std::string_view name) {
+    return name.size() == 11 && name.starts_with("nic") &&
+           name.find_first_not_of("0123456789abcdef", 3) == std::string_view::npos;
+}
+
+std::string_view hint_of(int error) {
+    switch (error) {
+    case EPERM: return "needs CAP_NET_ADMIN in the network namespaces of the host and of the container";
+    case EINVAL: return "not every kind of link can leave its network namespace";
+    default: return {};
+    }
+}
+
+/// One link on its way back.
+class Return {
+public:
+    Return(NetlinkSocket& host, int host_namespace, const NicState& nic, const Warn& warn)
+        : host_(host), host_namespace_(host_namespace), nic_(nic), warn_(warn) {}
+
+    /// \param inside  a socket in the container's namespace, if that is there
+    /// \throws Error if it stays there
+    void run(NetlinkSocket* inside) {
+        std::optional<LinkView> link;
+        if (inside != nullptr) link = fetch(*inside);
+        if (!link) link = find_on_host();
+        if (!link) {
+            warn_(sys::error(ENODEV, Stage::Network, Action, nic_.name,
+                             "neither the container nor the host has it: it was moved on, or destroyed")
+                      .what());
+            return;
+        }
+        restore_nic(host_, nic_, *link, warn_);
+    }
+
+private:
+    /// Moves it. \returns what it is on the host; nothing if it was not there
+    std::optional<LinkView> fetch(NetlinkSocket& inside) {
+        const std::vector<LinkView> links = all_links(inside);
+        const LinkView* const link = find_nic(links, nic_, Where::Container);
+        if (link == nullptr) return std::nullopt;
+        const std::string name = free_name();
+        const Answer answer = inside.request(move_link(link->index, host_namespace_, name));
+        if (answer.error == 0) return find_view(host_, name);
+        // The kernel moves it first and gives it its name then.
+        if (const auto there = find_view(host_, link->name); there && is_it(*there)) return renamed(*there);
+        throw network_error(answer.error, answer.text, Action, nic_.name, hint_of(answer.error));
+    }
+
+    std::optional<LinkView> find_on_host() {
+        const std::vector<LinkView> links = all_links(host_);
+        const LinkView* const link = find_nic(links, nic_, Where::Host);
+        if (link == nullptr) return std::nullopt;
+        return renamed(*link);
+    }
+
+    LinkView renamed(LinkView link) {
+        // Also if it has got another name already, since its own is taken.
+        if (link.name == nic_.name || (is_other_name(link.name) && host_.find_index(nic_.name) != 0)) return link;
+        const std::string name = free_name();
+        Message message(RTM_NEWLINK, 0);
+        ifinfomsg header{};
+        header.ifi_index = link.index;
+        message.add_header(header);
+        message.put(IFLA_IFNAME, name);
+        const Answer answer = host_.request(message);
+        if (answer.error == 0) {
+            link.name = name;
+        } else {
+            warn_(network_error(answer.error, answer.text, Action, nic_.name,
+                                concat("on the host it is called '", link.name, "' now"))
+                      .what());
+        }
+        return link;
+    }
+
+    [[nodiscard]] bool is_it(const LinkView& link) const { return find_nic({link}, nic_, Where::Container) != nullptr; }
+
+    std::string free_name() {
+        if (host_.find_index(nic_.name) == 0) return nic_.name;
+        std::string name = other_name();
+        warn_(sys::error(EEXIST, Stage::Network, Action, nic_.name,
+                         concat("another link has got its name; it is called '", name, "' now"))
+                  .what());
+        return name;
+    }
+
+    static constexpr std::string_view Action = "bring back the host's link";
+
+    NetlinkSocket& host_;
+    const int host_namespace_;
+    const NicState& nic_;
+    const Warn& warn_;
+};
+
+/// The last one first. \returns the failure of one that has to stay where it is
+std::optional<Error> bring_all_back(NetlinkSocket& host, int host_namespace, const std::vector<NicState>& nics,
+                                    NetlinkSocket* inside, const Warn& warn) {
+    std::optional<Error> failed;
+    for (auto nic = nics.rbegin(); nic != nics.rend(); ++nic) {
+        try {
+            Return(host, host_namespace, *nic, warn).run(inside);
+        } catch (const Error& error) {
+            failed = error;
+        }
+    }
+    return failed;
+}
+
+} // namespace
+
+bool HostNics::needed(const Network& network) noexcept {
+    return std::any_of(network.devices.begin(), network.devices.end(),
+                       [](const NetworkDevice& device) { return std::holds_alternative<HostNic>(device); });
+}
+
+HostNics::HostNics(const Network& network, Warn warn)
+    : process_(::getpid()), warn_(std::move(warn)), host_namespace_(own_namespace()) {
+    for (const NetworkDevice& device : network.devices) {
+        const auto* const nic = std::get_if<HostNic>(&device);
+        if (nic != nullptr) nics_.push_back({*nic, state_of(host_, nic->host_name, container_name_of(device))});
+    }
+}
+
+std::vector<NicState> HostNics::states() const {
+    std::vector<NicState> states;
+    for (const Moved& nic : nics_) states.push_back(nic.state);
+    return states;
+}
+
+HostNics::HostNics(const std::vector<NicState>& states, UniqueFd net, Warn warn)
+    : process_(::getpid()), warn_(std::move(warn)), host_namespace_(own_namespace()), net_(std::move(net)) {
+    for (const NicState& state : states) nics_.push_back({{}, state});
+}
+
+void HostNics::take_over(HostNics& other) {
+    std::move(other.nics_.begin(), other.nics_.end(), std::back_inserter(nics_));
+    other.leave();
+}
+
+std::shared_ptr<HostNics> HostNics::split(const std::string& name) {
+    const auto found =
+        std::find_if(nics_.begin(), nics_.end(), [&](const Moved& nic) { return nic.state.name == name; });
+    if (found == nics_.end()) return nullptr;
+    auto part = std::make_shared<HostNics>(std::vector{found->state},
+                                           sys::duplicate(net_.get(), Stage::Network, "duplicate a namespace"), warn_);
+    nics_.erase(found);
+    return part;
+}
+
+void HostNics::move_in(UniqueFd net) {
+    net_ = std::move(net);
+    for (const Moved& nic : nics_) move(nic);
+}
+
+void HostNics::move(const Moved& nic) {
+    constexpr std::string_view action = "move into the container the host's link";
+    const std::string& name = nic.state.name;
+    sys::fault_point(Stage::Network, action, name);
+    Message message = move_link(nic.state.index, net_.get(), nic.state.inner_name);
+    if (!nic.wanted.mac.empty()) {
+        const MacAddress mac = parse_mac(nic.wanted.mac).value_or(MacAddress{});
+        message.put(IFLA_ADDRESS, mac.data(), mac.size());
+    }
+    if (nic.wanted.mtu != 0) message.put(IFLA_MTU, nic.wanted.mtu);
+    const Answer answer = host_.request(message);
+    if (answer.error != 0) throw network_error(answer.error, answer.text, action, name, hint_of(answer.error));
+    if (!nic.wanted.keep_addresses) return;
+    NetlinkSocket inside(open_netlink_in(net_.get()));
+    add_addresses(inside, nic.state, inside.find_index(nic.state.inner_name));
+}
+
+void HostNics::leave() noexcept {
+    nics_.clear();
+    net_.reset();
+}
+
+void HostNics::bring_back() noexcept {
+    if (process_ != ::getpid()) return;
+    if (!net_) return; // none was moved
+    try {
+        NetlinkSocket inside(open_netlink_in(net_.get()));
+        if (const auto failed = bring_all_back(host_, host_namespace_.get(), states(), &inside, warn_)) throw *failed;
+    } catch (const std::exception& error) {
+        warn_(error.what()); // whoever finds the record tries again
+    }
+    nics_.clear();
+    net_.reset();
+}
+
+void pin_for_nics(const std::string& pin, int net) {
+    struct stat status {};
+    if (::lstat(pin.c_str(), &status) == 0) return;
+    pin_namespaces(pin, {{Namespace::Net, net, {}}});
+}
+
+void bring_back(const std::vector<NicState>& nics, const std::string& pin, const Warn& warn) {
+    struct stat status {};
+    if (pin.empty() || ::lstat(pin.c_str(), &status) < 0) return; // nothing was moved, or all is back
+    {
+        UniqueFd net;
+        try {
+            net = open_namespace_file(Namespace::Net, concat(pin, "/net"));
+        } catch (const Error&) {
+            net.reset(); // killed before it was pinned, or somebody has unmounted it
+        }
+        std::optional<NetlinkSocket> inside;
+        if (net) inside.emplace(open_netlink_in(net.get()));
+        NetlinkSocket host;
+        const UniqueFd host_namespace = own_namespace();
+        const auto failed = bring_all_back(host, host_namespace.get(), nics, inside ? &*inside : nullptr, warn);
+        if (failed) throw *failed;
+    }
+    unpin_namespaces(pin);
+}
+
+} // namespace ct::internal

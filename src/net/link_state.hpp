@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "net/message.hpp"
+#include "net/socket.hpp"
+
+/// What a link is and how it is set up, to make it the same again.
+namespace ct::internal {
+
+/// A link as rtnetlink(7) shows it.
+struct LinkView {
+    int index = 0;
+    std::string name;
+    std::string kind;      ///< "veth", "bridge", ...; empty for a device of its own.
+    std::string mac;       ///< Bytes.
+    std::string permanent; ///< The MAC address that the hardware has; bytes.
+    std::uint32_t mtu = 0;
+    std::uint32_t flags = 0; ///< IFF_UP and the like.
+    int master = 0;
+    int peer = 0; ///< The other end of a veth, or what the link is on.
+};
+[[nodiscard]] LinkView view_of(const std::string& message);
+/// All links of the namespace.
+[[nodiscard]] std::vector<LinkView> all_links(NetlinkSocket& socket);
+[[nodiscard]] std::optional<LinkView> find_view(NetlinkSocket& socket, const std::string& name);
+
+/// What a link of the host was like before a container got it. Plain data, which a record can hold.
+struct NicState {
+    std::string name;
+    std::string inner_name; ///< In the container.
+    int index = 0;
+    std::string kind;
+    std::string mac;       ///< In hexadecimal digits, as all that follows.
+    std::string permanent; ///< Empty if the hardware has none.
+    std::uint32_t mtu = 0;
+    std::uint32_t flags = 0;
+    int peer = 0;
+    std::string master;                 ///< By name.
+    std::vector<std::string> addresses; ///< The kernel's own messages.
+    std::vector<std::string> routes;    ///< In an order in which they can be added.
+    bool operator==(const NicState&) const = default;
+};
+
+/// \throws Error; ENODEV if there is no such link
+[[nodiscard]] NicState state_of(NetlinkSocket& socket, const std::string& name, const std::string& inner_name);
+
+/// Whose links are looked through: a container has few, and may have changed all that can be changed of them.
+enum class Where { Container, Host };
+/// Which of \p links it is, whatever it is called now; null if none.
+[[nodiscard]] const LinkView* find_nic(const std::vector<LinkView>& links, const NicState& nic, Where where);
+
+/// Told what could not be done.
+using Warn = std::function<void(const std::string&)>;
+
+/// Makes \p link, which is in the namespace of \p socket and down, as it was: all but its name.
+void restore_nic(NetlinkSocket& socket, const NicState& nic, const LinkView& link, const Warn& warn);
+/// Gives the addresses alone to the link \p index. \throws Error
+void add_addresses(NetlinkSocket& socket, const NicState& nic, int index);
+
+[[nodiscard]] std::string to_hex(std::string_view bytes);
+[[nodiscard]] std::string from_hex(std::string_view digits);
+
+} // namespace ct::internal
