@@ -297,7 +297,7 @@ void Registration::remove() {
         }
         // Of a failed start something may be left.
         if (is_current(*entry) && record_.phase == Phase::Starting)
-            keep(finish(*entry, record_, store_.viewpoint(), std::nullopt));
+            keep(finish(store_, *entry, record_, std::nullopt));
         entry->remove();
     }
     record_.saved = false;
