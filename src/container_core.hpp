@@ -114,6 +114,8 @@ private:
         UniqueFd image_root;
         std::vector<FilesRoot> bound;     ///< Further directories with files.
         std::shared_ptr<HostLinks> links; ///< Null if the network needs none.
+        /// The specification with what was chosen for this start, if anything was; for the plan alone.
+        std::optional<Spec> completed = {};
     };
     [[nodiscard]] Prepared prepare(const Spec& spec, const std::vector<std::string>& command);
     /// What the host does once there is a child: it tells who it is, in case that this process dies, and gives it its

@@ -11,6 +11,7 @@
 
 #include "base/concat.hpp"
 #include "base/sys.hpp"
+#include "config/bridge.hpp"
 #include "config/network.hpp"
 #include "net/requests.hpp"
 
@@ -38,13 +39,6 @@ std::array<std::uint8_t, N> random_bytes() {
     return bytes;
 }
 
-/// A bridge takes the lowest of its ports' for its own, which had better not change with the containers.
-std::string high_mac() {
-    auto mac = random_bytes<6>();
-    mac[0] = 0xfe;
-    return hexadecimal(mac, ":");
-}
-
 std::string_view hint_of(int error, bool is_veth) {
     switch (error) {
     case EPERM: return "needs CAP_NET_ADMIN in the host's network namespace";
@@ -61,19 +55,27 @@ bool HostLinks::needed(const Network& network) noexcept {
                        [](const NetworkDevice& device) { return !std::holds_alternative<Dummy>(device); });
 }
 
+std::string random_mac(std::uint8_t first) {
+    auto mac = random_bytes<6>();
+    mac[0] = first;
+    return hexadecimal(mac, ":");
+}
+
 HostLinks::HostLinks(const Network& network) {
     for (const NetworkDevice& device : network.devices) {
-        if (!std::holds_alternative<Dummy>(device)) planned_.push_back(plan(device));
+        if (!std::holds_alternative<Dummy>(device)) planned_.push_back(plan(network, device));
     }
 }
 
-HostLinks::Planned HostLinks::plan(const NetworkDevice& device) {
+HostLinks::Planned HostLinks::plan(const Network& network, const NetworkDevice& device) {
     Planned planned{device};
     if (const auto* const veth = std::get_if<Veth>(&device)) {
         planned.host = {veth->host_name, veth->host_mac};
         if (planned.host.name.empty()) planned.host.name = concat("veth", hexadecimal(random_bytes<4>(), ""));
-        if (planned.host.mac.empty()) planned.host.mac = high_mac();
-        if (!veth->bridge.empty()) planned.link = find(veth->bridge, "use the bridge", "bridge");
+        // A bridge takes the lowest of its ports' for its own, which had better not change with the containers.
+        if (planned.host.mac.empty()) planned.host.mac = random_mac(0xfe);
+        if (!veth->bridge.empty() && bridged_veth(network, device) == nullptr)
+            planned.link = find(veth->bridge, "use the bridge", "bridge");
         return planned;
     }
     std::visit(
@@ -92,6 +94,22 @@ int HostLinks::find(const std::string& name, std::string_view action, std::strin
         throw sys::error(EINVAL, Stage::Network, action, name, concat("it is no ", kind));
     }
     return link->index;
+}
+
+std::vector<std::pair<std::string, HostLink>> HostLinks::on_bridges(const Network& network) const {
+    std::vector<std::pair<std::string, HostLink>> links;
+    for (const Planned& planned : planned_) {
+        if (const Veth* const veth = bridged_veth(network, planned.device))
+            links.emplace_back(veth->bridge, planned.host);
+    }
+    return links;
+}
+
+void HostLinks::set_bridge(const std::string& name, int index) {
+    for (Planned& planned : planned_) {
+        const auto* const veth = std::get_if<Veth>(&planned.device);
+        if (veth != nullptr && veth->bridge == name) planned.link = index;
+    }
 }
 
 std::vector<HostLink> HostLinks::planned() const {

@@ -123,6 +123,47 @@ Answer NetlinkSocket::request(const Message& message) {
     return std::move(pending.answer);
 }
 
+void NetlinkSocket::dump(const Message& message, std::string_view action, const std::function<void(nlmsghdr*)>& each) {
+    struct Dump {
+        const std::function<void(nlmsghdr*)>& each;
+        bool finished = false;
+    } dump{each};
+    const Callbacks callbacks;
+    Pending pending;
+    const int on = 1;
+    // Without it the kernel ignores what the request filters by, and tells more.
+    (void)::setsockopt(::nl_socket_get_fd(socket_.get()), SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof on);
+    ::nl_cb_err(callbacks.set, NL_CB_CUSTOM, on_error, &pending);
+    ::nl_cb_set(
+        callbacks.set, NL_CB_VALID, NL_CB_CUSTOM,
+        [](nl_msg* received, void* argument) -> int {
+            static_cast<Dump*>(argument)->each(::nlmsg_hdr(received));
+            return NL_OK;
+        },
+        &dump);
+    ::nl_cb_set(
+        callbacks.set, NL_CB_FINISH, NL_CB_CUSTOM,
+        [](nl_msg*, void* argument) -> int {
+            static_cast<Dump*>(argument)->finished = true;
+            return NL_STOP;
+        },
+        &dump);
+    int error = ::nl_send_auto(socket_.get(), message.get());
+    while (error >= 0 && !dump.finished && !pending.answered) error = ::nl_recvmsgs(socket_.get(), callbacks.set);
+    if (pending.answered) throw network_error(pending.answer.error, pending.answer.text, action, {});
+    if (!dump.finished) throw sys::error(errno_of(error), Stage::Network, action, {}, ::nl_geterror(error));
+}
+
+std::optional<std::uint64_t> NetlinkSocket::namespace_cookie() noexcept {
+#ifndef SO_NETNS_COOKIE
+    constexpr int SO_NETNS_COOKIE = 71;
+#endif
+    std::uint64_t cookie = 0;
+    socklen_t size = sizeof cookie;
+    if (::getsockopt(::nl_socket_get_fd(socket_.get()), SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) < 0) return {};
+    return cookie;
+}
+
 std::optional<LinkFacts> NetlinkSocket::find_link(const std::string& name) {
     rtnl_link* link = nullptr;
     const int error = ::rtnl_link_get_kernel(socket_.get(), 0, name.c_str(), &link);

@@ -2,6 +2,8 @@
 // SPDX-FileCopyrightText: The libct authors
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,6 +15,7 @@
 #include "net/message.hpp"
 
 struct nl_sock;
+struct nlmsghdr;
 
 namespace ct::internal {
 
@@ -40,10 +43,15 @@ public:
     NetlinkSocket();
 
     [[nodiscard]] Answer request(const Message& message);
+    /// Calls \p each for every message that the kernel has to say about a request with NLM_F_DUMP. What the request
+    /// filters by, the kernel may ignore. \throws Error
+    void dump(const Message& message, std::string_view action, const std::function<void(nlmsghdr*)>& each);
     /// Nothing if there is no such link. \throws Error
     [[nodiscard]] std::optional<LinkFacts> find_link(const std::string& name);
     /// The same, but only its number; 0 if there is none.
     [[nodiscard]] int find_index(const std::string& name) noexcept;
+    /// A number that no other network namespace has or will have; or nothing, before Linux 5.14.
+    [[nodiscard]] std::optional<std::uint64_t> namespace_cookie() noexcept;
 
 private:
     struct Free {
