@@ -107,6 +107,9 @@ std::string table_rules(const NetworkRecord& record) {
         // are nobody's business.
         " chain guard {\n  type filter hook prerouting priority raw;\n"
         "  iifname @bridges ip daddr 127.0.0.0/8 drop\n }\n"
+        // Who reaches a neighbour by a port of the host must not be told a shorter way.
+        " chain redirects {\n  type filter hook output priority filter;\n"
+        "  oifname @bridges icmp type redirect drop\n  oifname @bridges icmpv6 type nd-redirect drop\n }\n"
         " chain publish {\n"
         "  dnat ip addr . port to ip daddr . meta l4proto . th dport map @ports4_at\n"
         "  dnat ip6 addr . port to ip6 daddr . meta l4proto . th dport map @ports6_at\n"

@@ -76,13 +76,13 @@ TEST_F(BridgeTest, AddressesGoRoundAndAPoolCanBeExhausted) {
 }
 
 TEST_F(BridgeTest, AddressesThatWereChosenByHandAreNotGivenOut) {
-    Container fixed = isolated("fixed").add_namespace(Namespace::Net).add_bridge(bridge());
+    Container fixed = holdable("fixed").add_namespace(Namespace::Net).add_bridge(bridge());
     fixed.add_network(Veth{.bridge = "cttest", .addresses = {{"10.89.0.2/24"}}});
     fixed.hold();
     Container leased = on_bridge("leased");
     leased.hold();
     EXPECT_TRUE(contains(network_of(leased), "eth0 address 10.89.0.3/24\n"));
-    Container again = isolated("again").add_namespace(Namespace::Net).add_bridge(bridge());
+    Container again = holdable("again").add_namespace(Namespace::Net).add_bridge(bridge());
     again.add_network(Veth{.bridge = "cttest", .addresses = {{"10.89.0.3/24"}}});
     EXPECT_TRUE(fails([&] { again.hold(); }, std::errc::address_in_use,
                       {"container 'again': use the address '10.89.0.3'", "container 'leased' has it"}));
@@ -118,7 +118,7 @@ TEST_F(BridgeTest, WhatIsNoBridgeOrDescribedInAnotherWayIsRefused) {
 TEST_F(BridgeTest, AForeignPortKeepsTheBridgeUntilItIsGone) {
     Container box = on_bridge("box");
     box.hold();
-    Container foreign = isolated("foreign").add_namespace(Namespace::Net);
+    Container foreign = holdable("foreign").add_namespace(Namespace::Net);
     foreign.add_network(Veth{.bridge = "cttest"});
     foreign.hold();
     box.kill();

@@ -263,7 +263,8 @@ TEST_F(PublishedPorts, AContainerDoesNotReachWhatListensOnTheHostsLoopback) {
     const auto received = [&] {
         pollfd ready{fd, POLLIN, 0};
         char text = '-';
-        if (::poll(&ready, 1, std::chrono::milliseconds(Patience).count()) == 1) EXPECT_EQ(::read(fd, &text, 1), 1);
+        if (::poll(&ready, 1, static_cast<int>(std::chrono::milliseconds(Patience).count())) == 1)
+            (void)!::read(fd, &text, 1);
         return text;
     };
     send("127.0.0.1");

@@ -42,8 +42,12 @@ Container BridgeFixture::add_to_bridge(Container container, const Bridge& bridge
     return container;
 }
 
+Container BridgeFixture::holdable(const std::string& name) {
+    return plain(name).set_root(image().string()).add_namespaces({Namespace::Mount, Namespace::Ipc});
+}
+
 Container BridgeFixture::on_bridge(const std::string& name, const Bridge& bridge) {
-    return add_to_bridge(isolated(name), bridge);
+    return add_to_bridge(holdable(name), bridge);
 }
 
 SessionOptions BridgeFixture::options() const {

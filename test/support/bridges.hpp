@@ -24,7 +24,9 @@ protected:
     [[nodiscard]] static Bridge bridge();
     /// With a network namespace, and a veth on the bridge that leases its addresses.
     static Container add_to_bridge(Container container, const Bridge& bridge);
-    /// The same for an isolated one.
+    /// Isolated, but for its processes.
+    [[nodiscard]] Container holdable(const std::string& name);
+    /// The same for such a one.
     [[nodiscard]] Container on_bridge(const std::string& name, const Bridge& bridge = BridgeFixture::bridge());
     /// With records in the directories of this test.
     [[nodiscard]] SessionOptions options() const;
