@@ -74,8 +74,9 @@ HostLinks::Planned HostLinks::plan(const Network& network, const NetworkDevice& 
         if (planned.host.name.empty()) planned.host.name = concat("veth", hexadecimal(random_bytes<4>(), ""));
         // A bridge takes the lowest of its ports' for its own, which had better not change with the containers.
         if (planned.host.mac.empty()) planned.host.mac = random_mac(0xfe);
-        if (!veth->bridge.empty() && bridged_veth(network, device) == nullptr)
-            planned.link = find(veth->bridge, "use the bridge", "bridge");
+        const bool ours = bridged_veth(network, device) != nullptr;
+        planned.reflects = ours && !network.ports.empty();
+        if (!veth->bridge.empty() && !ours) planned.link = find(veth->bridge, "use the bridge", "bridge");
         return planned;
     }
     std::visit(
@@ -152,7 +153,12 @@ void HostLinks::create(const Planned& planned, pid_t child) {
         throw network_error(answer.error, answer.text, action, path, hint_of(answer.error, veth != nullptr));
     }
     // All others go with the container's namespace, and can be seen nowhere else.
-    if (veth != nullptr) created_.push_back(socket_.find_index(planned.host.name));
+    if (veth == nullptr) return;
+    created_.push_back(socket_.find_index(planned.host.name));
+    if (!planned.reflects) return;
+    sys::fault_point(Stage::Network, "set up the port", path);
+    const Answer set = socket_.request(reflect_at(created_.back()));
+    if (set.error != 0) throw network_error(set.error, set.text, "set up the port", path);
 }
 
 void HostLinks::remove() noexcept {

@@ -60,6 +60,9 @@ private:
         NetworkDevice device;
         HostLink host = {}; ///< Of a veth.
         int link = 0;       ///< The bridge or the parent, or 0.
+        /// The container reaches its own published ports: where the kernel filters what is bridged (br_netfilter), the
+        /// bridge itself delivers what was led back to it.
+        bool reflects = false;
     };
     [[nodiscard]] Planned plan(const Network& network, const NetworkDevice& device);
     [[nodiscard]] int find(const std::string& name, std::string_view action, std::string_view kind);

@@ -248,6 +248,19 @@ Message make_vlan(const Vlan& vlan, int parent, int child) {
     return message;
 }
 
+Message reflect_at(int port) {
+    Message message(RTM_SETLINK, 0);
+    ifinfomsg header{};
+    header.ifi_family = AF_BRIDGE;
+    header.ifi_index = port;
+    message.add_header(header);
+    message.nest(IFLA_PROTINFO | NLA_F_NESTED, [&] {
+        const std::uint8_t on = 1;
+        message.put(IFLA_BRPORT_MODE, &on, sizeof on);
+    });
+    return message;
+}
+
 Message remove_link(int index) {
     Message message(RTM_DELLINK, 0);
     ifinfomsg header{};

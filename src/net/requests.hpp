@@ -30,5 +30,7 @@ namespace ct::internal {
 [[nodiscard]] Message make_vlan(const Vlan& vlan, int parent, int child);
 
 [[nodiscard]] Message remove_link(int index);
+/// The bridge sends packets back by the port that they came in by.
+[[nodiscard]] Message reflect_at(int port);
 
 } // namespace ct::internal
