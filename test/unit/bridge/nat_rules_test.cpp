@@ -37,7 +37,7 @@ TEST(NatRules, SubnetsAreMasqueradedOnTheirWayOut) {
     EXPECT_THAT(whole_table(record),
                 AllOf(HasSubstr("iifname \"br0\" oifname != \"br0\" ip saddr 10.0.0.0/24 masquerade"),
                       HasSubstr("iifname \"br0\" oifname != \"br0\" ip6 saddr fd00::/64 masquerade"),
-                      Not(HasSubstr("element"))));
+                      Not(HasSubstr("add element"))));
     EXPECT_THAT(needed_parameters(record), ElementsAre("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"));
 }
 
