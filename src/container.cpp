@@ -387,6 +387,10 @@ void Container::unpin(std::string directory) {
     core_->unpin(std::move(directory));
 }
 
+void Container::pin_network(const std::string& name) {
+    core_->pin_network(name);
+}
+
 void Container::switch_to() {
     core_->switch_to();
 }

@@ -7,7 +7,6 @@
 #include <fcntl.h>
 
 #include "area/dir_chain.hpp"
-#include "base/subject.hpp"
 #include "base/sys.hpp"
 
 namespace ct::internal {

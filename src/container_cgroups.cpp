@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/concat.hpp"
-#include "base/subject.hpp"
 #include "cgroup/apply.hpp"
 #include "cgroup/control_file.hpp"
 #include "cgroup/controllers.hpp"
@@ -32,8 +31,15 @@ std::shared_ptr<const Groups> ContainerCore::running_groups(std::string_view act
     (void)running_init(action);
     const std::lock_guard lock(mutex_);
     if (groups_) return groups_;
+    if (state_ != State::Running) throw wrong_state(action, "running", state_); // it has just ended
     throw Error(Errc::InvalidState, Stage::Cgroup, concat(subject(), ": ", action), {},
                 "the container has no cgroups: see Spec::cgroup");
+}
+
+void ContainerCore::check_runs_with(const std::shared_ptr<const Groups>& groups, std::string_view action) {
+    const State now = life();
+    if (now != State::Running) throw wrong_state(action, "running", now);
+    if (this->groups() != groups) throw wrong_state(action, "running", State::Stopping); // it runs anew
 }
 
 void ContainerCore::prepare_groups(const Spec& spec) {
@@ -41,7 +47,7 @@ void ContainerCore::prepare_groups(const Spec& spec) {
     GroupParents& parents = session_->group_parents();
     if (wants_scope(spec)) return check_scopes(parents.hierarchies(), spec.cgroup);
     std::vector<Group> planned = place_groups(parents, name_, spec.cgroup, makes_namespace(spec, Namespace::Pid));
-    const auto mark = std::make_shared<const GroupMark>();
+    const auto mark = parents.new_mark();
     if (registration_) {
         std::vector<std::string> paths;
         for (const Group& group : planned) paths.push_back(group.path);
@@ -68,11 +74,8 @@ void ContainerCore::add_group_tasks(Plan& plan, const Spec& spec) {
         {Await::SetUp, [this, &cgroup = spec.cgroup](const WaitingChild&) { apply_settings(*groups(), cgroup); }});
 }
 
-Membership ContainerCore::membership() const {
-    {
-        const std::lock_guard lock(mutex_);
-        if (groups_) return {groups_, state_ != State::Starting};
-    }
+Membership ContainerCore::membership(Role role) const {
+    if (const auto groups = this->groups()) return {groups, role == Role::Entering};
     return wants_scope(*spec_) ? Membership::moved_later() : Membership();
 }
 
@@ -99,8 +102,8 @@ void ContainerCore::take_down_groups() {
 void ContainerCore::set_controller_value(ControllerValue value) {
     with_subject(subject(), [&] { check_controller_value(value); });
     if (life() != State::Stopped) {
-        const auto groups = running_groups("set a controller value");
-        with_subject(subject(), [&] { write_control(groups->at(value.controller), value.file, value.value); });
+        with_groups("set a controller value",
+                    [&](const Groups& groups) { write_control(groups.at(value.controller), value.file, value.value); });
         return;
     }
     configure([&](Spec& spec) {
@@ -115,8 +118,8 @@ void ContainerCore::set_controller_value(ControllerValue value) {
 std::string ContainerCore::controller_value(Controller controller, const std::string& file) {
     with_subject(subject(), [&] { check_controller_value({controller, file, {}}); });
     if (life() != State::Stopped) {
-        const auto groups = running_groups("read a controller value");
-        return with_subject(subject(), [&] { return read_control(groups->at(controller), file); });
+        return with_groups("read a controller value",
+                           [&](const Groups& groups) { return read_control(groups.at(controller), file); });
     }
     const std::lock_guard lock(mutex_);
     for (const ControllerValue& value : spec_->cgroup.values) {
@@ -127,8 +130,7 @@ std::string ContainerCore::controller_value(Controller controller, const std::st
 }
 
 std::string ContainerCore::cgroup_path(Controller controller) {
-    const auto groups = running_groups("find its cgroup");
-    return with_subject(subject(), [&] { return groups->at(controller).path; });
+    return with_groups("find its cgroup", [&](const Groups& groups) { return groups.at(controller).path; });
 }
 
 } // namespace ct::internal

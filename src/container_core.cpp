@@ -12,7 +12,6 @@
 #include <cerrno>
 
 #include "base/concat.hpp"
-#include "base/subject.hpp"
 #include "base/sys.hpp"
 #include "cgroup/freezer.hpp"
 #include "config/validate.hpp"
@@ -82,10 +81,18 @@ Spec ContainerCore::spec() const {
     return *spec_;
 }
 
+void ContainerCore::check_stopped(std::unique_lock<std::mutex>& lock, std::string_view action) const {
+    State now = state_;
+    if (now == State::Stopped) return;
+    lock.unlock();
+    if (now == State::Running && is_paused()) now = State::Paused;
+    throw wrong_state(action, "stopped", now);
+}
+
 void ContainerCore::configure(const std::function<void(Spec&)>& edit) {
     (void)life();
-    const std::lock_guard lock(mutex_);
-    if (state_ != State::Stopped) throw wrong_state("change the specification", "stopped", state_);
+    std::unique_lock lock(mutex_);
+    check_stopped(lock, "change the specification");
     auto changed = std::make_shared<Spec>(*spec_);
     with_subject(subject(), [&] { edit(*changed); });
     spec_ = std::move(changed);

@@ -18,6 +18,7 @@
 #include <ct/container.hpp>
 
 #include "area/overlay_view.hpp"
+#include "base/subject.hpp"
 #include "cgroup/membership.hpp"
 #include "config/validate.hpp"
 #include "host_side.hpp"
@@ -62,6 +63,7 @@ public:
 
     [[nodiscard]] std::string pin(std::string directory);
     void unpin(std::string directory);
+    void pin_network(const std::string& name);
     void switch_to();
     [[nodiscard]] UniqueFd namespace_fd(Namespace kind);
     [[nodiscard]] std::vector<pid_t> processes();
@@ -127,7 +129,7 @@ private:
     void prepare_groups(const Spec& spec);
     void add_group_tasks(Plan& plan, const Spec& spec);
     /// For one more process of it.
-    [[nodiscard]] Membership membership() const;
+    [[nodiscard]] Membership membership(Role role) const;
     // container_scope.cpp
     [[nodiscard]] bool wants_scope(const Spec& spec) const;
     /// Lets systemd make the scope of a container that is started, once there is a process to put there.
@@ -150,6 +152,25 @@ private:
     [[nodiscard]] std::shared_ptr<const Groups> groups() const;
     /// \throws Error if it is not running, or has none
     [[nodiscard]] std::shared_ptr<const Groups> running_groups(std::string_view action);
+    /// \throws Error with Errc::InvalidState if the run that has these groups, or had them, is over
+    void check_runs_with(const std::shared_ptr<const Groups>& groups, std::string_view action);
+    /// Calls \p body for the run with these groups. If it fails when that is over, and they are gone, the error says
+    /// so.
+    template <typename Body>
+    auto during_run(const std::shared_ptr<const Groups>& groups, std::string_view action, const Body& body) {
+        try {
+            return with_subject(subject(), body);
+        } catch (const Error&) {
+            check_runs_with(groups, action);
+            throw;
+        }
+    }
+    /// The same for a body that uses the groups.
+    template <typename Body>
+    auto with_groups(std::string_view action, const Body& body) {
+        const std::shared_ptr<const Groups> groups = running_groups(action);
+        return during_run(groups, action, [&] { return body(*groups); });
+    }
     void begin_start(std::string_view action);
     /// From now on it runs, unless the session was closed meanwhile.
     void publish(std::shared_ptr<ProcessCore> init, std::shared_ptr<const Joins> held, std::string_view action);
@@ -178,7 +199,7 @@ private:
     [[nodiscard]] HostFacts host_facts(StartThread* thread) const;
     /// Makes the process, and watches what its filter reports.
     [[nodiscard]] Launched launch_plan(Plan& plan, int files_root, const std::function<int()>& callable,
-                                       StartThread* thread, std::span<const FilesRoot> bound = {});
+                                       StartThread* thread, Role role, std::span<const FilesRoot> bound = {});
     /// Takes down the host's side after the end of \p init, unless another thread does so.
     void finish(const std::shared_ptr<ProcessCore>& init);
     /// Waits until no start is under way. \returns false if \p limit has passed first
@@ -192,6 +213,8 @@ private:
     [[nodiscard]] std::optional<OverlayView> overlay(std::string_view action) const;
     [[nodiscard]] std::shared_ptr<ProcessCore> running_init(std::string_view action);
     [[nodiscard]] Error wrong_state(std::string_view action, std::string_view wanted, State state) const;
+    /// \throws Error of wrong_state() unless it is stopped; \p lock holds the mutex
+    void check_stopped(std::unique_lock<std::mutex>& lock, std::string_view action) const;
     [[nodiscard]] std::string subject() const;
 
     const std::shared_ptr<SessionCore> session_;

@@ -2,7 +2,6 @@
 // SPDX-FileCopyrightText: The libct authors
 #include <csignal>
 
-#include "base/subject.hpp"
 #include "cgroup/freezer.hpp"
 #include "cgroup/kill.hpp"
 #include "config/validate.hpp"
@@ -24,13 +23,11 @@ bool ContainerCore::is_paused() const {
 }
 
 void ContainerCore::freeze(std::chrono::nanoseconds limit) {
-    const auto groups = running_groups("freeze");
-    with_subject(subject(), [&] { internal::freeze(*groups, limit); });
+    with_groups("freeze", [&](const Groups& groups) { internal::freeze(groups, limit); });
 }
 
 void ContainerCore::thaw(std::chrono::nanoseconds limit) {
-    const auto groups = running_groups("thaw");
-    with_subject(subject(), [&] { internal::thaw(*groups, limit); });
+    with_groups("thaw", [&](const Groups& groups) { internal::thaw(groups, limit); });
 }
 
 void ContainerCore::kill_all(const std::shared_ptr<ProcessCore>& init) {

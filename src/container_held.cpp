@@ -4,7 +4,6 @@
 #include <csignal>
 
 #include "base/concat.hpp"
-#include "base/subject.hpp"
 #include "base/sys.hpp"
 #include "cgroup/freezer.hpp"
 #include "config/validate.hpp"
@@ -41,7 +40,7 @@ std::shared_ptr<const Joins> ContainerCore::launch_held() {
     Prepared prepared = prepare(spec, nobody.argv);
     Streams streams(nobody, session_->low_fds);
     streams.set_joins(joins.list());
-    const Membership membership = this->membership();
+    const Membership membership = this->membership(Role::First);
     streams.set_groups(group_layout(membership, spec));
     if (needs_proc(spec)) streams.lend_proc();
     lend_trees(streams, spec, session_->areas);
@@ -82,8 +81,15 @@ void ContainerCore::kill() {
     }();
     if (held) {
         end_held(std::nullopt, SIGKILL);
+        return;
+    }
+    const std::shared_ptr<ProcessCore> init = running_init("kill");
+    const auto groups = this->groups();
+    const Group* const freezer = groups ? groups->find(Controller::Freezer) : nullptr;
+    if (freezer != nullptr && freezer->hierarchy->version == 1) {
+        kill_until_ended(init); // who was about to freeze them may still do so
     } else {
-        kill_all(running_init("kill"));
+        kill_all(init);
     }
 }
 
@@ -109,9 +115,7 @@ void ContainerCore::end_held(std::optional<std::chrono::nanoseconds> grace, int 
         for (const auto& process : processes) {
             const auto left = *grace - (std::chrono::steady_clock::now() - start);
             if (process->wait(std::max(left, std::chrono::nanoseconds(0)))) continue;
-            (void)process->signal(SIGKILL);
-            if (groups) thaw_for_kill(*groups);
-            (void)process->wait(std::nullopt);
+            kill_until_ended(process);
         }
         entered->sweep();
     }

@@ -3,11 +3,11 @@
 #include <fcntl.h>
 
 #include "base/concat.hpp"
-#include "base/subject.hpp"
 #include "base/sys.hpp"
 #include "cgroup/processes.hpp"
 #include "config/validate.hpp"
 #include "container_core.hpp"
+#include "named_networks.hpp"
 #include "pins.hpp"
 #include "plan/namespace_flags.hpp"
 #include "processes.hpp"
@@ -97,6 +97,17 @@ std::string ContainerCore::pin(std::string directory) {
 void ContainerCore::unpin(std::string directory) {
     if (directory.empty()) directory = default_pin_directory(name_);
     with_subject(subject(), [&] { unpin_namespaces(directory); });
+}
+
+void ContainerCore::pin_network(const std::string& name) {
+    (void)running_init("name the network of");
+    with_subject(subject(), [&] {
+        if (!has_namespace(spec(), Namespace::Net)) {
+            throw Error(Errc::InvalidConfig, Stage::Namespaces, "name the network", name, "it is the host's own");
+        }
+        const UniqueFd network = namespace_fd(Namespace::Net);
+        pin_named_network(name, network.get());
+    });
 }
 
 void ContainerCore::switch_to() {

@@ -5,6 +5,7 @@
 #include <ct/container.hpp>
 
 #include "config/bridge.hpp"
+#include "config/names.hpp"
 #include "config/network.hpp"
 #include "container_core.hpp"
 
@@ -14,6 +15,14 @@ Container& Container::add_network(NetworkDevice device) {
     core_->configure([&](Spec& spec) {
         internal::check_network_device(device);
         spec.network.devices.push_back(std::move(device));
+    });
+    return *this;
+}
+
+Container& Container::set_names(Names names) {
+    core_->configure([&](Spec& spec) {
+        internal::check_names(names);
+        spec.network.names = std::move(names);
     });
     return *this;
 }

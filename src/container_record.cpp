@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/concat.hpp"
-#include "base/subject.hpp"
 #include "cgroup/freezer.hpp"
 #include "container_core.hpp"
 #include "state/cleanup.hpp"
@@ -145,8 +144,8 @@ void ContainerCore::read_news() {
 void ContainerCore::set_process(ProcessSpec process) {
     (void)life();
     auto replacement = std::make_shared<const ProcessSpec>(std::move(process));
-    const std::lock_guard lock(mutex_);
-    if (state_ != State::Stopped) throw wrong_state("change the process", "stopped", state_);
+    std::unique_lock lock(mutex_);
+    check_stopped(lock, "change the process");
     process_ = std::move(replacement);
 }
 
@@ -187,11 +186,11 @@ void ContainerCore::remove(Remove how) {
     if (life() == State::Running && how == Remove::Force) {
         (void)stop(std::chrono::nanoseconds(0), SIGKILL);
     }
-    const State now = life();
+    (void)life();
     bool removed = false;
     {
-        const std::lock_guard lock(mutex_);
-        if (now != State::Stopped || state_ != State::Stopped) throw wrong_state("remove", "stopped", now);
+        std::unique_lock lock(mutex_);
+        check_stopped(lock, "remove");
         removed = removed_;
     }
     if (registration_ && !removed) with_subject(subject(), [&] { registration_->remove(); });

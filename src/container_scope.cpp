@@ -2,7 +2,6 @@
 // SPDX-FileCopyrightText: The libct authors
 #include <unistd.h>
 
-#include "base/subject.hpp"
 #include "cgroup/apply.hpp"
 #include "cgroup/controllers.hpp"
 #include "container_core.hpp"

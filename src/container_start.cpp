@@ -11,7 +11,6 @@
 #include <cerrno>
 
 #include "base/concat.hpp"
-#include "base/subject.hpp"
 #include "base/sys.hpp"
 #include "cgroup/freezer.hpp"
 #include "cgroup/starvation.hpp"
@@ -26,8 +25,8 @@ namespace ct::internal {
 
 void ContainerCore::begin_start(std::string_view action) {
     (void)life();
-    const std::lock_guard lock(mutex_);
-    if (state_ != State::Stopped) throw wrong_state(action, "stopped", state_);
+    std::unique_lock lock(mutex_);
+    check_stopped(lock, action);
     if (session_->closed())
         throw Error(Errc::InvalidState, Stage::Configure, concat(subject(), ": ", action), {}, "its session is closed");
     if (removed_)
@@ -145,15 +144,12 @@ HostFacts ContainerCore::host_facts(StartThread* thread) const {
 }
 
 Launched ContainerCore::launch_plan(Plan& plan, int files_root, const std::function<int()>& callable,
-                                    StartThread* thread, std::span<const FilesRoot> bound) {
+                                    StartThread* thread, Role role, std::span<const FilesRoot> bound) {
     std::shared_ptr<Loop> loop;
     if (plan.filter && plan.filter->notifies) loop = session_->loop();
     const auto groups = this->groups();
     if (plan.needs_vfork && groups) plan.starvation = std::make_shared<Starvation>(groups);
-    const bool enters = [&] {
-        const std::lock_guard lock(mutex_);
-        return state_ != State::Starting;
-    }();
+    const bool enters = role == Role::Entering;
     Launched launched = launch({plan, files_root, callable, thread, bound, groups.get(), enters}, session_->areas);
     if (loop == nullptr) return launched;
     const auto find_handler = [self = weak_from_this()]() -> std::shared_ptr<const SeccompHandler> {
@@ -187,7 +183,7 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& proc
     lend_trees(streams, spec, session_->areas);
     if (prepared.image) streams.lend_area(std::move(prepared.image));
     streams.set_joins(joins.list());
-    const Membership membership = this->membership();
+    const Membership membership = this->membership(Role::First);
     streams.set_groups(group_layout(membership, spec));
     const std::shared_ptr<const HookTable> hooks = hooks_; // constant like the specification
     Plan plan;
@@ -198,7 +194,7 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& proc
     if (spec.cgroup.born_frozen) frozen.emplace([this] { return groups(); }, process, callable != nullptr).add_to(plan);
     compile_start(plan, prepared.completed ? *prepared.completed : spec, process, streams.layout(),
                   host_facts(thread.get()), callable != nullptr, *hooks);
-    Launched launched = launch_plan(plan, prepared.files_root, callable, thread.get(), prepared.bound);
+    Launched launched = launch_plan(plan, prepared.files_root, callable, thread.get(), Role::First, prepared.bound);
     keep_upper(plan);
     auto init = std::make_shared<ProcessCore>(name_, std::move(launched), streams.take_host_ends(),
                                               has_namespace(spec, Namespace::Pid) ? entered_ : nullptr);
@@ -242,7 +238,7 @@ std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, co
         entered->sweep();
         Streams streams(process, session_->low_fds, stream_owner(*spec, process));
         if (writes_proc(process)) streams.lend_proc();
-        Membership membership = this->membership();
+        Membership membership = this->membership(Role::Entering);
         if (init && spec->cgroup.mount == CgroupMount::Writable) membership.follow(init->pid());
         Plan plan;
         add_attach_task(plan, membership);
@@ -254,7 +250,7 @@ std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, co
         }
         const std::shared_ptr<StartThread> thread = session_->start_thread();
         compile_enter(plan, *spec, target, process, streams.layout(), host_facts(thread.get()), callable != nullptr);
-        Launched launched = launch_plan(plan, -1, callable, thread.get());
+        Launched launched = launch_plan(plan, -1, callable, thread.get(), Role::Entering);
         auto entering = std::make_shared<ProcessCore>(name_, std::move(launched), streams.take_host_ends(), nullptr);
         if (thread && process.parent_death_signal != 0) thread->watch(ProcessCore::pidfd_of(entering));
         entered->add(entering);

@@ -103,16 +103,18 @@ bool Entered::wait_until_ended(int first, std::optional<std::chrono::nanoseconds
     for (;;) {
         std::optional<std::chrono::nanoseconds> left;
         if (limit) left = std::max(*limit - (Clock::now() - start), Now);
-        const bool ready = internal::wait_until_ended(fd, watched ? left : std::min(left.value_or(moment), moment));
-        if (watched ? ready && reap_ready(fd) : ready) return true;
+        // With all the time there is, epoll itself can wait.
+        const bool ready = (watched && !limit) ||
+                           internal::wait_until_ended(fd, watched ? left : std::min(left.value_or(moment), moment));
+        if (watched ? ready && reap_ready(fd, limit ? 0 : -1) : ready) return true;
         if (!ready && left && (watched || *left <= moment)) return false;
         if (!watched) sweep();
     }
 }
 
-bool Entered::reap_ready(int epoll) {
+bool Entered::reap_ready(int epoll, int milliseconds) {
     std::array<epoll_event, 16> events{};
-    const int count = ::epoll_wait(epoll, events.data(), events.size(), 0);
+    const int count = ::epoll_wait(epoll, events.data(), events.size(), milliseconds);
     if (count < 0 && errno != EINTR) fail();
     for (int i = 0; i < count; ++i) {
         auto* const process = static_cast<ProcessCore*>(events.at(static_cast<std::size_t>(i)).data.ptr);

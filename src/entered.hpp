@@ -41,8 +41,9 @@ public:
 private:
     /// \returns null if no descriptor is to be had
     std::shared_ptr<UniqueFd> open_epoll(int first);
-    /// Reaps what epoll reports. \returns whether the first process has ended
-    bool reap_ready(int epoll);
+    /// Reaps what epoll reports within that time; -1: however long it takes. \returns whether the first process has
+    /// ended
+    bool reap_ready(int epoll, int milliseconds);
     void watch(int epoll, ProcessCore& process);
     void reap(ProcessCore* process);
 

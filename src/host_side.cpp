@@ -16,6 +16,7 @@
 #include "base/concat.hpp"
 #include "base/sys.hpp"
 #include "config/defaults.hpp"
+#include "config/names.hpp"
 #include "config/paths.hpp"
 #include "config/validate.hpp"
 #include "state/cleanup.hpp"
@@ -59,7 +60,7 @@ void HostSide::open_files_root(const Spec& spec) {
     if (spec.root) {
         files_root_ = open_directory(spec.root->path, "open the root");
         if (spec.private_area) open_area(spec);
-    } else if (!spec.mounts.empty() || spec.default_mounts || spec.default_devices) {
+    } else if (!spec.mounts.empty() || spec.default_mounts || spec.default_devices || spec.network.names) {
         files_root_ = open_directory("/", "open the root");
     }
     // Fails for a directory that was opened by O_PATH, or that somebody has locked alone: then nothing is removed
@@ -103,6 +104,7 @@ void HostSide::open_bound_directories(const Spec& spec) {
     if (spec.default_mounts || spec.default_devices) targets.emplace_back("/dev/null");
     for (const Mount& mount : spec.mounts) targets.push_back(normal_path(mount.target));
     for (const Device& device : spec.devices) targets.push_back(normal_path(device.path));
+    for (const std::string_view path : name_files(spec)) targets.emplace_back(path);
     if (spec.cgroup.mount != CgroupMount::None) targets.emplace_back(CgroupPlace);
     for (auto& [target, source] : binds) {
         const std::string below = target + '/';

@@ -57,12 +57,22 @@ ct::DeviceRule parse_device_rule(const std::string& text) {
     return rule;
 }
 
-void add_rules(ct::Spec& spec, const std::vector<ct::DeviceRule>& rules) {
-    if (!spec.cgroup.limits.devices) spec.cgroup.limits.devices.emplace();
-    spec.cgroup.limits.devices->insert(spec.cgroup.limits.devices->end(), rules.begin(), rules.end());
+void add_rules(ct::Limits& limits, const std::vector<ct::DeviceRule>& rules) {
+    if (!limits.devices) limits.devices.emplace();
+    limits.devices->insert(limits.devices->end(), rules.begin(), rules.end());
 }
 
 } // namespace
+
+void add_device_rule_options(Adder& add, ct::Limits& limits) {
+    add.option("--device-rule", "RULE",
+               "Grant access to devices: allow|deny:a|b|c:MAJOR:MINOR:rwm,\n"
+               "* is every number. What no rule allows is denied; the last one\n"
+               "that is about an access counts",
+               [&](const std::string& text) { add_rules(limits, {parse_device_rule(text)}); });
+    add.flag("--default-device-rules", "Grant access to the devices that programs expect",
+             [&] { add_rules(limits, ct::default_device_rules()); });
+}
 
 void add_cgroup_options(Adder& add, ct::Spec& spec) {
     add.group("Cgroups");
@@ -76,13 +86,7 @@ void add_cgroup_options(Adder& add, ct::Spec& spec) {
     add.flag("--own-group", "Give it a group even without a controller: kill ends all of its processes",
              [&] { spec.cgroup.own_group = true; });
     add.flag("--born-frozen", "Start it paused, before its program runs", [&] { spec.cgroup.born_frozen = true; });
-    add.option("--device-rule", "RULE",
-               "Grant access to devices: allow|deny:a|b|c:MAJOR:MINOR:rwm,\n"
-               "* is every number. What no rule allows is denied; the last one\n"
-               "that is about an access counts",
-               [&](const std::string& text) { add_rules(spec, {parse_device_rule(text)}); });
-    add.flag("--default-device-rules", "Grant access to the devices that programs expect",
-             [&] { add_rules(spec, ct::default_device_rules()); });
+    add_device_rule_options(add, spec.cgroup.limits);
     add.option("--cgroup-mount", "ro|rw", "Show it its own groups at /sys/fs/cgroup; with rw it may divide them",
                [&](const std::string& text) {
                    if (text != "ro" && text != "rw") throw std::invalid_argument("'" + text + "' is not ro or rw");

@@ -9,6 +9,8 @@
 
 namespace ctrun {
 
+/// Which devices it may use; `run` and the like have them in common with `update`.
+void add_device_rule_options(Adder& add, ct::Limits& limits);
 /// The container's cgroups.
 void add_cgroup_options(Adder& add, ct::Spec& spec);
 /// Where they are; of this start alone.

@@ -186,18 +186,23 @@ void Parser::add_holding() {
         add.option("--directory", "DIR", "Where the namespaces have their names; by default one in /run/libct-ns",
                    [&directory](const std::string& text) { directory = text; });
     };
+    const auto add_netns = [](Adder& add, std::string& name, const char* help) {
+        add.option("--netns", "NAME", help, [&name](const std::string& text) { name = text; });
+    };
     CLI::App& hold_app =
         subcommand("hold", "Set up a container without a process, kept by the names of its namespaces", hold_,
                    "Prints the directory with the names, for --join of ctrun run or nsenter(1). See ctrun(1).");
     add_name(hold_app, hold_.name);
     Adder hold(hold_app);
     add_directory(hold, hold_.directory);
+    add_netns(hold, hold_.netns, "Name its network for ip-netns(8), too");
     add_container_options(hold, hold_.spec);
 
     CLI::App& unpin_app = subcommand("unpin", "Take away what ctrun hold has made", unpin_);
     add_name(unpin_app, unpin_.name);
     Adder unpin(unpin_app);
     add_directory(unpin, unpin_.directory);
+    add_netns(unpin, unpin_.netns, "Take that name of ip-netns(8) away, too");
 }
 
 void Parser::add_mounting() {
@@ -224,6 +229,7 @@ void Parser::add_mounting() {
     add_name(update_app, update_.name);
     Adder update(update_app);
     add_limit_options(update, update_.limits);
+    add_device_rule_options(update, update_.limits);
 }
 
 void Parser::add_looking() {

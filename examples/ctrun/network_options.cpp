@@ -210,7 +210,7 @@ void parse_network(ct::Spec& spec, const std::string& text) {
     if (kind == "ipvlan") return add(ct::Ipvlan{});
     if (kind == "vlan") return add(ct::Vlan{});
     if (kind == "dummy") return add(ct::Dummy{});
-    reject(kind, "none, bridge, veth, macvlan, ipvlan, vlan, dummy or container:NAME");
+    reject(kind, "none, bridge, veth, macvlan, ipvlan, vlan, dummy, container:NAME or netns:NAME");
 }
 
 /// DESTINATION[,via=ADDRESS][,dev=DEVICE]...
@@ -241,6 +241,36 @@ ct::Route parse_route(const std::string& text) {
     return route;
 }
 
+/// NAME[,NAME...]:ADDRESS, the address with or without brackets.
+ct::HostEntry parse_host(const std::string& text) {
+    const std::size_t colon = text.find(':');
+    if (colon == std::string::npos) reject(text, "NAME:ADDRESS");
+    std::string address = text.substr(colon + 1);
+    if (address.size() > 2 && address.front() == '[' && address.back() == ']')
+        address = address.substr(1, address.size() - 2);
+    return {.address = address, .names = split(text.substr(0, colon), ',')};
+}
+
+void add_name_options(Adder& add, ct::Spec& spec) {
+    const auto names = [&]() -> ct::Names& {
+        return spec.network.names ? *spec.network.names : spec.network.names.emplace();
+    };
+    add.option("--dns", "ADDRESS|host",
+               "Make /etc/resolv.conf, hosts and hostname for the container,\n"
+               "and ask this name server (repeat for more), or the host's",
+               [names](const std::string& text) {
+                   ct::Names& present = names();
+                   if (text != "host") present.servers.push_back(text);
+               });
+    add.option("--dns-search", "DOMAIN", "The same, and look up short names in this domain; . is none",
+               [names](const std::string& text) { names().search.push_back(text); });
+    add.option("--dns-option", "OPTION", "The same, with an option of resolv.conf(5) such as ndots:2",
+               [names](const std::string& text) { names().options.push_back(text); });
+    add.option("--add-host", "NAME:ADDRESS", "The same, with a line in /etc/hosts; further names by NAME,ALIAS",
+               [names](const std::string& text) { names().hosts.push_back(parse_host(text)); });
+    add.flag("--hosts", "The same, with what the host's own /etc/hosts has", [names] { names().host_entries = true; });
+}
+
 } // namespace
 
 void add_network_options(Adder& add, ct::Spec& spec) {
@@ -251,10 +281,14 @@ void add_network_options(Adder& add, ct::Spec& spec) {
                "vlan, dummy or none; keys are name, ip, gw, mtu, mac,\n"
                "bridge, host and host-mac of a veth, subnet and nonat of a\n"
                "bridge, parent, mode and id of others; or join that of a\n"
-               "container: container:NAME",
+               "container, container:NAME, or one of ip-netns(8), netns:NAME",
                [&](const std::string& text) {
+                   constexpr std::string_view named = "netns:";
                    if (text.starts_with("container:")) {
                        spec.namespaces[ct::Namespace::Net] = parse_join("net=" + text).second;
+                   } else if (text.starts_with(named)) {
+                       const std::string path = ct::named_network(text.substr(named.size()));
+                       spec.namespaces[ct::Namespace::Net] = ct::NamespacePath{path};
                    } else {
                        parse_network(spec, text);
                    }
@@ -267,6 +301,7 @@ void add_network_options(Adder& add, ct::Spec& spec) {
                "Add a route, such as 10.9.0.0/16,via=10.0.0.1;\n"
                "keys are via, dev, src, metric, table, mtu and onlink",
                [&](const std::string& text) { spec.network.routes.push_back(parse_route(text)); });
+    add_name_options(add, spec);
 }
 
 } // namespace ctrun

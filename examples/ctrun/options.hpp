@@ -64,12 +64,14 @@ struct ExecCommand {
 struct HoldCommand {
     std::string name;
     std::string directory; ///< Empty: the default.
+    std::string netns;     ///< Empty: none.
     ct::Spec spec;
 };
 
 struct UnpinCommand {
     std::string name;
     std::string directory;
+    std::string netns;
 };
 
 struct MountCommand {

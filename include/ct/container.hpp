@@ -149,6 +149,8 @@ public:
     /// \name Network of a new network namespace, see Network
     /// @{
     Container& add_network(NetworkDevice device);
+    /// Makes /etc/resolv.conf, /etc/hosts and /etc/hostname for it, in any network; see Names.
+    Container& set_names(Names names);
     Container& add_neighbour(Neighbour neighbour);
     Container& add_route(Route route);
     Container& add_rule(Rule rule);
@@ -241,6 +243,13 @@ public:
     std::string pin(std::string directory = {});
     /// Removes what pin() has made, also for another session; in any state. Nothing happens if there is nothing.
     void unpin(std::string directory = {});
+    /// Gives the running container's network namespace a name as `ip netns` does: its other commands find it, and
+    /// join_namespace() with named_network() joins it. It exists until unpin_network() or `ip netns delete`, also when
+    /// the container, the session and the host process have ended; devices whose other end is on the host go with the
+    /// container. Needs CAP_SYS_ADMIN in the user namespace that owns the host's mounts. After a failure nothing is
+    /// left.
+    /// \throws Error with EEXIST if the name is taken, Errc::InvalidConfig if the container shares the host's network
+    void pin_network(const std::string& name);
 
     /// Moves the calling thread into the container: its namespaces, and its root directory if that was changed. The
     /// thread gets a working directory and root of its own; all other threads stay where they are.
@@ -297,14 +306,16 @@ public:
     Process enter(ProcessSpec process, std::function<int()> main);
 
     /// Changes limits of the running container: those that are set in \p limits; in lists those of a device, page size
-    /// or interface. The specification, and the record in a state directory, has them from then on.
+    /// or interface; device rules as a whole. The specification, and the record in a state directory, has them from
+    /// then on.
     ///
     /// If one cannot be set, those before it are restored, and the error names its file and value; the hint tells if
     /// restoring failed, too. What the kernel has done meanwhile stays: a lower memory_max may have ended processes.
     /// Blocks for as long as the kernel needs to reclaim memory. Needs State::Running or State::Paused, and that the
     /// container was started with each controller concerned.
     /// \throws Error with Errc::InvalidConfig; Errc::InvalidState for a controller that it was started without;
-    ///         Errc::Unsupported; EBUSY on version 1 for less memory than is in use
+    ///         Errc::Unsupported; EBUSY on version 1 for less memory than is in use. Version 1 cannot replace device
+    ///         rules that grant by ones that deny (\c allow for all, and then some denied), nor the other way round
     void update(const Limits& limits);
 
     /// Mounts in the running container, as Spec::mounts does at a start, and until its end. What it does not create of
@@ -333,8 +344,10 @@ public:
     /// Signals the first process. Needs State::Running, or State::Paused: then it arrives when the container is thawed.
     void signal(int number);
     /// Kills the first process, and every other one if the container has a pid namespace or cgroups of its own, also
-    /// such as have left their parents, keep forking, or are frozen; does not wait. Needs State::Running or
-    /// State::Paused. Without cgroup.kill (Linux 5.14) and a pid namespace it freezes them before, for a moment.
+    /// such as have left their parents, keep forking, or are frozen. Needs State::Running or State::Paused. Without
+    /// cgroup.kill (Linux 5.14) and a pid namespace it freezes them before, for a moment. Does not wait; but if they
+    /// can be frozen by cgroup version 1, which also keeps killed ones from ending, it is repeated until the first
+    /// process has ended.
     void kill();
 
     /// Stops all processes of the container where they are, until thaw(): it is State::Paused then. They can still be

@@ -171,10 +171,35 @@ struct Rule {
     bool operator==(const Rule&) const = default;
 };
 
-/// All of it. Everything but `loopback_up` needs a new Namespace::Net, and is made at every start: the devices with
-/// their addresses, the neighbours, the routes and the rules, each in this order; before them the bridges and the
-/// published ports of the host. Kernel parameters of the namespace,
-/// such as "net.ipv4.ip_forward", are Spec::sysctls.
+/// A line of /etc/hosts.
+struct HostEntry {
+    std::string address = {};
+    std::vector<std::string> names = {}; ///< The proper one first.
+    bool operator==(const HostEntry&) const = default;
+};
+
+/// The files by which programs find names: /etc/resolv.conf, /etc/hosts and, with Spec::hostname, /etc/hostname. They
+/// are made at every start and bound over those of the root, whose own stay as they are; a symbolic link of that name
+/// is covered, not followed. What is missing for the binds is created as for a Mount; and a Mount on one of these paths
+/// takes its place. Needs a new Namespace::Mount.
+struct Names {
+    /// Up to three addresses of name servers. None: what the host's /etc/resolv.conf has. Of that, a server on the
+    /// loopback device is left out for a container with another network, and those that the host's systemd-resolved
+    /// asks take its place.
+    std::vector<std::string> servers = {};
+    std::vector<std::string> search = {};  ///< Domains, or "." for none. Default: as the servers, given or the host's.
+    std::vector<std::string> options = {}; ///< "ndots:2" and the like, see resolv.conf(5). Default: as the servers.
+    /// In /etc/hosts after localhost and the host name, which has the addresses of Network::devices.
+    std::vector<HostEntry> hosts = {};
+    bool host_entries = false; ///< Also those of the host's /etc/hosts, but for loopback addresses.
+    bool writable = false;     ///< The container may change them, for itself and until it ends.
+    bool operator==(const Names&) const = default;
+};
+
+/// All of it. Everything but `loopback_up` and `names` needs a new Namespace::Net. It is made at every start: the
+/// devices with their addresses, the neighbours, the routes and the rules, each in this order; before them the bridges
+/// and the published ports of the host. Kernel parameters of the namespace, such as "net.ipv4.ip_forward", are
+/// Spec::sysctls.
 struct Network {
     bool loopback_up = true; ///< In a new network namespace. One that is joined is left as it is.
     std::vector<NetworkDevice> devices = {};
@@ -183,7 +208,22 @@ struct Network {
     std::vector<Rule> rules = {};
     std::vector<Bridge> bridges = {};      ///< Of the host; those of other veths have to be there.
     std::vector<PublishedPort> ports = {}; ///< Of the host.
+    std::optional<Names> names = {};       ///< Default: the root's own files.
     bool operator==(const Network&) const = default;
 };
+
+/// \name Network namespaces with names, as ip-netns(8) makes, lists and enters them
+/// See Container::pin_network() for how a container's gets one.
+/// @{
+
+/// The file of the one called \p name, there or not: "/run/netns/NAME". By NamespacePath a container joins it.
+/// \throws Error with Errc::InvalidConfig for what cannot be a name
+[[nodiscard]] CT_EXPORT std::string named_network(const std::string& name);
+
+/// Takes the name away, as `ip netns delete` does; the namespace ends with the last of its users. Nothing happens if
+/// there is none of that name. Needs CAP_SYS_ADMIN as Container::pin_network() does.
+/// \throws Error with EEXIST if the file of that name is no network namespace
+CT_EXPORT void unpin_network(const std::string& name);
+/// @}
 
 } // namespace ct

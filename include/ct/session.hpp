@@ -89,7 +89,7 @@ struct SessionOptions {
 /// In a fork(2) of the host process a session can only be destroyed, which leaves its containers alone.
 class CT_EXPORT Session {
 public:
-    /// \throws Error with Stage::Session if /dev/null or memory is not to be had.
+    /// \throws Error with Stage::Session if a descriptor or memory is not to be had.
     Session() : Session(SessionOptions{}) {}
     /// \throws Error with Stage::State also for a state directory that cannot be made or is not to be trusted.
     explicit Session(SessionOptions options);

@@ -107,6 +107,7 @@ Error read_error(const Group& group, const std::string& file, int error) {
 } // namespace
 
 std::string read_control(const Group& group, const std::string& file) {
+    sys::fault_point(Stage::Cgroup, "read", concat(group.path, "/", file));
     std::string text;
     if (const int error = read_control_at(group.directory.get(), file.c_str(), text); error != 0)
         throw read_error(group, file, error);

@@ -11,6 +11,7 @@
 #include "base/concat.hpp"
 #include "base/sys.hpp"
 #include "cgroup/devices.hpp"
+#include "cgroup/restore.hpp"
 
 // Attaching the program for device rules, by bpf(2) itself: it is made here, so there is nothing for a library to load.
 namespace ct::internal {
@@ -98,29 +99,63 @@ UniqueFd open_own(const Group& group, std::uint32_t id) {
     return program;
 }
 
-void change(const Group& group, bpf_cmd command, int program, std::string_view action) {
+std::vector<UniqueFd> own_programs(const Group& group) {
+    std::vector<UniqueFd> found;
+    for (const std::uint32_t id : attached_programs(group)) {
+        if (UniqueFd own = open_own(group, id)) found.push_back(std::move(own));
+    }
+    return found;
+}
+
+bpf_attr attachment(const Group& group, const UniqueFd& program) {
     bpf_attr attributes{};
     attributes.target_fd = static_cast<std::uint32_t>(group.directory.get());
-    attributes.attach_bpf_fd = static_cast<std::uint32_t>(program);
+    attributes.attach_bpf_fd = static_cast<std::uint32_t>(program.get());
     attributes.attach_type = BPF_CGROUP_DEVICE;
+    return attributes;
+}
+
+/// \param replaced  in whose place it comes, or null
+void attach(const Group& group, const UniqueFd& program, const UniqueFd* replaced) {
+    bpf_attr attributes = attachment(group, program);
     // Others, such as the container's own or those of systemd, may attach theirs as well; all have to grant.
-    attributes.attach_flags = command == BPF_PROG_ATTACH ? BPF_F_ALLOW_MULTI : 0;
-    if (bpf(command, attributes) < 0) throw failure(group, action, errno);
+    attributes.attach_flags = BPF_F_ALLOW_MULTI;
+    if (replaced != nullptr) {
+        attributes.attach_flags |= BPF_F_REPLACE; // Linux 5.6
+        attributes.replace_bpf_fd = static_cast<std::uint32_t>(replaced->get());
+    }
+    if (bpf(BPF_PROG_ATTACH, attributes) < 0) throw failure(group, "attach the eBPF program for devices to", errno);
+}
+
+void detach(const Group& group, const UniqueFd& program) {
+    bpf_attr attributes = attachment(group, program);
+    if (bpf(BPF_PROG_DETACH, attributes) < 0) throw failure(group, "detach an eBPF program for devices from", errno);
 }
 
 } // namespace
 
-void attach_device_program(const Group& group, const std::vector<DeviceRule>& rules) {
+void attach_device_program(const Group& group, const std::vector<DeviceRule>& rules,
+                           const std::function<void()>& finish) {
     const UniqueFd program = load_program(group, device_program(rules));
-    std::vector<UniqueFd> earlier;
-    for (const std::uint32_t id : attached_programs(group)) {
-        if (UniqueFd own = open_own(group, id)) earlier.push_back(std::move(own));
-    }
+    const std::vector<UniqueFd> earlier = own_programs(group);
+    const UniqueFd* const replaced = earlier.empty() ? nullptr : &earlier.back();
     sys::fault_point(Stage::Cgroup, "attach the eBPF program to", group.path);
-    // For a moment both apply, rather than none.
-    change(group, BPF_PROG_ATTACH, program.get(), "attach the eBPF program for devices to");
-    for (const UniqueFd& old : earlier)
-        change(group, BPF_PROG_DETACH, old.get(), "detach the earlier eBPF program from");
+    attach(group, program, replaced);
+    const auto restore = [&]() -> std::string {
+        try {
+            if (replaced != nullptr) {
+                attach(group, *replaced, &program);
+            } else {
+                detach(group, program);
+            }
+        } catch (const Error& error) {
+            return concat("; ", error.what());
+        }
+        return {};
+    };
+    if (finish) run_or_restore(finish, restore);
+    // More than one there are only if two hosts have attached theirs at once.
+    for (std::size_t i = 0; i + 1 < earlier.size(); ++i) detach(group, earlier[i]);
 }
 
 } // namespace ct::internal

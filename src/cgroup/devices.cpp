@@ -187,25 +187,31 @@ std::vector<bpf_insn> device_program(const std::vector<DeviceRule>& rules) {
     return program;
 }
 
-void apply_device_rules(const Group& group, const std::vector<DeviceRule>& rules) {
-    if (group.hierarchy->version == 2) {
-        attach_device_program(group, rules);
-        return;
-    }
-    const std::optional<DeviceLists> lists = device_lists(rules);
-    if (!lists) {
-        throw Error(Errc::Unsupported, Stage::Cgroup, "set the device rules", group.path,
-                    "cgroup version 1 cannot deny a part of what a rule with a wildcard allows, and allow another; "
-                    "name the devices one by one");
-    }
+DeviceLists expressible_lists(const Group& group, const std::vector<DeviceRule>& rules) {
+    std::optional<DeviceLists> lists = device_lists(rules);
+    if (lists) return std::move(*lists);
+    throw Error(Errc::Unsupported, Stage::Cgroup, "set the device rules", group.path,
+                "cgroup version 1 cannot deny a part of what a rule with a wildcard allows, and allow another; name "
+                "the devices one by one");
+}
+
+void write_device_lists(const Group& group, const std::vector<DeviceLists::Write>& writes) {
     try {
-        for (const auto& [file, text] : lists->writes) write_control(group, std::string(file), text);
+        for (const auto& [file, text] : writes) write_control(group, std::string(file), text);
     } catch (const Error& error) {
         const bool denied = error.code() == std::errc::operation_not_permitted;
         if (!denied && error.code() != std::errc::invalid_argument) throw;
         throw Error(error.code(), Stage::Cgroup, "set the device rules", group.path,
                     denied ? "a group above denies some of what is to be allowed, or it takes CAP_SYS_ADMIN"
                            : "the container has made groups below, which would keep the old rules");
+    }
+}
+
+void apply_device_rules(const Group& group, const std::vector<DeviceRule>& rules) {
+    if (group.hierarchy->version == 2) {
+        attach_device_program(group, rules);
+    } else {
+        write_device_lists(group, expressible_lists(group, rules).writes);
     }
 }
 

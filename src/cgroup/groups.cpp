@@ -53,11 +53,17 @@ std::vector<std::string> Groups::paths() const {
 
 namespace {
 
-std::vector<const Hierarchy*> needed_hierarchies(const Hierarchies& hierarchies, const Cgroup& cgroup,
-                                                 bool own_pid_namespace) {
-    std::vector<const Hierarchy*> needed;
-    const auto add = [&](const Hierarchy* hierarchy) {
-        if (std::find(needed.begin(), needed.end(), hierarchy) == needed.end()) needed.push_back(hierarchy);
+struct Needed {
+    const Hierarchy* hierarchy;
+    bool only_to_end_all; ///< See Group.
+};
+
+std::vector<Needed> needed_hierarchies(const Hierarchies& hierarchies, const Cgroup& cgroup, bool own_pid_namespace) {
+    std::vector<Needed> needed;
+    const auto add = [&](const Hierarchy* hierarchy, bool only_to_end_all = false) {
+        const bool there = std::any_of(needed.begin(), needed.end(),
+                                       [&](const Needed& other) { return other.hierarchy == hierarchy; });
+        if (!there) needed.push_back({hierarchy, only_to_end_all});
     };
     for (const Controller controller : needed_controllers(cgroup)) {
         const Hierarchy* const hierarchy = hierarchies.find(controller);
@@ -71,16 +77,28 @@ std::vector<const Hierarchy*> needed_hierarchies(const Hierarchies& hierarchies,
     if (cgroup.own_group || cgroup.born_frozen || cgroup.mount != CgroupMount::None || !own_pid_namespace) {
         const Hierarchy* const unified = hierarchies.unified();
         const Hierarchy* const freezer = hierarchies.find(Controller::Freezer);
+        const bool unasked = !cgroup.own_group && !cgroup.born_frozen && cgroup.mount == CgroupMount::None;
         if (unified != nullptr && unified->writable) {
-            add(unified);
+            add(unified, unasked);
         } else if (freezer != nullptr) {
-            add(freezer);
+            add(freezer, unasked);
         } else if (needed.empty() || cgroup.born_frozen) {
             throw Error(Errc::Unsupported, Stage::Cgroup, "make a group of its own", {},
                         hierarchies.missing(Controller::Freezer));
         }
     }
     return needed;
+}
+
+template <typename Body>
+void explain_denial(bool only_to_end_all, const Body& body) {
+    try {
+        body();
+    } catch (const Error& error) {
+        if (!only_to_end_all || error.code() != std::errc::permission_denied) throw;
+        throw error.with_hint("without a pid namespace the container needs a group there, too, by which all of its "
+                              "processes can be ended: add Namespace::Pid, or have one delegated");
+    }
 }
 
 /// Empty on failure, with errno.
@@ -140,8 +158,10 @@ void make_group(Group& group, GroupParents& parents, const GroupMark& mark) {
 std::vector<Group> place_groups(GroupParents& parents, const std::string& name, const Cgroup& cgroup,
                                 bool own_pid_namespace) {
     std::vector<Group> groups;
-    for (const Hierarchy* const hierarchy : needed_hierarchies(parents.hierarchies(), cgroup, own_pid_namespace)) {
-        groups.push_back(parents.place(*hierarchy, name));
+    for (const auto& [hierarchy, only_to_end_all] :
+         needed_hierarchies(parents.hierarchies(), cgroup, own_pid_namespace)) {
+        explain_denial(only_to_end_all, [&] { groups.push_back(parents.place(*hierarchy, name)); });
+        groups.back().only_to_end_all = only_to_end_all;
     }
     return groups;
 }
@@ -150,9 +170,11 @@ Groups make_groups(GroupParents& parents, std::vector<Group> planned, const Cgro
                    std::shared_ptr<const GroupMark> mark) {
     Rollback undo;
     for (Group& group : planned) {
-        group.parent = parents.parent(*group.hierarchy);
-        if (group.hierarchy->version == 2) parents.enable(*group.hierarchy, needed_controllers(cgroup));
-        make_group(group, parents, *mark);
+        explain_denial(group.only_to_end_all, [&] {
+            group.parent = parents.parent(*group.hierarchy);
+            if (group.hierarchy->version == 2) parents.enable(*group.hierarchy, needed_controllers(cgroup));
+            make_group(group, parents, *mark);
+        });
         undo.add([&group] { (void)remove_tree(group.parent->directory.get(), group.name); });
         inherit_cpuset(*group.parent, group);
     }

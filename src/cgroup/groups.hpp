@@ -23,6 +23,8 @@ struct Group {
     UniqueFd directory;
     std::shared_ptr<const Group> parent; ///< The one that it is in.
     std::string name;                    ///< In there.
+    bool only_to_end_all = false; ///< Nothing that the container has asked for is in this hierarchy; it needs a group
+                                  ///< because it has no pid namespace.
 };
 
 /// The groups of one container, at most one of each hierarchy. Its processes are in all of them, or in groups below.

@@ -16,6 +16,7 @@
 #include "base/concat.hpp"
 #include "cgroup/control_file.hpp"
 #include "cgroup/limit_values.hpp"
+#include "cgroup/restore.hpp"
 
 namespace ct::internal {
 
@@ -98,7 +99,7 @@ std::vector<LimitChange> read_all(const Groups& groups, std::vector<LimitWrite> 
     return list;
 }
 
-/// Restores what was written, latest first. \returns what went wrong, as clauses; empty if nothing did
+/// Restores what was written, latest first. \returns what run_or_restore() wants
 std::string restore(const Groups& groups, const std::vector<LimitChange>& list, std::size_t written) {
     std::string failures;
     for (std::size_t i = written; i-- > 0;) {
@@ -112,7 +113,7 @@ std::string restore(const Groups& groups, const std::vector<LimitChange>& list, 
             failures += concat("; ", error.what());
         }
     }
-    return failures.empty() ? failures : concat("not everything before it could be restored", failures);
+    return failures;
 }
 
 } // namespace
@@ -128,19 +129,13 @@ void update_limits(const Groups& groups, const Limits& given, const Limits& whol
     std::vector<LimitChange> list = read_all(groups, limit_writes(groups, given, whole));
     order_changes(list);
     std::size_t written = 0;
-    try {
+    const auto change = [&] {
         for (; written < list.size(); ++written) {
             if (list[written].write.value) write_limit(groups, list[written].write);
         }
         if (finish) finish();
-    } catch (const Error& error) {
-        const std::string failures = restore(groups, list, written);
-        if (failures.empty()) throw;
-        throw error.with_hint(failures);
-    } catch (...) {
-        (void)restore(groups, list, written);
-        throw;
-    }
+    };
+    run_or_restore(change, [&] { return restore(groups, list, written); });
 }
 
 } // namespace ct::internal

@@ -37,19 +37,30 @@ std::uint64_t own_pid_namespace() {
     return ::stat("/proc/self/ns/pid", &status) == 0 ? status.st_ino : 0;
 }
 
-/// "<pid namespace> <pid> <start time> <number>"
-std::string new_text() {
+/// "<pid namespace> <pid> <start time>"
+std::string this_process() {
     const ProcessId self = ProcessId::self();
+    return concat(own_pid_namespace(), ' ', self.pid, ' ', self.start_time);
+}
+
+/// "<owner> <number>"
+std::string new_text(const std::string& owner) {
     Registry& all = registry();
     const std::lock_guard lock(all.mutex);
-    std::string text = concat(own_pid_namespace(), ' ', self.pid, ' ', self.start_time, ' ', ++all.count);
+    std::string text = concat(owner, ' ', ++all.count);
     all.marks.insert(text);
     return text;
 }
 
 } // namespace
 
-GroupMark::GroupMark() : text_(new_text()) {}
+GroupMark::GroupMark() : GroupMark(this_process()) {}
+
+GroupMark::GroupMark(std::string owner) : owner_(std::move(owner)), text_(new_text(owner_)) {}
+
+std::shared_ptr<const GroupMark> GroupMark::another() const {
+    return std::shared_ptr<const GroupMark>(new GroupMark(owner_));
+}
 
 GroupMark::~GroupMark() {
     Registry& all = registry();

@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The libct authors
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -13,6 +14,8 @@ class GroupMark {
 public:
     GroupMark();
     ~GroupMark();
+    /// One more of the same process, without a look at who that is.
+    [[nodiscard]] std::shared_ptr<const GroupMark> another() const;
     GroupMark(const GroupMark&) = delete;
     GroupMark& operator=(const GroupMark&) = delete;
 
@@ -21,6 +24,9 @@ public:
     void put_on(int directory) const noexcept;
 
 private:
+    explicit GroupMark(std::string owner);
+
+    const std::string owner_;
     const std::string text_;
 };
 

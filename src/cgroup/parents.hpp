@@ -34,6 +34,8 @@ public:
     [[nodiscard]] std::shared_ptr<const Group> parent(const Hierarchy& hierarchy);
     /// The same once somebody has removed it.
     [[nodiscard]] std::shared_ptr<const Group> parent_again(const Hierarchy& hierarchy);
+    /// For one more run of a container.
+    [[nodiscard]] std::shared_ptr<const GroupMark> new_mark() const { return mark_.another(); }
     /// Lets groups in the parent use these controllers, in version 2.
     void enable(const Hierarchy& hierarchy, const std::vector<Controller>& controllers);
 

@@ -90,6 +90,8 @@ long perform(Context& context, const Step& step) noexcept {
     case Op::BindNode: return bind_node(context, args<BindNodeArgs>(step));
     case Op::MakeSymlink: return make_symlink(context, args<SymlinkArgs>(step));
     case Op::MountCgroups: return mount_cgroups(context, args<CgroupMountArgs>(step));
+    case Op::MakeNameFiles: return make_name_files(context, args<NameFilesArgs>(step));
+    case Op::BindNameFile: return bind_name_file(context, args<NameFileArgs>(step));
     case Op::ReadOnlyPath: return read_only_path(context, args<MaskArgs>(step));
     case Op::MaskPath: return mask_path(context, args<MaskArgs>(step));
     case Op::ReadOnlyRoot: return read_only_root(context);

@@ -20,6 +20,7 @@ struct Context {
     long umask = 0;      ///< The host's.
     int ruleset_fd = -1; ///< Of Landlock.
     int netlink_fd = -1; ///< Of Op::OpenNetlink.
+    int names_fd = -1;   ///< The tmpfs of Op::MakeNameFiles, mounted over the root.
     /// Of Op::FindProgram: nothing but this program is to be executed; or why there is none, if `error` is set.
     bool found_program = false;
     long program_error = 0;
@@ -64,6 +65,10 @@ long attach_tree(Context& context, const TreeArgs& args) noexcept;
 long open_netlink(Context& context) noexcept;
 long find_link(const Context& context, const FindLinkArgs& args) noexcept;
 long request_netlink(const Context& context, const NetlinkArgs& args) noexcept;
+
+// names.cpp
+long make_name_files(Context& context, const NameFilesArgs& args) noexcept;
+long bind_name_file(Context& context, const NameFileArgs& args) noexcept;
 
 // attributes.cpp
 long enter_own_time(int proc) noexcept;

@@ -35,6 +35,8 @@ enum class Op : std::uint32_t {
     OpenRoot,            ///< The present root directory is what targets are resolved in.
     RootPropagation,     ///< Of the attached root and all below, or after the pivot of "/". [PropagationArgs]
     Mount,               ///< [MountArgs]
+    MakeNameFiles,       ///< In a file system of their own. [NameFilesArgs]
+    BindNameFile,        ///< [NameFileArgs]
     MountCgroups,        ///< The container's own groups, for it to see. [CgroupMountArgs]
     Unmount,             ///< [PathArgs]
     RunCommand,          ///< A hook. [CommandArgs]
@@ -244,6 +246,22 @@ struct CgroupMountArgs {
     std::uint64_t attributes; ///< Of each mount: MOUNT_ATTR_*, all of which are the same as flags of mount(2).
 
     static constexpr std::uint32_t MaxTrees = 32; ///< More than there are controllers.
+};
+struct NamedText {
+    const char* name;
+    const char* text;
+    std::size_t length;
+};
+struct NameFilesArgs {
+    const MountArgs* tmpfs;
+    const NamedText* files;
+    std::uint32_t count;
+};
+struct NameFileArgs {
+    const char* name; ///< In that tmpfs.
+    const char* target;
+    std::uint64_t attributes; ///< MOUNT_ATTR_*, which are the same as flags of mount(2).
+    bool last;                ///< The rest of the tmpfs is out of sight from then on.
 };
 struct LimitArgs {
     std::int32_t resource;

@@ -56,6 +56,9 @@ inline long look_at(long fd, struct statx& status) noexcept {
 /// Opens a mount's target inside the root, creating what is missing of it.
 long open_target(Context& context, const char* target, bool is_file) noexcept;
 
+/// The same for a file that is to be covered even if it is a symbolic link: nothing happens where that leads.
+long open_entry(Context& context, const char* target) noexcept;
+
 /// Remembers what was created, by identity, so that the parent removes nothing else after a failure.
 /// \param length  of the part of the present step's path that names it
 void remember_created(Context& context, const struct statx& status, std::size_t length) noexcept;

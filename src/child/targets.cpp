@@ -126,4 +126,32 @@ long open_target(Context& context, const char* target, bool is_file) noexcept {
     return fd;
 }
 
+long open_entry(Context& context, const char* target) noexcept {
+    char parent[PathMax];
+    std::size_t length = 0;
+    std::size_t slash = 0;
+    for (; target[length] != '\0'; ++length) {
+        if (length + 1 >= PathMax) return -ENAMETOOLONG;
+        parent[length] = target[length];
+        if (parent[length] == '/') slash = length;
+    }
+    parent[slash] = '\0';
+    const char* const name = target + slash + 1;
+    const ScopedFd directory(open_target(context, slash == 0 ? "/" : parent, false));
+    if (directory.get() < 0) return directory.get();
+    // A single name in an already resolved directory.
+    constexpr int made_flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+    const long made = raw_syscall(SYS_openat, directory.get(), name, made_flags, 0644);
+    if (made >= 0) {
+        struct statx status;
+        if (look_at(made, status) >= 0) remember_created(context, status, length);
+        raw_syscall(SYS_close, made);
+    }
+    const long fd = raw_syscall(SYS_openat, directory.get(), name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) return made < 0 && made != -EEXIST ? made : fd;
+    if (!is_directory(fd)) return fd;
+    raw_syscall(SYS_close, fd);
+    return -EISDIR;
+}
+
 } // namespace ct::internal::child

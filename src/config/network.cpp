@@ -14,6 +14,7 @@
 #include "base/concat.hpp"
 #include "config/bridge.hpp"
 #include "config/ip_address.hpp"
+#include "config/names.hpp"
 #include "config/validate.hpp"
 
 namespace ct::internal {
@@ -297,6 +298,7 @@ void check_network(const Network& network) {
     for (const Rule& rule : network.rules) check_rule(rule);
     for (const Bridge& bridge : network.bridges) check_bridge(bridge);
     for (const PublishedPort& port : network.ports) check_port(port);
+    if (network.names) check_names(*network.names);
 }
 
 bool has_network(const Network& network) noexcept {

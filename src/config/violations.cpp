@@ -9,6 +9,7 @@
 
 #include "base/concat.hpp"
 #include "config/capabilities.hpp"
+#include "config/names.hpp"
 #include "config/network.hpp"
 #include "config/paths.hpp"
 #include "config/sysctls.hpp"
@@ -73,6 +74,7 @@ void check_namespaces(Violations& found, const Spec& spec) {
     }
     find_sysctl_violations(found, spec);
     network_violations(found, spec);
+    names_violations(found, spec);
 }
 
 void check_cgroup_mount(Violations& found, const Spec& spec) {

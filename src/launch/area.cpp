@@ -3,6 +3,8 @@
 #include "launch/area.hpp"
 
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cerrno>
 
@@ -21,6 +23,12 @@ constexpr std::size_t AreaSize = HandshakeAt + Page;
 static_assert(sizeof(Handshake) <= Page);
 
 constexpr std::size_t MostKept = 64;
+
+UniqueFd open_host() {
+    UniqueFd fd(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
+    if (!fd) throw sys::error(errno, Stage::Session, "open a pidfd");
+    return sys::above_stdio(std::move(fd), Stage::Session, "duplicate a pidfd");
+}
 
 } // namespace
 
@@ -52,6 +60,8 @@ std::span<std::byte> LaunchArea::helper_stack() const noexcept {
 Handshake& LaunchArea::handshake() const noexcept {
     return *reinterpret_cast<Handshake*>(memory_ + HandshakeAt);
 }
+
+AreaPool::AreaPool() : host_(open_host()) {}
 
 std::unique_ptr<LaunchArea> AreaPool::take() {
     {

@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "base/unique_fd.hpp"
 #include "child/handshake.hpp"
 
 namespace ct::internal {
@@ -34,14 +35,20 @@ private:
     std::byte* memory_;
 };
 
-/// Keeps areas for the next start: mapping and unmapping one costs every thread of the host a TLB flush.
+/// What starts leave to the next one: areas, since mapping and unmapping one costs every thread of the host a TLB
+/// flush, and a descriptor.
 class AreaPool {
 public:
+    /// \throws Error with Stage::Session
+    AreaPool();
     [[nodiscard]] std::unique_ptr<LaunchArea> take();
     void give_back(std::unique_ptr<LaunchArea> area) noexcept;
+    /// Of this process.
+    [[nodiscard]] int host_pidfd() const noexcept { return host_.get(); }
 
 private:
-    std::mutex mutex_;
+    const UniqueFd host_;
+    std::mutex mutex_; ///< Guards what follows.
     std::vector<std::unique_ptr<LaunchArea>> free_;
 };
 

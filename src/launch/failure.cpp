@@ -124,6 +124,10 @@ std::string hint(const Plan& plan, const Handshake& handshake) {
     case Op::FindUser:
     case Op::FindGroup:
     case Op::FindMemberships: return user_hint(op_of(plan, handshake), error);
+    case Op::MakeNameFiles:
+        if (handshake.message[0] != '\0') return concat("the file system says: ", handshake.message);
+        return error == EPERM || error == ENOSYS ? "a filter of system calls keeps it from making a tmpfs" : "";
+    case Op::BindNameFile: return error == EROFS ? "the file is missing, and cannot be created in this root" : "";
     case Op::OpenNetlink:
     case Op::Netlink:
         return network_hint(handshake.message, list_of(plan, handshake).info(handshake.step).action, error);

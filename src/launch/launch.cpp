@@ -57,16 +57,14 @@ clone_args clone_request(const Plan& plan, std::span<std::byte> stack) {
 /// One launch under way.
 class Launch {
 public:
-    Launch(const LaunchRequest& request, std::unique_ptr<LaunchArea> area)
-        : request_(request), plan_(request.plan), area_(std::move(area)), handshake_(area_->handshake()),
-          host_(kept_pidfd(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)))) {
-        if (!host_) throw sys::error(errno, Stage::Launch, "open a pidfd");
+    Launch(const LaunchRequest& request, std::unique_ptr<LaunchArea> area, int host_pidfd)
+        : request_(request), plan_(request.plan), area_(std::move(area)), handshake_(area_->handshake()) {
         handshake_ = Handshake{};
         handshake_.word = Handshake::Unborn;
         handshake_.child_pidfd = -1;
         handshake_.reaper_child_pidfd = -1;
         for (std::int32_t& fd : handshake_.offered) fd = -1;
-        handshake_.host_pidfd = host_.get();
+        handshake_.host_pidfd = host_pidfd;
         // The reaper waits meanwhile, and is not deep in its stack.
         handshake_.reaper_child_stack = area_->child_stack().data();
         handshake_.reaper_child_stack_size = area_->child_stack().size() / 2;
@@ -221,7 +219,7 @@ private:
         idle_ = place == last_place_ ? idle_ + passed : Clock::duration(0);
         last_look_ = now;
         last_place_ = place;
-        if (idle_ < std::chrono::seconds(10)) return;
+        if (idle_ < enter_patience) return;
         throw sys::error(ETIMEDOUT, Stage::Enter, "set up the process", {},
                          "something in the container keeps it from going on, such as a frozen cgroup");
     }
@@ -364,7 +362,6 @@ private:
     const Plan& plan_;
     std::unique_ptr<LaunchArea> area_;
     Handshake& handshake_;
-    UniqueFd host_; ///< This process.
     ChildPlan child_{};
     child::HelperPlan helper_plan_{};
     UniqueFd helper_;
@@ -381,7 +378,8 @@ private:
 Launched launch(const LaunchRequest& request, AreaPool& areas) {
     const bool shared_by_threads = request.plan.shares_memory && !request.plan.copies_host;
     Launch launch(request,
-                  shared_by_threads ? areas.take() : std::make_unique<LaunchArea>(LaunchArea::Sharing::Processes));
+                  shared_by_threads ? areas.take() : std::make_unique<LaunchArea>(LaunchArea::Sharing::Processes),
+                  areas.host_pidfd());
     Launched launched = launch.run();
     // After a failure the area is unmapped: only a child that is certainly gone may leave its stack to the next one.
     if (shared_by_threads) areas.give_back(launch.take_area());

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <functional>
 #include <span>
 #include <string>
@@ -47,6 +48,13 @@ struct LaunchRequest {
     /// Whether it enters a container that runs, in which others may do something to it during its set-up.
     bool enters = false;
 };
+
+/// How long a process that enters may stay at the same place of its set-up; tests make it shorter.
+#ifdef CT_FAULT_POINTS
+inline std::chrono::nanoseconds enter_patience = std::chrono::seconds(10);
+#else
+inline constexpr std::chrono::nanoseconds enter_patience = std::chrono::seconds(10);
+#endif
 
 /// Makes the process and sees it through its set-up. When it returns, the program was executed or the callable runs; or
 /// the plan ended with Op::Finish, then the process is gone and the result empty.

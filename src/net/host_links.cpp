@@ -89,12 +89,12 @@ HostLinks::Planned HostLinks::plan(const Network& network, const NetworkDevice& 
 
 int HostLinks::find(const std::string& name, std::string_view action, std::string_view kind) {
     sys::fault_point(Stage::Network, action, name);
-    const std::optional<LinkFacts> link = socket_.find_link(name);
-    if (!link) throw sys::error(ENODEV, Stage::Network, action, name);
-    if (!kind.empty() && link->kind != kind) {
+    const int index = socket_.find_index(name);
+    if (index == 0) throw sys::error(ENODEV, Stage::Network, action, name);
+    if (!kind.empty() && socket_.find_driver(name) != kind) {
         throw sys::error(EINVAL, Stage::Network, action, name, concat("it is no ", kind));
     }
-    return link->index;
+    return index;
 }
 
 std::vector<std::pair<std::string, HostLink>> HostLinks::on_bridges(const Network& network) const {

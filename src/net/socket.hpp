@@ -52,6 +52,9 @@ public:
     [[nodiscard]] int find_index(const std::string& name) noexcept;
     /// A number that no other network namespace has or will have; or nothing, before Linux 5.14.
     [[nodiscard]] std::optional<std::uint64_t> namespace_cookie() noexcept;
+    /// What drives that link, such as "bridge"; empty if nothing tells. Cheaper than find_link(), for which the kernel
+    /// says all that it knows.
+    [[nodiscard]] std::string find_driver(const std::string& name);
 
 private:
     struct Free {

@@ -148,6 +148,8 @@ void plan_devices(Plan& plan, const Spec& spec, const FdLayout& fds);
 /// What the child does for its network. The devices that hang on links of the host are there by then.
 void plan_network(Plan& plan, const Spec& spec);
 void plan_hostname(Plan& plan, const Spec& spec);
+/// \throws Error if the host's own files are to be copied, and cannot be read
+void plan_names(Plan& plan, const Spec& spec);
 /// Those that are to be set before there are devices.
 void plan_device_defaults(Plan& plan, const Spec& spec, const FdLayout& fds);
 void plan_sysctls(Plan& plan, const Spec& spec, const FdLayout& fds);

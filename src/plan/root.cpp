@@ -42,6 +42,7 @@ void plan_root_in_mount_namespace(Plan& plan, const Spec& spec, const FdLayout& 
     plan_mounts(plan, order.before_devices, setup);
     plan_devices(plan, spec, fds);
     plan_mounts(plan, order.after_devices, setup);
+    plan_names(plan, spec);
     plan_cgroup_mount(plan, spec, fds.groups.view);
     plan_masks(plan, spec);
     if (!spec.root) return;

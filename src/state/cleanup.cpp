@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <exception>
 #include <thread>
 
 #include <boost/filesystem/operations.hpp>
@@ -23,6 +24,7 @@
 #include "cgroup/parents.hpp"
 #include "cgroup/removal.hpp"
 #include "config/defaults.hpp"
+#include "config/names.hpp"
 #include "config/validate.hpp"
 #include "launch/exit_status.hpp"
 
@@ -136,10 +138,16 @@ Assessment assess(const Record& record, const Viewpoint& viewpoint) {
 std::optional<StoredRecord> finish(LockedEntry& entry, Record record, const Viewpoint& viewpoint,
                                    std::optional<ExitStatus> status) {
     const bool owned = owner_alive(record, viewpoint);
-    end_groups(record);
+    std::exception_ptr left;
+    try {
+        end_groups(record);
+    } catch (const Error&) {
+        left = std::current_exception();
+    }
     unmount_area(record);
     remove_links(record.links);
     remove_mount_points(record, !owned);
+    if (left) std::rethrow_exception(left);
     if (!record.saved && !owned) {
         entry.remove();
         return std::nullopt;
@@ -232,6 +240,7 @@ std::vector<std::string> missing_mount_points(int root, const Spec& spec) {
     const MountOrder order = order_mounts(spec, true);
     for (const Mount& mount : order.before_devices) add(mount.target);
     for (const Mount& mount : order.after_devices) add(mount.target);
+    for (const std::string_view path : name_files(spec)) add(std::string(path));
     if (spec.cgroup.mount != CgroupMount::None) add(CgroupPlace);
     return missing;
 }

@@ -153,6 +153,21 @@ struct Fields<PublishedPort> {
     };
 };
 template <>
+struct Fields<HostEntry> {
+    static constexpr std::tuple list{
+        field("address", &HostEntry::address),
+        field("names", &HostEntry::names),
+    };
+};
+template <>
+struct Fields<Names> {
+    static constexpr std::tuple list{
+        field("servers", &Names::servers),           field("search", &Names::search),
+        field("options", &Names::options),           field("hosts", &Names::hosts),
+        field("host_entries", &Names::host_entries), field("writable", &Names::writable),
+    };
+};
+template <>
 struct Fields<Network> {
     static constexpr std::tuple list{
         field("loopback_up", &Network::loopback_up),
@@ -162,6 +177,7 @@ struct Fields<Network> {
         field("rules", &Network::rules),
         field("bridges", &Network::bridges),
         field("ports", &Network::ports),
+        field("names", &Network::names),
     };
 };
 

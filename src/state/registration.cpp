@@ -208,8 +208,9 @@ void Registration::failed() {
     if (!is_current(entry) || record_.phase != Phase::Starting) return;
     try {
         keep(finish(entry, record_, store_.viewpoint(), std::nullopt));
-    } catch (const Error&) {
-        if (record_.saved) throw; // release() tries again
+    } catch (const Error& error) {
+        // release() tries again, and then the next session.
+        if (record_.saved || error.stage() == Stage::Cgroup) throw;
         // Better no record than one of a start that never ends.
         entry.remove();
         record_.phase = Phase::Idle;
@@ -285,6 +286,9 @@ void Registration::remove() {
                 throw Error(Errc::InvalidState, Stage::State, "remove", {}, "another process has started it meanwhile");
             }
         }
+        // Of a failed start something may be left.
+        if (is_current(*entry) && record_.phase == Phase::Starting)
+            keep(finish(*entry, record_, store_.viewpoint(), std::nullopt));
         entry->remove();
     }
     record_.saved = false;
@@ -328,7 +332,14 @@ void Registration::release() {
     if (!idle) {
         // The end of a start or run that could not be written.
         if (assess(record_, store_.viewpoint()).standing == Standing::Running) return;
-        keep(finish(*entry, record_, store_.viewpoint(), std::nullopt));
+        try {
+            keep(finish(*entry, record_, store_.viewpoint(), std::nullopt));
+        } catch (const Error&) {
+            Record next = record_;
+            next.owner = {}; // whoever looks next tries again
+            write(*entry, std::move(next));
+            throw;
+        }
     }
     if (!record_.saved) entry->remove();
 }

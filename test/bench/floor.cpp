@@ -22,6 +22,8 @@
 #include <string>
 #include <system_error>
 
+#include "network_floor.hpp"
+
 namespace ct::bench::floor {
 namespace {
 
@@ -116,6 +118,7 @@ int start_program(void* argument) noexcept {
     // One's own thread: to move a whole process, the kernel waits for all others.
     for (std::size_t i = 0; i < start.tasks_count; ++i) must(write(start.tasks[i], "0", 1) == 1);
     reset_signals();
+    if (container.veth != nullptr) container.veth->make();
     if (container.root != nullptr) {
         set_up_root(container.root);
         must(sethostname(container.hostname, std::strlen(container.hostname)) == 0);

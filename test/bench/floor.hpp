@@ -12,6 +12,8 @@
 /// Not for use from several threads at once.
 namespace ct::bench::floor {
 
+class Veth;
+
 /// A container with a root, the usual mounts and devices, and a host name.
 struct Container {
     int namespaces = 0;         ///< CLONE_NEW*; mount, pid and uts among them.
@@ -20,6 +22,7 @@ struct Container {
     const char* const* argv = nullptr;
     const char* const* groups = nullptr; ///< Directories of cgroups of version 1 to make for it; ends with a null.
     const char* group = nullptr;         ///< The same of version 2.
+    Veth* veth = nullptr;                ///< Its network; needs CLONE_NEWNET.
 };
 
 struct Process {

@@ -64,16 +64,21 @@ void report(int socket, std::int64_t number) {
 }
 
 /// Until the benchmark closes its end.
-void serve(int socket, const std::function<Host::Action()>& prepare) {
+void serve(int socket, const std::function<Host::Work()>& prepare) {
     using Clock = std::chrono::steady_clock;
+    cpu_set_t all;
+    if (sched_getaffinity(0, sizeof all, &all) != 0) throw_errno("sched_getaffinity");
     pin_to_one_cpu();
-    const Host::Action action = prepare();
+    const Host::Work work = prepare();
+    if (work.count != 1 && sched_setaffinity(0, sizeof all, &all) != 0) throw_errno("sched_setaffinity");
     report(socket, 0);
     char command = 0;
     while (read(socket, &command, 1) == 1) {
         const auto begin = Clock::now();
-        action();
-        report(socket, std::chrono::nanoseconds(Clock::now() - begin).count());
+        work.action();
+        const auto time = std::chrono::nanoseconds(Clock::now() - begin) / work.count;
+        if (work.afterwards) work.afterwards();
+        report(socket, time.count());
     }
 }
 
@@ -89,7 +94,7 @@ void grow(const Size& size) {
     }
 }
 
-Host::Host(const std::function<Action()>& prepare) {
+Host::Host(const std::function<Work()>& prepare) {
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) throw_errno("socketpair");
     pid_ = fork();

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
+#include <utility>
 
 namespace ct::bench {
 
@@ -27,10 +28,18 @@ void grow(const Size& size);
 class Host {
 public:
     using Action = std::function<void()>;
+    /// What is measured, and what is not.
+    struct Work {
+        Work(Action measured, Action rest = {}, int parts = 1)
+            : action(std::move(measured)), afterwards(std::move(rest)), count(parts) {}
+        Action action;
+        Action afterwards; ///< Puts everything back.
+        int count;         ///< As many are done in one action, on all CPUs if not 1; the time of one is reported.
+    };
 
     /// \p prepare runs in the new process and returns what is measured.
     /// \throws std::runtime_error if it threw; it has told why on standard error.
-    explicit Host(const std::function<Action()>& prepare);
+    explicit Host(const std::function<Work()>& prepare);
     Host(const Host&) = delete;
     Host& operator=(const Host&) = delete;
     ~Host();

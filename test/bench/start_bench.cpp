@@ -14,6 +14,7 @@
 
 #include "compare.hpp"
 #include "groups.hpp"
+#include "network.hpp"
 #include "workloads.hpp"
 
 namespace ct::bench {
@@ -22,8 +23,9 @@ namespace {
 constexpr std::size_t MiB = 1024 * 1024;
 constexpr int Pairs = 500;
 constexpr int SlowPairs = 60;
+constexpr int FewPairs = 15;
 
-using Prepare = std::function<Host::Action()>;
+using Prepare = std::function<Host::Work()>;
 
 void add(const std::string& name, const Prepare& subject, const Prepare& baseline, Owed owed, int pairs = Pairs,
          std::chrono::milliseconds apart = std::chrono::milliseconds(0)) {
@@ -92,6 +94,22 @@ void add_groups(const Bundle& bundle) {
     if (!groups.unified.empty()) add_groups(bundle, groups.only_unified(), "a group of version 2");
 }
 
+void add_network(const Bundle& bundle) {
+    constexpr std::chrono::milliseconds apart(50); // the kernel is at the last one's namespace for a while
+    add(
+        "a veth on a bridge: start, floor", [&bundle] { return start_networked(bundle); },
+        [&bundle] { return start_networked_with_floor(bundle); }, {.at_most = 1.25}, SlowPairs, apart);
+    add(
+        "a veth on a bridge: start to end, floor", [&bundle] { return run_networked(bundle); },
+        [&bundle] { return run_networked_with_floor(bundle); }, {.at_most = 1.25}, SlowPairs, apart);
+    add(
+        "a veth on a bridge: 64 starts at once, one", [&bundle] { return start_networked_at_once(bundle, 64); },
+        [&bundle] { return start_networked_at_once(bundle, 1); }, {.at_most = 1}, FewPairs, apart);
+    add(
+        "a veth on a bridge: ip(8) by hand, libct", [&bundle] { return start_networked_with_ip(bundle); },
+        [&bundle] { return start_networked(bundle); }, {.at_least = 5}, FewPairs, apart);
+}
+
 void add_runtime(const Bundle& bundle, const std::string& runtime, double at_least) {
     if (std::system(("command -v " + runtime + " >/dev/null").c_str()) != 0) {
         std::fprintf(stderr, "%s is not installed: not compared\n", runtime.c_str());
@@ -109,6 +127,7 @@ void add_comparisons(const Bundle& bundle) {
         "no isolation: start, posix_spawn", [&bundle] { return start_with_libct(bundle, Isolation::None); },
         [&bundle] { return spawn(bundle); }, {});
     add_groups(bundle);
+    add_network(bundle);
     add_sizes(bundle, Isolation::Basic, "4 namespaces");
     add_sizes(bundle, Isolation::Full, "6 namespaces");
     add_runtime(bundle, "crun", 5);
@@ -117,16 +136,21 @@ void add_comparisons(const Bundle& bundle) {
 
 /// For tracers, which see each action of one kind often and little else.
 void repeat(const Bundle& bundle, const std::string& what, int times) {
-    const std::map<std::string, std::function<Host::Action()>> actions = {
+    const std::map<std::string, std::function<Host::Work()>> actions = {
         {"start", [&bundle] { return start_with_libct(bundle, Isolation::Basic); }},
         {"start-floor", [&bundle] { return start_with_floor(bundle, Isolation::Basic); }},
         {"enter", [&bundle] { return enter_with_libct(bundle, Isolation::Basic); }},
         {"enter-floor", [&bundle] { return enter_with_floor(bundle, Isolation::Basic); }},
         {"groups", [&bundle] { return start_in_groups(bundle, Groups::find().first(4)); }},
         {"groups-floor", [&bundle] { return start_in_groups_with_floor(bundle, Groups::find().first(4)); }},
+        {"network", [&bundle] { return start_networked(bundle); }},
+        {"network-floor", [&bundle] { return start_networked_with_floor(bundle); }},
     };
-    const Host::Action action = actions.at(what)();
-    for (int i = 0; i < times; ++i) action();
+    const Host::Work work = actions.at(what)();
+    for (int i = 0; i < times; ++i) {
+        work.action();
+        if (work.afterwards) work.afterwards();
+    }
 }
 
 int run(int argc, char** argv) {

@@ -16,6 +16,7 @@
 #include "cgroup/parents.hpp"
 #include "cgroup/processes.hpp"
 #include "cgroup/removal.hpp"
+#include "state/registration.hpp"
 #include "support/cgroups.hpp"
 #include "support/fixture.hpp"
 
@@ -35,12 +36,28 @@ void write(const std::string& path, const std::string& text) {
     EXPECT_TRUE(file) << path;
 }
 
+/// Says so once it is there.
+void pause_ready() {
+    (void)!::write(1, "ready\n", 6);
+    for (;;) ::pause();
+}
+
 /// A daemon, as they make themselves: neither parent nor session tell where it came from.
 void daemonize() {
     if (::fork() != 0) return;
     ::setsid();
     if (::fork() != 0) ::_exit(0);
-    for (;;) ::pause();
+    pause_ready();
+}
+
+/// Whether the container has that many processes, once those that are on their way out are gone. Nobody forks any more.
+bool comes_down_to(Container& container, std::size_t count) {
+    const auto end = std::chrono::steady_clock::now() + Patience;
+    while (container.processes().size() != count) {
+        if (std::chrono::steady_clock::now() > end) return false;
+        ::sched_yield();
+    }
+    return true;
 }
 
 class GroupEnd : public ContainerTest {
@@ -86,21 +103,17 @@ TEST_F(GroupEnd, ProcessesListsDaemonsToo) {
     Container container = grouped(plain());
     const Process init = container.start({.stdio = {.out = Stdio::Pipe}}, [] {
         daemonize();
-        if (::fork() == 0) {
-            daemonize();
-            (void)!::write(1, "ready\n", 6);
-        }
-        for (;;) ::pause();
+        if (::fork() == 0) daemonize();
+        pause_ready();
         return 0;
     });
-    EXPECT_EQ(read_line(init.stream(1)), "ready");
     // It, its child, the two daemons; those between them may still be there.
-    while (container.processes().size() > 4) ::sched_yield();
-    EXPECT_EQ(container.processes().size(), 4U);
+    for (int i = 0; i < 4; ++i) EXPECT_EQ(read_line(init.stream(1)), "ready");
+    EXPECT_TRUE(comes_down_to(container, 4));
     const std::string nested = group_of(container) + "/nested";
     fs::create_directory(nested);
     write(nested + "/cgroup.procs", std::to_string(container.processes().back()));
-    EXPECT_EQ(container.processes().size(), 4U);
+    EXPECT_TRUE(comes_down_to(container, 4)) << "nested groups count";
     container.kill();
     container.wait();
     EXPECT_TRUE(reaches_end(init.stream(1)));
@@ -223,6 +236,46 @@ TEST_F(GroupEnd, WhatCannotGoIsLoggedAndLetsTheNameBeUsedLater) {
     EXPECT_EQ(log, "");
     EXPECT_FALSE(fs::exists(nested));
     EXPECT_TRUE(exited(container.start(host_program({"exit", "3"})).wait(), 3));
+}
+
+TEST_F(GroupEnd, WhatAFailedStartCouldNotRemoveTheNextSessionDoes) {
+    const internal::Hierarchies hierarchies = internal::Hierarchies::detect();
+    const internal::Hierarchy* const hierarchy = hierarchies.find(Controller::Pids);
+    if (hierarchy == nullptr) GTEST_SKIP() << "needs the pids controller";
+    const std::string state = make_dir("state");
+    const std::string group = hierarchy->mount_point + cgroup_parent() + "-box";
+    const std::string nested = group + "/nested";
+    const auto fail_start = [&](const internal::GroupMark& mark, internal::Registration& registration) {
+        fs::create_directories(nested);
+        const internal::UniqueFd directory(::open(group.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        mark.put_on(directory.get());
+        ASSERT_EQ(::mount("none", nested.c_str(), "tmpfs", 0, nullptr), 0); // in the way of rmdir(2)
+        const auto spec = std::make_shared<const Spec>();
+        registration.reserve(spec, OnClose::Kill);
+        registration.claim(spec, {}, OnClose::Kill);
+        registration.announce_groups({group}, mark.text());
+        EXPECT_TRUE(fails([&] { registration.failed(); }, std::errc::device_or_resource_busy, {"remove the cgroup"}));
+    };
+    for (const bool released : {false, true}) {
+        SCOPED_TRACE(released ? "the container is gone" : "the process is gone");
+        const internal::Store store(state);
+        EXPECT_TRUE(passes_in_child([&] {
+            const internal::GroupMark mark;
+            internal::Registration registration(store, "box");
+            fail_start(mark, registration);
+            if (released) {
+                EXPECT_THROW(registration.release(), Error);
+                // Also in this process; it is not free yet.
+                Session same({.state_directory = state});
+                EXPECT_THROW((void)same.create("box"), Error);
+            }
+        }));
+        EXPECT_TRUE(store.read("box").has_value());
+        ASSERT_EQ(::umount2(nested.c_str(), MNT_DETACH), 0);
+        Session next({.state_directory = state});
+        EXPECT_FALSE(fs::exists(group));
+        EXPECT_FALSE(store.read("box").has_value());
+    }
 }
 
 TEST_F(GroupEnd, ManyAtOnce) {

@@ -108,6 +108,32 @@ TEST_F(CgroupPlaces, AUserMayNameAParentThatBelongsToIt) {
     EXPECT_FALSE(fs::exists(delegated + "/inner"));
 }
 
+TEST_F(CgroupPlaces, AUserWithOneHierarchyIsToldToMakeAPidNamespace) {
+    if (pids_->version == 2) GTEST_SKIP() << "needs the pids controller of version 1, and another hierarchy";
+    const std::string delegated = make_group(top());
+    delegate(delegated);
+    for (const bool named : {true, false}) {
+        EXPECT_TRUE(passes_in_child([&] {
+            write_file(delegated + "/cgroup.procs", std::to_string(::getpid()));
+            SessionOptions options;
+            if (named) options.cgroup_parent = "/libct-test-" + std::to_string(::getppid());
+            become_unprivileged();
+            Session session(options);
+            Container container = session.create("box").add_controller(Controller::Pids);
+            const auto start = [&] { container.start(host_program({"exit", "0"})); };
+            EXPECT_TRUE(fails(start, std::errc::permission_denied, {"add Namespace::Pid"}));
+            EXPECT_FALSE(fs::exists(delegated + "/box"));
+            container.set_cgroup({.own_group = true});
+            try {
+                start();
+                ADD_FAILURE() << "nothing is delegated there";
+            } catch (const Error& error) {
+                EXPECT_EQ(error.hint().find("Namespace::Pid"), std::string::npos) << "it was asked for";
+            }
+        }));
+    }
+}
+
 TEST_F(CgroupPlaces, AUserWithoutAnyIsToldSo) {
     EXPECT_TRUE(passes_in_child([&] {
         become_unprivileged();

@@ -65,6 +65,23 @@ protected:
 INSTANTIATE_TEST_SUITE_P(Kernels, ClassicMount, ::testing::ValuesIn(Lacks),
                          [](const auto& param_info) { return std::string{param_info.param.name}; });
 
+TEST_P(ClassicMount, FilesOfNamesDoWithoutTheLastOneOnly) {
+    lacking([&](Session& session) {
+        Container container = box(session).set_names({.servers = {"192.0.2.1"}});
+        if (GetParam().name != std::string_view("OnlySetattrMissing")) {
+            EXPECT_TRUE(fails(
+                [&] {
+                    (void)container.start(program({"exit", "0"}));
+                },
+                static_cast<std::errc>(GetParam().error), {"make the files of names", "a filter of system calls"}));
+            return;
+        }
+        EXPECT_EQ(run(container, program({"cat", "/etc/resolv.conf"})).out, "nameserver 192.0.2.1\n");
+        EXPECT_TRUE(contains(run(container, program({"write", "/etc/resolv.conf", "x"})).err, "EROFS"));
+        EXPECT_TRUE(contains(run(container, program({"statvfs", "/etc/hosts"})).out, " ro nosuid nodev noexec"));
+    });
+}
+
 TEST_P(ClassicMount, DefaultMountsAndDevices) {
     lacking([&](Session& session) {
         for (Container container : {box(session).add_default_mounts(), user_box(session).add_default_mounts()}) {

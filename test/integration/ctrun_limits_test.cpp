@@ -135,5 +135,23 @@ TEST_F(CtrunLimits, AreEnforcedAndUpdated) {
     EXPECT_EQ(finish(box).status, 0);
 }
 
+TEST_F(CtrunLimits, DeviceRulesAreReplaced) {
+    Ctrun box = start(shell({"--name", name(), "--default-device-rules"}, "echo ready; cat"));
+    std::string text;
+    ASSERT_TRUE(read_until(box.out.get(), text, "ready\n"));
+    const auto opens = [&](const std::string& device) {
+        return ctrun({"exec", name(), "--", "sh", "-c", ": <" + device}).status == 0;
+    };
+    EXPECT_TRUE(opens("/dev/full"));
+    const Said said = ctrun({"update", name(), "--device-rule", "allow:c:1:3:rw", "--device-rule", "allow:c:1:5:r"});
+    EXPECT_EQ(said.status, 0) << said;
+    EXPECT_TRUE(opens("/dev/null"));
+    EXPECT_TRUE(opens("/dev/zero"));
+    EXPECT_FALSE(opens("/dev/full"));
+    EXPECT_TRUE(contains(ctrun({"update", name(), "--device-rule", "allow"}).err, "--device-rule"));
+    box.in.close();
+    EXPECT_EQ(finish(box).status, 0);
+}
+
 } // namespace
 } // namespace ct::test

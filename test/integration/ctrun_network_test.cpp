@@ -38,6 +38,35 @@ TEST_F(CtrunNetwork, MakesABridgeForItself) {
     EXPECT_EQ(::if_nametoindex("ctrun0"), 0U);
 }
 
+TEST_F(CtrunNetwork, MakesTheFilesOfNames) {
+    const Said result = ctrun({"run",
+                               "--new",
+                               "mount,uts",
+                               "--hostname",
+                               "web",
+                               "--network",
+                               "veth:ip=10.0.0.2/24",
+                               "--dns",
+                               "192.0.2.1",
+                               "--dns",
+                               "2001:db8::1",
+                               "--dns-search",
+                               "a.example",
+                               "--dns-option",
+                               "ndots:2",
+                               "--add-host",
+                               "db,db.example:[2001:db8::9]",
+                               "--",
+                               "/bin/cat",
+                               "/etc/resolv.conf",
+                               "/etc/hostname",
+                               "/etc/hosts"});
+    EXPECT_EQ(result.status, 0) << result.err;
+    EXPECT_TRUE(
+        contains(result.out, "nameserver 192.0.2.1\nnameserver 2001:db8::1\nsearch a.example\noptions ndots:2\nweb\n"));
+    EXPECT_TRUE(contains(result.out, "\n10.0.0.2 web\n2001:db8::9 db db.example\n"));
+}
+
 TEST_F(CtrunNetwork, SaysWhatIsWrong) {
     const auto refused = [&](const std::string& network, const std::string& part) {
         const Said result = ctrun({"run", "--network", network, "--", "true"});
@@ -56,6 +85,8 @@ TEST_F(CtrunNetwork, SaysWhatIsWrong) {
     EXPECT_TRUE(not_published("80-82:80-81", "as many ports on either side"));
     EXPECT_TRUE(not_published("82-80:1-3", "is not a range of ports"));
     EXPECT_TRUE(not_published("80:80/sctp", "'sctp' is not one of tcp, udp"));
+    EXPECT_TRUE(refused("netns:../x", "is no name of a network namespace"));
+    EXPECT_TRUE(refused("netns:missing", "'/run/netns/missing': No such file or directory"));
     EXPECT_TRUE(refused("macvlan:parent=lo,mode=odd", "'odd' is not one of bridge, private"));
 }
 

@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <fstream>
 
+#include "base/fault.hpp"
 #include "cgroup/devices.hpp"
 #include "cgroup/parents.hpp"
 #include "cgroup/removal.hpp"
@@ -16,6 +18,7 @@
 namespace ct::test {
 namespace {
 
+namespace fs = std::filesystem;
 using internal::Group;
 
 constexpr DeviceRule Null{.allow = true, .type = DeviceClass::Character, .major = 1, .minor = 3};
@@ -103,6 +106,160 @@ TEST_F(DeviceRules, HaveNumbersThatDevicesCanHave) {
                       {"device rule"}));
 }
 
+class UpdatedDeviceRules : public DeviceRules {
+protected:
+    /// errno of opening null and full by somebody who enters.
+    static std::pair<int, int> errors(Container& container) {
+        const auto open = [](const char* path) { return ::open(path, O_RDWR) >= 0 ? 0 : errno; };
+        return {container.enter({}, [&] { return open("/dev/null"); }).wait().value,
+                container.enter({}, [&] { return open("/dev/full"); }).wait().value};
+    }
+    /// Starts it, checks \p body, and ends it.
+    void with(Container container, const std::function<void(Container&)>& body) {
+        start_ready(container, program({"pause"}));
+        body(container);
+        container.kill();
+        container.wait();
+    }
+    static Limits rules(std::vector<DeviceRule> list) { return {.devices = std::move(list)}; }
+};
+
+TEST_F(UpdatedDeviceRules, ReplaceThoseBefore) {
+    Container container = ruled({Null});
+    with(container, [&](Container&) {
+        EXPECT_EQ(errors(container), std::pair(0, EPERM));
+        container.update(rules({Full}));
+        EXPECT_EQ(errors(container), std::pair(EPERM, 0));
+        EXPECT_EQ(container.spec().cgroup.limits.devices, std::vector{Full});
+        container.update(rules({Full, Null}));
+        EXPECT_EQ(errors(container), std::pair(0, 0));
+        container.update({});
+        EXPECT_EQ(errors(container), std::pair(0, 0)) << "they are as they were";
+        container.update(rules({}));
+        EXPECT_EQ(errors(container), std::pair(EPERM, EPERM));
+        container.update(rules({{.allow = true}}));
+        EXPECT_EQ(errors(container), std::pair(0, 0));
+    });
+}
+
+TEST_F(UpdatedDeviceRules, FollowNoRulesAtAll) {
+    Container container = isolated().add_default_mounts().add_controller(Controller::Devices);
+    with(container, [&](Container&) {
+        EXPECT_EQ(errors(container), std::pair(0, 0));
+        container.update(rules({Null}));
+        EXPECT_EQ(errors(container), std::pair(0, EPERM));
+    });
+}
+
+TEST_F(UpdatedDeviceRules, HoldForGroupsThatTheContainerHasMade) {
+    Container container = ruled({Null, Full});
+    with(container, [&](Container&) {
+        const std::string nested = container.cgroup_path(Controller::Devices) + "/nested";
+        ASSERT_EQ(::mkdir(nested.c_str(), 0755), 0);
+        const auto moved = [&] {
+            const auto open = [&] {
+                const std::string processes = nested + "/cgroup.procs";
+                const int file = ::open(processes.c_str(), O_WRONLY);
+                if (::write(file, "0", 1) != 1) return -1;
+                return ::open("/dev/full", O_RDWR) >= 0 ? 0 : errno;
+            };
+            // In the host's files.
+            const Process entered = session().create("mover").start({}, open);
+            return entered.wait().value;
+        };
+        EXPECT_EQ(moved(), 0);
+        container.update(rules({Null}));
+        EXPECT_EQ(moved(), EPERM);
+    });
+}
+
+TEST_F(UpdatedDeviceRules, AFailedUpdateChangesNothing) {
+    Container container =
+        isolated().add_default_mounts().set_cgroup({.limits = {.pids_max = 20, .devices = std::vector{Null}}});
+    with(container, [&](Container&) {
+        const Limits given{.pids_max = 30, .devices = std::vector{Full}};
+        internal::Faults faults{.error = ENOTRECOVERABLE};
+        bool failed = true;
+        for (faults.at = 1; failed; ++faults.at) {
+            faults.passed = 0;
+            internal::faults = &faults;
+            failed = false;
+            try {
+                container.update(given);
+            } catch (const Error& error) {
+                EXPECT_EQ(error.code(), std::errc::state_not_recoverable) << error.what();
+                failed = true;
+            }
+            internal::faults = nullptr;
+            if (!failed) continue;
+            EXPECT_EQ(errors(container), std::pair(0, EPERM)) << faults.at;
+            EXPECT_EQ(container.controller_value(Controller::Pids, "pids.max"), "20") << faults.at;
+            EXPECT_EQ(container.spec().cgroup.limits.devices, std::vector{Null});
+        }
+        EXPECT_GE(faults.at, 4U);
+        EXPECT_EQ(errors(container), std::pair(EPERM, 0));
+        EXPECT_EQ(container.controller_value(Controller::Pids, "pids.max"), "30");
+    });
+}
+
+TEST_F(UpdatedDeviceRules, AFullDiskLetsThemBeAsTheyWere) {
+    mount_tmpfs(dir() / "state", "size=128k,mode=700");
+    const fs::path filler = dir() / "state" / "filler";
+    Session own({.state_directory = dir() / "state", .cgroup_parent = cgroup_parent()});
+    for (const bool ruled_before : {true, false}) {
+        SCOPED_TRACE(ruled_before ? "there are rules" : "there are none");
+        Container container = own.create(ruled_before ? "ruled" : "free")
+                                  .set_root(image().string())
+                                  .add_namespaces({Namespace::Mount, Namespace::Pid})
+                                  .add_default_mounts()
+                                  .add_controller(Controller::Devices);
+        if (ruled_before) container.set_limits(rules({Null}));
+        const auto expected = ruled_before ? std::pair(0, EPERM) : std::pair(0, 0);
+        with(container, [&](Container&) {
+            std::ofstream(filler) << std::string(std::size_t{1} << 20U, 'x');
+            EXPECT_TRUE(fails([&] { container.update(rules({Full})); }, std::errc::no_space_on_device, {"record"}));
+            fs::remove(filler);
+            EXPECT_EQ(errors(container), expected);
+            EXPECT_EQ(container.spec().cgroup.limits.devices.has_value(), ruled_before);
+            container.update(rules({Full}));
+            EXPECT_EQ(errors(container), std::pair(EPERM, 0));
+        });
+    }
+}
+
+TEST_F(UpdatedDeviceRules, OfVersion1AreOfOneKind) {
+    if (!has_version_1(Controller::Devices)) GTEST_SKIP() << "needs the devices controller of cgroup version 1";
+    DeviceRule no_full = Full;
+    no_full.allow = false;
+    DeviceRule no_null = Null;
+    no_null.allow = false;
+    with(ruled({{.allow = true}, no_full}), [&](Container& container) {
+        container.update(rules({{.allow = true}, no_null}));
+        EXPECT_EQ(errors(container), std::pair(EPERM, 0));
+        EXPECT_TRUE(fails([&] { container.update(rules({Full})); }, Errc::Unsupported,
+                          {"container 'box': change the device rules", "start the container anew"}));
+        EXPECT_EQ(errors(container), std::pair(EPERM, 0));
+    });
+    with(ruled({Null}, "other"), [&](Container& container) {
+        EXPECT_TRUE(fails(
+            [&] {
+                container.update(rules({{.allow = true}, no_null}));
+            },
+            Errc::Unsupported,
+            {"container 'other': change the device rules", "without granting everything for a moment"}));
+        EXPECT_EQ(errors(container), std::pair(0, EPERM));
+    });
+}
+
+TEST_F(UpdatedDeviceRules, NeedTheController) {
+    if (!has_version_1(Controller::Devices)) GTEST_SKIP() << "needs the devices controller of cgroup version 1";
+    with(isolated().set_limits({.pids_max = 20}), [&](Container& container) {
+        EXPECT_TRUE(fails([&] { container.update({.pids_max = 30, .devices = std::vector{Null}}); }, Errc::InvalidState,
+                          {"use the devices controller", "started without it"}));
+        EXPECT_EQ(container.controller_value(Controller::Pids, "pids.max"), "20");
+    });
+}
+
 /// The program of version 2, also where the devices controller is one of version 1: both count there.
 class DevicePrograms : public DeviceRules {
 protected:
@@ -141,6 +298,32 @@ TEST_F(DevicePrograms, AreReplacedAndGoWithTheGroup) {
     many.push_back(Null);
     internal::attach_device_program(group, many);
     EXPECT_EQ(errors(), std::pair(0, EPERM));
+    container.kill();
+    container.wait();
+}
+
+TEST_F(DevicePrograms, ComeBackIfTheLastStepFails) {
+    if (!unified_) GTEST_SKIP() << "needs cgroup version 2";
+    Container container = isolated().add_default_mounts().set_cgroup({.own_group = true});
+    start_ready(container, program({"pause"}));
+    const internal::Groups groups = internal::open_groups(hierarchies_, {own_group_path(container)});
+    const Group& group = *groups.unified();
+    const auto full = [&] {
+        return container.enter({}, [] { return ::open("/dev/full", O_RDWR) >= 0 ? 0 : errno; }).wait().value;
+    };
+    const auto fail = [&](int expected) {
+        const auto finish = [&] {
+            EXPECT_EQ(full(), expected) << "it comes last";
+            throw Error(Errc::BadRecord, Stage::State, "write");
+        };
+        const std::vector<DeviceRule> rules = expected == 0 ? std::vector{Full} : std::vector{Null};
+        EXPECT_TRUE(fails([&] { internal::update_device_rules(group, {}, rules, finish); }, Errc::BadRecord, {}));
+    };
+    fail(EPERM);
+    EXPECT_EQ(full(), 0) << "there was none";
+    internal::attach_device_program(group, {Null});
+    for (int i = 0; i < 100; ++i) fail(0); // the kernel takes 64 at once
+    EXPECT_EQ(full(), EPERM);
     container.kill();
     container.wait();
 }

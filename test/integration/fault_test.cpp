@@ -201,6 +201,10 @@ const Scenario Scenarios[] = {
          container.add_default_mounts();
          process.stdio = {Stdio::Null, Stdio::Pipe, Stdio::Pipe};
      }},
+    {"Names",
+     [](Container& container, ProcessSpec&) {
+         container.set_hostname("box").set_names({.hosts = {{"192.0.2.9", {"db"}}}, .host_entries = true});
+     }},
     {"Joins",
      [](Container& container, ProcessSpec& process) {
          container.join_namespace(Namespace::Net, "/proc/self/ns/net")

@@ -162,7 +162,12 @@ TEST_P(Freezer, NobodyEntersAPausedContainer) {
             },
             Errc::InvalidState, {"container 'box': enter", "it is paused and has to be running"}));
     }
+    const auto is_paused = {std::string_view("it is paused and has to be stopped")};
+    EXPECT_TRUE(fails([&] { container.start(program({"exit", "0"})); }, Errc::InvalidState, is_paused));
+    EXPECT_TRUE(fails([&] { container.set_hostname("x"); }, Errc::InvalidState, is_paused));
+    EXPECT_TRUE(fails([&] { container.remove(); }, Errc::InvalidState, is_paused));
     container.thaw();
+    EXPECT_TRUE(fails([&] { container.start(program({"exit", "0"})); }, Errc::InvalidState, {"it is running and"}));
     EXPECT_TRUE(succeeded(run_entered(container, program({"exit", "0"}))));
     container.kill();
     container.wait();

@@ -12,13 +12,21 @@ int execute(const HoldCommand& command) {
     ct::Session session;
     ct::Container container = session.create(command.name, command.spec);
     container.hold();
-    std::cout << container.pin(command.directory) << '\n';
+    const std::string directory = container.pin(command.directory);
+    try {
+        if (!command.netns.empty()) container.pin_network(command.netns);
+    } catch (...) {
+        container.unpin(directory);
+        throw;
+    }
+    std::cout << directory << '\n';
     return 0; // the names keep what the session lets go
 }
 
 int execute(const UnpinCommand& command) {
     ct::Session session;
     session.create(command.name).unpin(command.directory);
+    if (!command.netns.empty()) ct::unpin_network(command.netns);
     return 0;
 }
 

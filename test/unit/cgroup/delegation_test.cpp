@@ -7,7 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "unit/cgroup/group_tree.hpp"
+#include "unit/cgroup/fake_groups.hpp"
 
 namespace ct::internal {
 namespace {
@@ -35,19 +35,19 @@ TEST(Delegation, NeverHandsOverLimits) {
 
 TEST(Delegation, ChangesOwnersOfTheDirectoryAndTheseFilesOnly) {
     if (::geteuid() != 0) GTEST_SKIP() << "only root gives files away";
-    GroupTree fake;
+    FakeGroups fake;
     fake.add("memory", {Controller::Memory});
     fake.write("memory/cgroup.procs", "");
     fake.write("memory/memory.limit_in_bytes", "");
-    const auto owner_of = [&](const char* path) {
+    const auto owner_of = [&](const char* file) {
         struct stat status {};
-        EXPECT_EQ(::stat((fake.dir() / path).c_str(), &status), 0) << path;
+        EXPECT_EQ(::stat((fake.group("memory") / file).c_str(), &status), 0) << file;
         return std::pair(status.st_uid, status.st_gid);
     };
-    delegate_groups(fake.take(), {1001, 1002});
-    EXPECT_EQ(owner_of("memory"), std::pair(1001U, 1002U));
-    EXPECT_EQ(owner_of("memory/cgroup.procs"), std::pair(1001U, 1002U));
-    EXPECT_EQ(owner_of("memory/memory.limit_in_bytes"), std::pair(0U, 0U));
+    delegate_groups(fake.groups(), {1001, 1002});
+    EXPECT_EQ(owner_of(""), std::pair(1001U, 1002U));
+    EXPECT_EQ(owner_of("cgroup.procs"), std::pair(1001U, 1002U));
+    EXPECT_EQ(owner_of("memory.limit_in_bytes"), std::pair(0U, 0U));
 }
 
 } // namespace

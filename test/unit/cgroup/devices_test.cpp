@@ -3,8 +3,8 @@
 #include "cgroup/devices.hpp"
 
 #include <array>
+#include <map>
 #include <random>
-#include <sstream>
 
 #include <gtest/gtest.h>
 
@@ -71,49 +71,56 @@ bool run(const std::vector<bpf_insn>& program, const Access& access) {
 class Version1 {
 public:
     explicit Version1(const DeviceLists& lists) {
-        for (const auto& [file, text] : lists.writes) {
-            const bool allow = file == "devices.allow";
-            if (text == "a") {
-                allows_ = allow;
-                exceptions_.clear();
-                continue;
-            }
-            EXPECT_NE(allow, allows_) << "an exception has to contradict the default";
-            Exception made{};
-            std::string major;
-            std::string minor;
-            std::string ways;
-            std::istringstream stream(text);
-            stream >> made.type;
-            std::getline(stream >> std::ws, major, ':');
-            stream >> minor >> ways;
-            if (major != "*") made.major = static_cast<std::uint32_t>(std::stoul(major));
-            if (minor != "*") made.minor = static_cast<std::uint32_t>(std::stoul(minor));
-            for (const char way : ways) made.ways |= way == 'r' ? Read : way == 'w' ? Write : Make;
-            exceptions_.push_back(made);
+        for (const DeviceLists::Write& write : lists.writes) {
+            this->write(write);
+            EXPECT_TRUE(write.text == "a" || removed_ == 0) << "an exception has to contradict the default";
         }
     }
+    void write(const DeviceLists::Write& write) {
+        const bool allow = write.file == "devices.allow";
+        if (write.text == "a") {
+            allows_ = allow;
+            exceptions_.clear();
+            return;
+        }
+        const std::size_t space = write.text.rfind(' ');
+        const std::string device = write.text.substr(0, space);
+        unsigned ways = 0;
+        for (const char way : write.text.substr(space + 1)) ways |= way == 'r' ? Read : way == 'w' ? Write : Make;
+        if (allow == allows_) ++removed_;
+        unsigned& present = exceptions_[device];
+        present = allow == allows_ ? present & ~ways : present | ways;
+        if (present == 0) exceptions_.erase(device);
+    }
+    /// The text of devices.list.
+    [[nodiscard]] std::string list() const {
+        if (allows_) return "a *:* rwm";
+        std::string text;
+        for (const auto& [device, ways] : exceptions_) {
+            text += device + ' ' + ((ways & Read) != 0 ? "r" : "") + ((ways & Write) != 0 ? "w" : "") +
+                    ((ways & Make) != 0 ? "m" : "") + '\n';
+        }
+        return text;
+    }
     [[nodiscard]] bool grants(const Access& access) const {
-        for (const Exception& one : exceptions_) {
-            if (one.type != (access.type == DeviceClass::Block ? 'b' : 'c')) continue;
-            if (one.major.value_or(access.major) != access.major || one.minor.value_or(access.minor) != access.minor)
-                continue;
-            // An exception that grants has to cover the whole access, one that denies any part of it.
-            if (!allows_ && (access.ways & ~one.ways) == 0) return true;
-            if (allows_ && (access.ways & one.ways) != 0) return false;
+        for (const std::string& major : {std::to_string(access.major), std::string("*")}) {
+            for (const std::string& minor : {std::to_string(access.minor), std::string("*")}) {
+                const char* const type = access.type == DeviceClass::Block ? "b " : "c ";
+                const auto one = exceptions_.find(type + major + ':' + minor);
+                if (one == exceptions_.end()) continue;
+                // An exception that grants has to cover the whole access, one that denies any part of it.
+                if (!allows_ && (access.ways & ~one->second) == 0) return true;
+                if (allows_ && (access.ways & one->second) != 0) return false;
+            }
         }
         return allows_;
     }
+    [[nodiscard]] bool grants_by_default() const { return allows_; }
 
 private:
-    struct Exception {
-        char type;
-        std::optional<std::uint32_t> major;
-        std::optional<std::uint32_t> minor;
-        unsigned ways = 0;
-    };
     bool allows_ = true;
-    std::vector<Exception> exceptions_;
+    int removed_ = 0;
+    std::map<std::string, unsigned> exceptions_;
 };
 
 std::vector<Access> all_accesses() {
@@ -200,6 +207,45 @@ TEST(DeviceLists, CannotDenyAPartOfAWildcardAmongOthers) {
     const DeviceRule all_of_1{.allow = true, .type = DeviceClass::Character, .major = 1};
     const DeviceRule no_null{.allow = false, .type = DeviceClass::Character, .major = 1, .minor = 3};
     EXPECT_FALSE(device_lists({all_of_1, no_null}));
+}
+
+TEST(DeviceChanges, GrantNothingMoreAndNothingLessOnTheWay) {
+    std::mt19937 random(5);
+    const std::vector<Access> accesses = all_accesses();
+    int changes = 0;
+    while (changes < 1000) {
+        const std::vector<DeviceRule> old_rules = random_rules(random);
+        const std::optional<DeviceLists> old = device_lists(old_rules);
+        const std::optional<DeviceLists> wanted = device_lists(random_rules(random));
+        if (!old || !wanted) continue;
+        const Version1 before(*old);
+        const Version1 after(*wanted);
+        if (before.grants_by_default() != after.grants_by_default()) continue;
+        ++changes;
+        Version1 now = before;
+        // The kernel's list is believed, and the rules only as far as it says nothing.
+        for (const auto& write : device_changes(present_device_lists(before.list(), old_rules), *wanted)) {
+            now.write(write);
+            for (const Access& access : accesses) {
+                const bool before_grants = before.grants(access);
+                const bool after_grants = after.grants(access);
+                ASSERT_FALSE(now.grants(access) && !before_grants && !after_grants) << write.text;
+                ASSERT_FALSE(!now.grants(access) && before_grants && after_grants) << write.text;
+            }
+        }
+        for (const Access& access : accesses) ASSERT_EQ(now.grants(access), after.grants(access));
+    }
+}
+
+TEST(DeviceChanges, FromNoRulesWriteTheWholeLists) {
+    const DeviceRule null{.allow = true, .type = DeviceClass::Character, .major = 1, .minor = 3};
+    const DeviceLists none = present_device_lists("a *:* rwm\n", std::nullopt);
+    EXPECT_EQ(none.writes, (Writes{{"devices.allow", "a"}}));
+    EXPECT_EQ(device_changes(none, *device_lists({null})), device_lists({null})->writes);
+    EXPECT_EQ(device_changes(*device_lists({null}), none), none.writes);
+    // The group above has a list, which a new one inherits.
+    const DeviceLists inherited = present_device_lists("c 1:3 rwm\nb *:* m\n", std::nullopt);
+    EXPECT_EQ(device_changes(inherited, *device_lists({null})), (Writes{{"devices.deny", "b *:* m"}}));
 }
 
 TEST(DeviceLists, TheDefaultRulesAreExpressible) {

@@ -11,7 +11,7 @@
 
 #include <ct/error.hpp>
 
-#include "unit/cgroup/group_tree.hpp"
+#include "unit/cgroup/fake_groups.hpp"
 
 namespace ct::internal {
 namespace {
@@ -27,20 +27,20 @@ TEST(ReadStats, NoGroupsTellNothing) {
 }
 
 TEST(ReadStats, GroupsWithoutFilesTellNothing) {
-    GroupTree fake;
+    FakeGroups fake;
     fake.add("", AllOfVersion2);
-    EXPECT_EQ(read_stats(fake.take()), Stats{});
-    GroupTree fake_1;
+    EXPECT_EQ(read_stats(fake.groups()), Stats{});
+    FakeGroups fake_1;
     fake_1.add("cpu,cpuacct", {Controller::Cpu, Controller::Cpuacct});
     fake_1.add("memory", {Controller::Memory});
     fake_1.add("pids", {Controller::Pids});
     fake_1.add("blkio", {Controller::Io});
     fake_1.add("hugetlb", {Controller::Hugetlb});
-    EXPECT_EQ(read_stats(fake_1.take()), Stats{});
+    EXPECT_EQ(read_stats(fake_1.groups()), Stats{});
 }
 
 TEST(ReadStats, Version2) {
-    GroupTree fake;
+    FakeGroups fake;
     fake.add("", AllOfVersion2);
     fake.write("unified/cpu.stat", "usage_usec 3000\nuser_usec 2000\nsystem_usec 1000\ncore_sched.force_idle_usec 0\n"
                                    "nr_periods 9\nnr_throttled 4\nthrottled_usec 500\n");
@@ -58,7 +58,7 @@ TEST(ReadStats, Version2) {
     fake.write("unified/cpu.pressure", "some avg10=1.00 avg60=2.00 avg300=3.00 total=4\n");
     fake.write("unified/io.pressure", "some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n");
 
-    const Stats stats = read_stats(fake.take());
+    const Stats stats = read_stats(fake.groups());
     Stats expected;
     expected.cpu = {3000us, 2000us, 1000us, 9, 4, 500us};
     expected.memory = {.current = 1 * MiB,
@@ -86,7 +86,7 @@ TEST(ReadStats, Version2) {
 }
 
 TEST(ReadStats, Version1) {
-    GroupTree fake;
+    FakeGroups fake;
     fake.add("cpu,cpuacct", {Controller::Cpu, Controller::Cpuacct});
     fake.add("memory", {Controller::Memory});
     fake.add("pids", {Controller::Pids});
@@ -108,7 +108,7 @@ TEST(ReadStats, Version1) {
     fake.write("blkio/blkio.throttle.io_service_bytes_recursive", "8:0 Read 4096\nTotal 4096\n");
     fake.write("blkio/blkio.throttle.io_serviced", "8:0 Read 1\nTotal 1\n");
 
-    const Stats stats = read_stats(fake.take());
+    const Stats stats = read_stats(fake.groups());
     Stats expected;
     const std::chrono::nanoseconds tick = std::chrono::nanoseconds(1s) / ::sysconf(_SC_CLK_TCK);
     expected.cpu = {123456789ns, 10 * tick, 2 * tick, 9, 4, 500ns};
@@ -128,33 +128,33 @@ TEST(ReadStats, Version1) {
 }
 
 TEST(ReadStats, HybridTakesEachFromWhereItIs) {
-    GroupTree fake;
+    FakeGroups fake;
     fake.add("cpu", {Controller::Cpu});
     fake.add("cpuacct", {Controller::Cpuacct});
     fake.add("", {Controller::Hugetlb, Controller::Devices, Controller::Freezer});
     fake.write("cpu/cpu.stat", "nr_periods 2\nnr_throttled 1\nthrottled_time 7\n");
     fake.write("cpuacct/cpuacct.usage", "5\n");
     fake.write("unified/cpu.stat", "usage_usec 3\nuser_usec 2\nsystem_usec 1\n");
-    const Stats stats = read_stats(fake.take());
+    const Stats stats = read_stats(fake.groups());
     EXPECT_EQ(stats.cpu, (CpuStats{3us, 2us, 1us, 2, 1, 7ns})) << "version 2 tells the time more exactly";
     EXPECT_EQ(stats.memory, MemoryStats{});
     EXPECT_EQ(stats.io, std::nullopt);
 }
 
 TEST(ReadStats, IoWithoutDevicesIsKnownToBeNothing) {
-    GroupTree fake;
+    FakeGroups fake;
     fake.add("", {Controller::Io});
     fake.write("unified/io.stat", "");
-    EXPECT_EQ(read_stats(fake.take()).io, std::vector<IoStats>{});
+    EXPECT_EQ(read_stats(fake.groups()).io, std::vector<IoStats>{});
 }
 
 TEST(ReadStats, LongFiles) {
-    GroupTree fake;
+    FakeGroups fake;
     fake.add("", {Controller::Io});
     std::string text;
     for (int i = 0; i < 2000; ++i) text += "8:" + std::to_string(i) + " rbytes=1 wbytes=2 rios=3 wios=4\n";
     fake.write("unified/io.stat", text);
-    const auto io = read_stats(fake.take()).io;
+    const auto io = read_stats(fake.groups()).io;
     ASSERT_TRUE(io);
     ASSERT_EQ(io->size(), 2000U);
     EXPECT_EQ(io->back(),
@@ -163,27 +163,27 @@ TEST(ReadStats, LongFiles) {
 
 TEST(ReadStats, HugePagesByTheSizesOfTheHost) {
     if (!std::filesystem::exists("/sys/kernel/mm/hugepages/hugepages-2048kB")) GTEST_SKIP() << "no pages of 2 MiB here";
-    GroupTree fake;
+    FakeGroups fake;
     fake.add("", {Controller::Hugetlb});
     fake.write("unified/hugetlb.2MB.current", "2097152\n");
     fake.write("unified/hugetlb.2MB.max", "max\n");
     fake.write("unified/hugetlb.2MB.events", "max 3\n");
     fake.write("unified/hugetlb.3MB.current", "3\n");
     const HugetlbStats found{.current = 2 * MiB, .max = Bytes::unlimited(), .failures = 3};
-    EXPECT_THAT(read_stats(fake.take()).hugetlb, ElementsAre(std::pair(2 * MiB, found)));
+    EXPECT_THAT(read_stats(fake.groups()).hugetlb, ElementsAre(std::pair(2 * MiB, found)));
 }
 
 TEST(ReadStats, FileThatCannotBeReadIsAnError) {
-    GroupTree fake;
+    FakeGroups fake;
     fake.add("pids", {Controller::Pids});
-    std::filesystem::create_directory(fake.dir() / "pids/pids.current");
-    const Groups groups = fake.take();
+    std::filesystem::create_directory(fake.group("pids") / "pids.current");
+    const Groups groups = fake.groups();
     try {
         (void)read_stats(groups);
         FAIL() << "nothing was thrown";
     } catch (const Error& error) {
         EXPECT_EQ(error.stage(), Stage::Cgroup);
-        EXPECT_EQ(error.path(), (fake.dir() / "pids/pids.current").string());
+        EXPECT_EQ(error.path(), fake.group("pids/pids.current").string());
     }
 }
 

@@ -5,7 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "unit/cgroup/group_tree.hpp"
+#include "unit/cgroup/fake_groups.hpp"
 
 namespace ct::internal {
 namespace {
@@ -23,32 +23,32 @@ constexpr std::string_view Hybrid = "30 1 0:29 / /sys/fs/cgroup/unified rw - cgr
                                     "32 1 0:31 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,name=systemd\n";
 
 TEST(CgroupView, OfVersion2IsTheGroupItself) {
-    GroupTree fake;
+    FakeGroups fake;
     fake.add("", {});
-    const CgroupView view = view_of(fake.take(), host(Version2));
+    const CgroupView view = view_of(fake.groups(), host(Version2));
     EXPECT_FALSE(view.in_tmpfs);
-    EXPECT_THAT(view.trees, ElementsAre(Tree{(fake.dir() / "unified").string(), "unified", {}}));
+    EXPECT_THAT(view.trees, ElementsAre(Tree{fake.group("unified").string(), "unified", {}}));
 }
 
 TEST(CgroupView, OthersHaveADirectoryForEachHierarchy) {
-    GroupTree fake;
+    FakeGroups fake;
     fake.add("cpu,cpuacct", {Controller::Cpu, Controller::Cpuacct});
     fake.add("name=systemd", {});
     fake.add("memory", {Controller::Memory});
     fake.add("", {});
-    const CgroupView view = view_of(fake.take(), host(Hybrid));
+    const CgroupView view = view_of(fake.groups(), host(Hybrid));
     EXPECT_TRUE(view.in_tmpfs);
-    EXPECT_THAT(view.trees, ElementsAre(Tree{(fake.dir() / "cpu,cpuacct").string(), "cpu,cpuacct", {"cpu", "cpuacct"}},
-                                        Tree{(fake.dir() / "name=systemd").string(), "systemd", {}},
-                                        Tree{(fake.dir() / "memory").string(), "memory", {}},
-                                        Tree{(fake.dir() / "unified").string(), "unified", {}}));
+    EXPECT_THAT(view.trees, ElementsAre(Tree{fake.group("cpu,cpuacct").string(), "cpu,cpuacct", {"cpu", "cpuacct"}},
+                                        Tree{fake.group("name=systemd").string(), "systemd", {}},
+                                        Tree{fake.group("memory").string(), "memory", {}},
+                                        Tree{fake.group("unified").string(), "unified", {}}));
 }
 
 TEST(CgroupView, NamedHierarchyDoesNotMakeAHostHybrid) {
-    GroupTree fake;
+    FakeGroups fake;
     fake.add("", {});
     const std::string mounts = std::string(Version2) + "31 1 0:30 / /run/mine rw - cgroup cgroup rw,name=mine\n";
-    EXPECT_FALSE(view_of(fake.take(), host(mounts)).in_tmpfs);
+    EXPECT_FALSE(view_of(fake.groups(), host(mounts)).in_tmpfs);
 }
 
 } // namespace

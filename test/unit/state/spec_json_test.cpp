@@ -41,8 +41,8 @@ using Structures =
                      ImageArea, Mount, ProcessSpec, StandardStreams, TerminalSize, User, ResourceLimit, FdMapping,
                      CapabilitySets, SecurityLabels, Scheduler, IoPriority, Scheduling, MemoryPolicy, SessionKeyring,
                      SeccompAction, SeccompCondition, SeccompRule, Seccomp, LandlockPath, Landlock, Cgroup,
-                     ControllerValue, Limits, IoLimit, DeviceRule, Network, Address, Veth, Macvlan, Ipvlan, Vlan, Dummy,
-                     Neighbour, NextHop, Route, Rule, Bridge, PublishedPort>;
+                     ControllerValue, Limits, IoLimit, DeviceRule, Network, Names, HostEntry, Address, Veth, Macvlan,
+                     Ipvlan, Vlan, Dummy, Neighbour, NextHop, Route, Rule, Bridge, PublishedPort>;
 TYPED_TEST_SUITE(EveryField, Structures);
 
 TYPED_TEST(EveryField, IsListedForJson) {
@@ -88,6 +88,7 @@ Spec full_spec() {
                             true,
                             RouteType::Prohibit,
                             {{"10.0.0.5", "eth1", 3, true}}}};
+    spec.network.names = {{"192.0.2.1"}, {"example.org"}, {"rotate"}, {{"10.0.0.9", {"db"}}}, true, true};
     spec.network.rules = {{"10.0.0.0/8", "10.1.0.0/16", "eth0", "lo", 7, 15, 100, RuleAction::Prohibit, 9, true}};
     spec.network.bridges = {{"br0", {"10.0.0.1/24", "fd00::1/64"}, 1400, true}};
     spec.network.ports = {{8080, 80, 2, Protocol::Udp, "127.0.0.1"}};
