@@ -124,6 +124,8 @@ private:
         std::vector<FilesRoot> bound;     ///< Further directories with files.
         std::shared_ptr<HostLinks> links; ///< Null if the network needs none.
         std::shared_ptr<HostNics> nics;   ///< Likewise.
+        /// The specification with what was chosen for this start, if anything was; for the plan alone.
+        std::optional<Spec> completed = {};
     };
     [[nodiscard]] Prepared prepare(const Spec& spec, const std::vector<std::string>& command);
     /// What the host does once there is a child: it tells who it is, in case that this process dies, and gives it its

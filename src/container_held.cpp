@@ -53,7 +53,8 @@ std::shared_ptr<const Joins> ContainerCore::launch_held() {
     plan_birth(plan, prepared);
     add_group_tasks(plan, spec);
     const std::shared_ptr<StartThread> thread = session_->start_thread();
-    compile_hold(plan, spec, streams.layout(), host_facts(thread.get()), *hooks);
+    compile_hold(plan, prepared.completed ? *prepared.completed : spec, streams.layout(), host_facts(thread.get()),
+                 *hooks);
     plan.parent_tasks.push_back(
         {Await::SetUp, [&](const WaitingChild& child) {
              for (const auto& [kind, source] : spec.namespaces) {

@@ -6,6 +6,7 @@
 
 #include "base/concat.hpp"
 #include "base/subject.hpp"
+#include "config/bridge.hpp"
 #include "config/names.hpp"
 #include "config/network.hpp"
 #include "container_core.hpp"
@@ -49,6 +50,22 @@ Container& Container::add_rule(Rule rule) {
     core_->configure([&](Spec& spec) {
         internal::check_rule(rule);
         spec.network.rules.push_back(std::move(rule));
+    });
+    return *this;
+}
+
+Container& Container::add_bridge(Bridge bridge) {
+    core_->configure([&](Spec& spec) {
+        internal::check_bridge(bridge);
+        spec.network.bridges.push_back(std::move(bridge));
+    });
+    return *this;
+}
+
+Container& Container::publish(PublishedPort port) {
+    core_->configure([&](Spec& spec) {
+        internal::check_port(port);
+        spec.network.ports.push_back(std::move(port));
     });
     return *this;
 }

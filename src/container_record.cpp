@@ -208,13 +208,16 @@ void ContainerCore::detach() {
     }
     if (registration_) with_subject(subject(), [&] { registration_->detach(); });
     std::shared_ptr<ProcessCore> init;
+    std::shared_ptr<BridgeUse> bridges;
     {
         const std::lock_guard lock(mutex_);
         adopted_ = true;
         adopter_ = false;
         host_side_.detach();
         init = init_;
+        bridges = host_side_.bridges();
     }
+    if (bridges) bridges->leave();
     // As a child of ours it has to be reaped all the same.
     session_->leftovers.add(init);
     // It may be the last reference.

@@ -82,9 +82,13 @@ ContainerCore::Prepared ContainerCore::prepare(const Spec& spec, const std::vect
         registration_->claim(spec_, command, session_->on_close());
         announce = [this](const HostMount& mount) { registration_->announce(mount); };
     }
-    HostSide host_side(spec, announce, warning());
+    HostSide host_side(spec, announce, warning(), session_->network, name_);
     Prepared prepared{host_side.files_root(), host_side.take_image(), {},
                       host_side.bound(),      host_side.links(),      host_side.nics()};
+    if (const auto& bridges = host_side.bridges()) {
+        prepared.completed = spec;
+        prepared.completed->network = bridges->network();
+    }
     if (prepared.image) {
         // Only for the time of the start: a descriptor of the image's would keep the loop device.
         prepared.image_root.reset(::openat(prepared.image.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -198,7 +202,8 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& proc
     const std::shared_ptr<StartThread> thread = session_->start_thread();
     std::optional<FrozenBirth> frozen;
     if (spec.cgroup.born_frozen) frozen.emplace([this] { return groups(); }, process, callable != nullptr).add_to(plan);
-    compile_start(plan, spec, process, streams.layout(), host_facts(thread.get()), callable != nullptr, *hooks);
+    compile_start(plan, prepared.completed ? *prepared.completed : spec, process, streams.layout(),
+                  host_facts(thread.get()), callable != nullptr, *hooks);
     Launched launched = launch_plan(plan, prepared.files_root, callable, thread.get(), Role::First, prepared.bound);
     keep_upper(plan);
     auto init = std::make_shared<ProcessCore>(name_, std::move(launched), streams.take_host_ends(),

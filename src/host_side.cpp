@@ -37,7 +37,8 @@ UniqueFd open_directory(const std::string& path, std::string_view action) {
 
 } // namespace
 
-HostSide::HostSide(const Spec& spec, const Announce& announce, const Warn& warn) {
+HostSide::HostSide(const Spec& spec, const Announce& announce, const Warn& warn, HostNetwork& network,
+                   const std::string& name) {
     open_files_root(spec);
     open_bound_directories(spec);
     if (HostLinks::needed(spec.network)) links_ = std::make_shared<HostLinks>(spec.network);
@@ -45,6 +46,9 @@ HostSide::HostSide(const Spec& spec, const Announce& announce, const Warn& warn)
     if (spec.root && !makes_namespace(spec, Namespace::Mount)) {
         if (spec.private_area) mount_private_area(spec, std::get<BindDir>(*spec.private_area), announce);
         chroot_ = sys::open(spec.root->path, O_PATH | O_DIRECTORY, Stage::Root, "open the root");
+    }
+    if (!spec.network.bridges.empty()) {
+        bridges_ = std::make_shared<BridgeUse>(network, network.take(spec.network, name, *links_));
     }
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/rollback.hpp"
 #include "base/unique_fd.hpp"
+#include "bridge/host_network.hpp"
 #include "host_nics.hpp"
 #include "launch/launch.hpp"
 #include "net/host_links.hpp"
@@ -23,9 +24,11 @@ public:
     HostSide() = default;
     /// Told of each mount in the host's mount namespace before it is made; may throw.
     using Announce = std::function<void(const HostMount&)>;
+    /// \param name  of the container
     /// \throws Error for a missing root or private area, among others; nothing is left then
     /// \param warn  told what cannot be undone at the end
-    HostSide(const Spec& spec, const Announce& announce, const Warn& warn);
+    HostSide(const Spec& spec, const Announce& announce, const Warn& warn, HostNetwork& network,
+             const std::string& name);
 
     /// The directory that holds the container's files, locked against removal of mount points by others; or -1.
     [[nodiscard]] int files_root() const noexcept { return files_root_ ? files_root_.get() : upper_.get(); }
@@ -44,7 +47,9 @@ public:
     /// Takes down in the end what a running container has got, too.
     void take_over(std::shared_ptr<HostLinks> links);
     void take_over(std::shared_ptr<HostNics> nics);
-    /// Leaves everything to those who find the container's record.
+    /// What the container has of bridges that libct keeps; null if it has nothing.
+    [[nodiscard]] const std::shared_ptr<BridgeUse>& bridges() const noexcept { return bridges_; }
+    /// Leaves everything but bridges() to those who find the container's record.
     void detach() noexcept {
         teardown_.dismiss();
         if (links_) links_->leave();
@@ -65,6 +70,7 @@ private:
     std::vector<FilesRoot> bound_;
     std::vector<UniqueFd> bound_directories_;
     UniqueFd chroot_;
+    std::shared_ptr<BridgeUse> bridges_; ///< Outlives the links.
     std::shared_ptr<HostLinks> links_;
     std::shared_ptr<HostNics> nics_;
     Rollback teardown_;

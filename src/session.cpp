@@ -24,7 +24,9 @@ std::shared_ptr<ContainerCore> SessionCore::find(std::string_view name) {
     return found == containers_.end() ? nullptr : found->second.lock();
 }
 
-SessionCore::SessionCore(SessionOptions options) : options_(std::move(options)) {
+SessionCore::SessionCore(SessionOptions options)
+    : network(options.network_directory, [this](const std::string& text) { log(LogLevel::Warning, text); }),
+      options_(std::move(options)) {
     const bool systemd = options_.cgroup_manager == CgroupManager::Systemd;
     if (options_.cgroup_parent) (systemd ? check_slice : check_cgroup_parent)(*options_.cgroup_parent);
     if (!options_.state_directory) return;
@@ -34,6 +36,7 @@ SessionCore::SessionCore(SessionOptions options) : options_(std::move(options)) 
 
 void SessionCore::sweep() noexcept {
     sweep_records();
+    network.sweep(); // once the links are gone
     // Empty ones, of sessions whose process was killed.
     if (options_.cgroup_parent && options_.cgroup_manager == CgroupManager::Cgroupfs) {
         log_errors([&] { group_parents().remove_abandoned(); });

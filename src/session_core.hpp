@@ -16,6 +16,7 @@
 #include <ct/session.hpp>
 
 #include "base/unique_fd.hpp"
+#include "bridge/host_network.hpp"
 #include "cgroup/parents.hpp"
 #include "entered.hpp"
 #include "launch/area.hpp"
@@ -86,6 +87,7 @@ public:
     /// False in a process that the host has forked: its containers are not that one's to end.
     [[nodiscard]] bool is_in_its_process() const noexcept;
 
+    HostNetwork network;
     LowFds low_fds;
     FilterCache filters;
     AreaPool areas;

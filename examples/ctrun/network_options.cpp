@@ -2,6 +2,8 @@
 // SPDX-FileCopyrightText: The libct authors
 #include "network_options.hpp"
 
+#include <arpa/inet.h>
+
 #include <array>
 #include <stdexcept>
 #include <string>
@@ -12,6 +14,8 @@
 namespace ctrun {
 
 namespace {
+
+constexpr const char* DefaultAddress = "10.199.0.1/16"; ///< Of the host on the bridge of --network bridge.
 
 using Words = std::vector<std::pair<std::string, std::string>>; // keys and values
 
@@ -113,6 +117,90 @@ ct::NetworkDevice parse_device(const Words& words, ct::Network& network) {
     return device;
 }
 
+/// The address that the host has in a subnet: the one that is given, or the first if that is the subnet itself.
+std::string host_address(const std::string& text) {
+    const std::size_t slash = text.find('/');
+    const std::string address = text.substr(0, slash);
+    const int family = address.find(':') == std::string::npos ? AF_INET : AF_INET6;
+    std::array<unsigned char, 16> bytes{};
+    if (slash == std::string::npos || ::inet_pton(family, address.c_str(), bytes.data()) != 1) {
+        reject(text, "a subnet, such as 10.0.0.0/24");
+    }
+    const std::size_t size = family == AF_INET ? 4 : 16;
+    const std::uint64_t length = parse_number(text.substr(slash + 1), size * 8);
+    for (std::size_t bit = length; bit < size * 8; ++bit) {
+        if ((bytes.at(bit / 8) >> (7 - bit % 8) & 1U) != 0) return text;
+    }
+    bytes.at(size - 1) |= 1U;
+    std::array<char, INET6_ADDRSTRLEN> first{};
+    ::inet_ntop(family, bytes.data(), first.data(), first.size());
+    return std::string(first.data()) + text.substr(slash);
+}
+
+/// A veth on a bridge that libct keeps.
+void add_bridge(const Words& words, ct::Network& network) {
+    ct::Bridge bridge{.nat = true};
+    ct::Veth veth;
+    for (const auto& [key, value] : words) {
+        if (key == "subnet") {
+            bridge.addresses.push_back(host_address(value));
+        } else if (key == "bridge") {
+            bridge.name = value;
+        } else if (key == "nonat") {
+            bridge.nat = false;
+        } else if (!set_common(veth, network, key, value) && !set_key(veth, key, value)) {
+            reject(key, "a setting of such a network");
+        }
+    }
+    if (bridge.addresses.empty()) bridge.addresses = {DefaultAddress};
+    veth.bridge = bridge.name;
+    veth.lease = veth.addresses.empty();
+    network.devices.emplace_back(std::move(veth));
+    network.bridges.push_back(std::move(bridge));
+}
+
+std::uint16_t parse_port(const std::string& text) {
+    return static_cast<std::uint16_t>(parse_number(text, 65535));
+}
+
+/// "80" or "80-82": the first and how many.
+std::pair<std::uint16_t, std::uint16_t> parse_ports(const std::string& text) {
+    const std::size_t dash = text.find('-');
+    const std::uint16_t first = parse_port(text.substr(0, dash));
+    if (dash == std::string::npos) return {first, std::uint16_t{1}};
+    const std::uint16_t last = parse_port(text.substr(dash + 1));
+    if (last < first) reject(text, "a range of ports");
+    return {first, static_cast<std::uint16_t>(last - first + 1)};
+}
+
+/// [ADDRESS:]HOST[-LAST]:CONTAINER[-LAST][/PROTOCOL]
+ct::PublishedPort parse_publish(const std::string& text) {
+    const std::string expected = "[ADDRESS:]HOST[-LAST]:CONTAINER[-LAST][/tcp|/udp]";
+    ct::PublishedPort port;
+    const std::size_t slash = text.find('/');
+    if (slash != std::string::npos) {
+        constexpr std::array protocols{"tcp", "udp"};
+        port.protocol = static_cast<ct::Protocol>(find_word(protocols, text.substr(slash + 1)));
+    }
+    const std::string ports = text.substr(0, slash);
+    const std::size_t inner = ports.rfind(':');
+    if (inner == std::string::npos || inner == 0) reject(text, expected);
+    const std::size_t outer = ports.rfind(':', inner - 1);
+    const std::size_t begin = outer == std::string::npos ? 0 : outer + 1;
+    const auto [host, count] = parse_ports(ports.substr(begin, inner - begin));
+    const auto [container, same_count] = parse_ports(ports.substr(inner + 1));
+    if (count != same_count) reject(text, "as many ports on either side");
+    port.host_port = host;
+    port.container_port = container;
+    port.count = count;
+    if (outer == std::string::npos) return port;
+    port.host_address = ports.substr(0, outer);
+    if (port.host_address.starts_with('[') && port.host_address.ends_with(']')) {
+        port.host_address = port.host_address.substr(1, port.host_address.size() - 2);
+    }
+    return port;
+}
+
 } // namespace
 
 void parse_network(ct::Network& network, const std::string& text) {
@@ -121,13 +209,14 @@ void parse_network(ct::Network& network, const std::string& text) {
     if (kind == "none" && colon == std::string::npos) return;
     const Words words = words_of(colon == std::string::npos ? "" : text.substr(colon + 1));
     const auto add = [&]<typename Device>(Device) { network.devices.push_back(parse_device<Device>(words, network)); };
+    if (kind == "bridge") return add_bridge(words, network);
     if (kind == "veth") return add(ct::Veth{});
     if (kind == "macvlan") return add(ct::Macvlan{});
     if (kind == "ipvlan") return add(ct::Ipvlan{});
     if (kind == "vlan") return add(ct::Vlan{});
     if (kind == "dummy") return add(ct::Dummy{});
     if (kind == "nic") return add(ct::HostNic{});
-    reject(kind, "none, veth, macvlan, ipvlan, vlan, dummy, nic, container:NAME or netns:NAME");
+    reject(kind, "none, bridge, veth, macvlan, ipvlan, vlan, dummy, nic, container:NAME or netns:NAME");
 }
 
 ct::Route parse_route(const std::string& text) {
@@ -194,12 +283,13 @@ void add_name_options(Adder& add, ct::Spec& spec) {
 void add_network_options(Adder& add, ct::Spec& spec) {
     add.group("Network");
     add.option("--network", "KIND[:KEY=VALUE,...]",
-               "Make a network namespace, and in it: veth, macvlan, ipvlan,\n"
+               "Make a network namespace, and in it: bridge (a free address\n"
+               "on a bridge that is made, and NAT), veth, macvlan, ipvlan,\n"
                "vlan, dummy, nic or none; keys are name, ip, gw, mtu, mac,\n"
-               "bridge, host and host-mac of a veth, parent, mode and id of\n"
-               "others, host and keep of a nic, a link of the host; or join\n"
-               "that of a container, container:NAME, or one of ip-netns(8),\n"
-               "netns:NAME",
+               "bridge, host and host-mac of a veth, subnet and nonat of a\n"
+               "bridge, parent, mode and id of others, host and keep of a\n"
+               "nic, a link of the host; or join that of a container,\n"
+               "container:NAME, or one of ip-netns(8), netns:NAME",
                [&](const std::string& text) {
                    constexpr std::string_view named = "netns:";
                    if (text.starts_with("container:")) {
@@ -212,6 +302,10 @@ void add_network_options(Adder& add, ct::Spec& spec) {
                        parse_network(spec.network, text);
                    }
                });
+    add.option("--publish", "[ADDRESS:]HOST[-LAST]:CONTAINER[-LAST][/udp]",
+               "Let ports of the host lead to the container, such as 8080:80;\n"
+               "needs --network bridge",
+               [&](const std::string& text) { spec.network.ports.push_back(parse_publish(text)); });
     add.option("--route", "DESTINATION[,KEY=VALUE...]",
                "Add a route, such as 10.9.0.0/16,via=10.0.0.1;\n"
                "keys are via, dev, src, metric, table, mtu and onlink",

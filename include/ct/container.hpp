@@ -155,6 +155,8 @@ public:
     Container& add_neighbour(Neighbour neighbour);
     Container& add_route(Route route);
     Container& add_rule(Rule rule);
+    Container& add_bridge(Bridge bridge);
+    Container& publish(PublishedPort port);
     /// By default it is brought up.
     Container& leave_loopback_down();
     /// @}

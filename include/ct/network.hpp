@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include <ct/bridge.hpp>
 #include <ct/export.hpp>
 
 /// The network of a container with a network namespace of its own. Addresses are text as ip(8) takes them; malformed
@@ -46,6 +47,9 @@ struct Veth {
     std::uint32_t mtu = 0;               ///< Of both ends; 0: the kernel's.
     std::string bridge = {};             ///< A bridge of the host whose port the host's end becomes; empty: none.
     std::vector<Address> addresses = {}; ///< Of the container's end.
+    /// Also an address of each subnet of the bridge, which has to be one of Network::bridges: a free one, chosen at
+    /// each start; and a default route by way of the bridge unless Network::routes has one of that family.
+    bool lease = false;
     bool operator==(const Veth&) const = default;
 };
 
@@ -212,15 +216,18 @@ struct Names {
 };
 
 /// All of it. Everything but `loopback_up` and `names` needs a new Namespace::Net. It is made at every start: the
-/// devices with their addresses, the neighbours, the routes and the rules, each in this order. Kernel parameters of the
-/// namespace, such as "net.ipv4.ip_forward", are Spec::sysctls.
+/// devices with their addresses, the neighbours, the routes and the rules, each in this order; before them the bridges
+/// and the published ports of the host. Kernel parameters of the namespace, such as "net.ipv4.ip_forward", are
+/// Spec::sysctls.
 struct Network {
     bool loopback_up = true; ///< In a new network namespace. One that is joined is left as it is.
     std::vector<NetworkDevice> devices = {};
     std::vector<Neighbour> neighbours = {};
     std::vector<Route> routes = {};
     std::vector<Rule> rules = {};
-    std::optional<Names> names = {}; ///< Default: the root's own files.
+    std::vector<Bridge> bridges = {};      ///< Of the host; those of other veths have to be there.
+    std::vector<PublishedPort> ports = {}; ///< Of the host.
+    std::optional<Names> names = {};       ///< Default: the root's own files.
     bool operator==(const Network&) const = default;
 };
 

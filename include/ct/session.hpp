@@ -61,6 +61,12 @@ struct SessionOptions {
     /// half-started containers are killed and undone, ended ones are removed unless they are saved; running ones go
     /// on. Default: no records.
     std::optional<std::string> state_directory = {};
+    /// An absolute path: what is known of each ct::Bridge is recorded there, the addresses above all. Sessions that
+    /// share a network namespace have to share this directory, too; what a killed program has left on the host's side
+    /// of a bridge is undone by the next session, or by the next start that uses one. It is made if it is missing, at
+    /// the first such start, and has to be this user's alone. Default: ".network" in "/run/libct", for others than root
+    /// in default_state_directory().
+    std::optional<std::string> network_directory = {};
     StartThread start_thread = StartThread::Caller;
     /// The group in which containers have theirs, in every hierarchy that they need: a path below the root of the
     /// hierarchy, such as "/machine". What is missing of it is made, and removed with the session if it is empty then.

@@ -12,6 +12,7 @@
 #include <ct/error.hpp>
 
 #include "base/concat.hpp"
+#include "config/bridge.hpp"
 #include "config/ip_address.hpp"
 #include "config/names.hpp"
 #include "config/validate.hpp"
@@ -22,16 +23,6 @@ namespace {
 
 [[noreturn]] void reject(std::string violation) {
     throw Error::invalid_config({}, {std::move(violation)});
-}
-
-/// As dev_valid_name() in the kernel, which would take a '%' for a place to put a number.
-void check_link_name(std::string_view what, std::string_view name) {
-    if (name.empty()) reject(concat(what, " is empty"));
-    if (name.size() >= IFNAMSIZ) reject(concat(what, " '", name, "' is longer than 15 bytes"));
-    const auto forbidden = [](unsigned char c) { return c <= ' ' || c == 0x7f || c == '/' || c == ':' || c == '%'; };
-    if (name == "." || name == ".." || std::any_of(name.begin(), name.end(), forbidden)) {
-        reject(concat(what, " '", name, "' is no name of a link"));
-    }
 }
 
 void check_optional_link(std::string_view what, std::string_view name) {
@@ -142,10 +133,6 @@ void check(const HostNic& nic) {
     check_mac(concat("MAC of '", nic.host_name, "'"), nic.mac);
 }
 
-bool is_default(const Route& route) {
-    return route.destination.empty() || route.destination == "default";
-}
-
 /// A text that tells the family, or none.
 std::string_view telling_text(const Route& route) {
     if (!is_default(route)) return route.destination;
@@ -183,6 +170,16 @@ constexpr std::array Types{"unicast", "blackhole", "unreachable", "prohibit"};
 
 } // namespace
 
+/// As dev_valid_name() in the kernel, which would take a '%' for a place to put a number.
+void check_link_name(std::string_view what, std::string_view name) {
+    if (name.empty()) reject(concat(what, " is empty"));
+    if (name.size() >= IFNAMSIZ) reject(concat(what, " '", name, "' is longer than 15 bytes"));
+    const auto forbidden = [](unsigned char c) { return c <= ' ' || c == 0x7f || c == '/' || c == ':' || c == '%'; };
+    if (name == "." || name == ".." || std::any_of(name.begin(), name.end(), forbidden)) {
+        reject(concat(what, " '", name, "' is no name of a link"));
+    }
+}
+
 const std::string& container_name_of(const NetworkDevice& device) {
     const auto* const nic = std::get_if<HostNic>(&device);
     if (nic != nullptr && nic->container_name.empty()) return nic->host_name;
@@ -197,6 +194,10 @@ std::string_view kind_of(const NetworkDevice& device) {
     constexpr std::array<std::string_view, std::variant_size_v<NetworkDevice>> kinds{"veth", "macvlan", "ipvlan",
                                                                                      "vlan", "dummy",   "host's link"};
     return kinds.at(device.index());
+}
+
+bool is_default(const Route& route) {
+    return route.destination.empty() || route.destination == "default";
 }
 
 int family_of(const Route& route) {
@@ -309,11 +310,14 @@ void check_network(const Network& network) {
     for (const Neighbour& neighbour : network.neighbours) check_neighbour(neighbour);
     for (const Route& route : network.routes) check_route(route);
     for (const Rule& rule : network.rules) check_rule(rule);
+    for (const Bridge& bridge : network.bridges) check_bridge(bridge);
+    for (const PublishedPort& port : network.ports) check_port(port);
     if (network.names) check_names(*network.names);
 }
 
 bool has_network(const Network& network) noexcept {
-    return !network.devices.empty() || !network.neighbours.empty() || !network.routes.empty() || !network.rules.empty();
+    return !network.devices.empty() || !network.neighbours.empty() || !network.routes.empty() ||
+           !network.rules.empty() || !network.bridges.empty() || !network.ports.empty();
 }
 
 void network_violations(std::vector<std::string>& found, const Spec& spec) {
@@ -345,6 +349,7 @@ void network_violations(std::vector<std::string>& found, const Spec& spec) {
         check_device(route.device, concat("route '", describe(route), "'"));
         for (const NextHop& hop : route.next_hops) check_device(hop.device, concat("route '", describe(route), "'"));
     }
+    bridge_violations(found, network);
 }
 
 } // namespace ct::internal

@@ -20,6 +20,9 @@ void check_route(const Route& route);
 void check_rule(const Rule& rule);
 void check_network(const Network& network);
 
+/// As the kernel checks it. \param what  for the message
+void check_link_name(std::string_view what, std::string_view name);
+
 /// The contradictions between its parts.
 void network_violations(std::vector<std::string>& found, const Spec& spec);
 
@@ -39,5 +42,7 @@ void network_violations(std::vector<std::string>& found, const Spec& spec);
 /// AF_INET or AF_INET6.
 [[nodiscard]] int family_of(const Route& route);
 [[nodiscard]] int family_of(const Rule& rule);
+/// Whether it is one of those that take everything.
+[[nodiscard]] bool is_default(const Route& route);
 
 } // namespace ct::internal

@@ -11,6 +11,7 @@
 
 #include "base/concat.hpp"
 #include "base/sys.hpp"
+#include "config/bridge.hpp"
 #include "config/network.hpp"
 #include "net/requests.hpp"
 
@@ -38,13 +39,6 @@ std::array<std::uint8_t, N> random_bytes() {
     return bytes;
 }
 
-/// A bridge takes the lowest of its ports' for its own, which had better not change with the containers.
-std::string high_mac() {
-    auto mac = random_bytes<6>();
-    mac[0] = 0xfe;
-    return hexadecimal(mac, ":");
-}
-
 std::string_view hint_of(int error, bool is_veth) {
     switch (error) {
     case EPERM: return "needs CAP_NET_ADMIN in the host's network namespace";
@@ -53,10 +47,6 @@ std::string_view hint_of(int error, bool is_veth) {
     default: return {};
     }
 }
-
-} // namespace
-
-namespace {
 
 /// Whether it is made by this class.
 bool is_made(const NetworkDevice& device) {
@@ -69,19 +59,28 @@ bool HostLinks::needed(const Network& network) noexcept {
     return std::any_of(network.devices.begin(), network.devices.end(), is_made);
 }
 
+std::string random_mac(std::uint8_t first) {
+    auto mac = random_bytes<6>();
+    mac[0] = first;
+    return hexadecimal(mac, ":");
+}
+
 HostLinks::HostLinks(const Network& network) {
     for (const NetworkDevice& device : network.devices) {
-        if (is_made(device)) planned_.push_back(plan(device));
+        if (is_made(device)) planned_.push_back(plan(network, device));
     }
 }
 
-HostLinks::Planned HostLinks::plan(const NetworkDevice& device) {
+HostLinks::Planned HostLinks::plan(const Network& network, const NetworkDevice& device) {
     Planned planned{device};
     if (const auto* const veth = std::get_if<Veth>(&device)) {
         planned.host = {veth->host_name, veth->host_mac};
         if (planned.host.name.empty()) planned.host.name = concat("veth", hexadecimal(random_bytes<4>(), ""));
-        if (planned.host.mac.empty()) planned.host.mac = high_mac();
-        if (!veth->bridge.empty()) planned.link = find(veth->bridge, "use the bridge", "bridge");
+        // A bridge takes the lowest of its ports' for its own, which had better not change with the containers.
+        if (planned.host.mac.empty()) planned.host.mac = random_mac(0xfe);
+        const bool ours = bridged_veth(network, device) != nullptr;
+        planned.reflects = ours && !network.ports.empty();
+        if (!veth->bridge.empty() && !ours) planned.link = find(veth->bridge, "use the bridge", "bridge");
         return planned;
     }
     std::visit(
@@ -100,6 +99,22 @@ int HostLinks::find(const std::string& name, std::string_view action, std::strin
         throw sys::error(EINVAL, Stage::Network, action, name, concat("it is no ", kind));
     }
     return index;
+}
+
+std::vector<std::pair<std::string, HostLink>> HostLinks::on_bridges(const Network& network) const {
+    std::vector<std::pair<std::string, HostLink>> links;
+    for (const Planned& planned : planned_) {
+        if (const Veth* const veth = bridged_veth(network, planned.device))
+            links.emplace_back(veth->bridge, planned.host);
+    }
+    return links;
+}
+
+void HostLinks::set_bridge(const std::string& name, int index) {
+    for (Planned& planned : planned_) {
+        const auto* const veth = std::get_if<Veth>(&planned.device);
+        if (veth != nullptr && veth->bridge == name) planned.link = index;
+    }
 }
 
 std::vector<HostLink> HostLinks::planned() const {
@@ -147,7 +162,12 @@ void HostLinks::create(const Planned& planned, LinkTarget inside) {
         throw network_error(answer.error, answer.text, action, path, hint_of(answer.error, veth != nullptr));
     }
     // All others go with the container's namespace, and can be seen nowhere else.
-    if (veth != nullptr) created_.push_back(socket_.find_index(planned.host.name));
+    if (veth == nullptr) return;
+    created_.push_back(socket_.find_index(planned.host.name));
+    if (!planned.reflects) return;
+    sys::fault_point(Stage::Network, "set up the port", path);
+    const Answer set = socket_.request(reflect_at(created_.back()));
+    if (set.error != 0) throw network_error(set.error, set.text, "set up the port", path);
 }
 
 void HostLinks::remove() noexcept {

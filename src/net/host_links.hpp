@@ -2,8 +2,10 @@
 // SPDX-FileCopyrightText: The libct authors
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <ct/network.hpp>
@@ -32,6 +34,14 @@ public:
     /// Removes what was created.
     ~HostLinks() { remove(); }
 
+    /// The veths on bridges of the network, in the order of the devices, each with the bridge's name. These bridges
+    /// need not be there yet ...
+    [[nodiscard]] std::vector<std::pair<std::string, HostLink>> on_bridges(const Network& network) const;
+    /// ... until now.
+    void set_bridge(const std::string& name, int index);
+    /// In the network namespace of the links.
+    [[nodiscard]] NetlinkSocket& socket() noexcept { return socket_; }
+
     /// Those that create() will make on the host.
     [[nodiscard]] std::vector<HostLink> planned() const;
     /// \throws Error; what was made by then is left to remove()
@@ -53,8 +63,11 @@ private:
         NetworkDevice device;
         HostLink host = {}; ///< Of a veth.
         int link = 0;       ///< The bridge or the parent, or 0.
+        /// The container reaches its own published ports: where the kernel filters what is bridged (br_netfilter), the
+        /// bridge itself delivers what was led back to it.
+        bool reflects = false;
     };
-    [[nodiscard]] Planned plan(const NetworkDevice& device);
+    [[nodiscard]] Planned plan(const Network& network, const NetworkDevice& device);
     [[nodiscard]] int find(const std::string& name, std::string_view action, std::string_view kind);
     void create(const Planned& planned, LinkTarget inside);
 
@@ -62,6 +75,9 @@ private:
     std::vector<Planned> planned_;
     std::vector<int> created_; ///< By their numbers.
 };
+
+/// A MAC address with this first byte, chosen at random.
+[[nodiscard]] std::string random_mac(std::uint8_t first);
 
 /// Removes those that are there still.
 void remove_links(const std::vector<HostLink>& links);

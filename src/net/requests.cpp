@@ -268,6 +268,19 @@ Message move_link(int index, int net, std::string_view name) {
     return message;
 }
 
+Message reflect_at(int port) {
+    Message message(RTM_SETLINK, 0);
+    ifinfomsg header{};
+    header.ifi_family = AF_BRIDGE;
+    header.ifi_index = port;
+    message.add_header(header);
+    message.nest(IFLA_PROTINFO | NLA_F_NESTED, [&] {
+        const std::uint8_t on = 1;
+        message.put(IFLA_BRPORT_MODE, &on, sizeof on);
+    });
+    return message;
+}
+
 Message remove_address(std::string_view device, const Address& address) {
     Message message = add_address(device, address);
     message.turn_into(RTM_DELADDR);

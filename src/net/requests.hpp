@@ -43,5 +43,7 @@ struct LinkTarget {
 [[nodiscard]] Message remove_link(int index);
 /// Into the network namespace \p net, under the name \p name; there it is down.
 [[nodiscard]] Message move_link(int index, int net, std::string_view name);
+/// The bridge sends packets back by the port that they came in by.
+[[nodiscard]] Message reflect_at(int port);
 
 } // namespace ct::internal

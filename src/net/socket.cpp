@@ -198,6 +198,16 @@ std::vector<std::string> NetlinkSocket::fetch(const Message& message, std::strin
     }
 }
 
+std::optional<std::uint64_t> NetlinkSocket::namespace_cookie() noexcept {
+#ifndef SO_NETNS_COOKIE
+    constexpr int SO_NETNS_COOKIE = 71;
+#endif
+    std::uint64_t cookie = 0;
+    socklen_t size = sizeof cookie;
+    if (::getsockopt(::nl_socket_get_fd(socket_.get()), SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) < 0) return {};
+    return cookie;
+}
+
 std::optional<LinkFacts> NetlinkSocket::find_link(const std::string& name) {
     rtnl_link* link = nullptr;
     const int error = ::rtnl_link_get_kernel(socket_.get(), 0, name.c_str(), &link);

@@ -2,6 +2,8 @@
 // SPDX-FileCopyrightText: The libct authors
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +17,7 @@
 #include "net/message.hpp"
 
 struct nl_sock;
+struct nlmsghdr;
 
 namespace ct::internal {
 
@@ -58,6 +61,8 @@ public:
     [[nodiscard]] int find_index(const std::string& name) noexcept;
     /// Empty if there is none.
     [[nodiscard]] std::string find_name(int index);
+    /// A number that no other network namespace has or will have; or nothing, before Linux 5.14.
+    [[nodiscard]] std::optional<std::uint64_t> namespace_cookie() noexcept;
     /// What drives that link, such as "bridge"; empty if nothing tells. Cheaper than find_link(), for which the kernel
     /// says all that it knows.
     [[nodiscard]] std::string find_driver(const std::string& name);

@@ -22,6 +22,10 @@ struct Words<IpvlanMode> {
     static constexpr std::array<std::string_view, 3> list{"l2", "l3", "l3s"};
 };
 template <>
+struct Words<Protocol> {
+    static constexpr std::array<std::string_view, 2> list{"tcp", "udp"};
+};
+template <>
 struct Words<RouteType> {
     static constexpr std::array<std::string_view, 4> list{"unicast", "blackhole", "unreachable", "prohibit"};
 };
@@ -48,6 +52,7 @@ struct Fields<Veth> {
         field("mtu", &Veth::mtu),
         field("bridge", &Veth::bridge),
         field("addresses", &Veth::addresses),
+        field("lease", &Veth::lease),
     };
 };
 template <>
@@ -141,6 +146,25 @@ struct Fields<Rule> {
     };
 };
 template <>
+struct Fields<Bridge> {
+    static constexpr std::tuple list{
+        field("name", &Bridge::name),
+        field("addresses", &Bridge::addresses),
+        field("mtu", &Bridge::mtu),
+        field("nat", &Bridge::nat),
+    };
+};
+template <>
+struct Fields<PublishedPort> {
+    static constexpr std::tuple list{
+        field("host_port", &PublishedPort::host_port),
+        field("container_port", &PublishedPort::container_port),
+        field("count", &PublishedPort::count),
+        field("protocol", &PublishedPort::protocol),
+        field("host_address", &PublishedPort::host_address),
+    };
+};
+template <>
 struct Fields<HostEntry> {
     static constexpr std::tuple list{
         field("address", &HostEntry::address),
@@ -163,6 +187,8 @@ struct Fields<Network> {
         field("neighbours", &Network::neighbours),
         field("routes", &Network::routes),
         field("rules", &Network::rules),
+        field("bridges", &Network::bridges),
+        field("ports", &Network::ports),
         field("names", &Network::names),
     };
 };

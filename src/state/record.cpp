@@ -5,6 +5,7 @@
 #include <ct/error.hpp>
 
 #include "state/json.hpp"
+#include "state/record_fields.hpp"
 
 namespace ct::internal {
 
@@ -29,24 +30,10 @@ struct Fields<ExitStatus> {
     };
 };
 template <>
-struct Fields<ProcessId> {
-    static constexpr std::tuple list{
-        field("pid", &ProcessId::pid),
-        field("start_time", &ProcessId::start_time),
-    };
-};
-template <>
 struct Fields<HostMount> {
     static constexpr std::tuple list{
         field("target", &HostMount::target),
         field("id", &HostMount::id),
-    };
-};
-template <>
-struct Fields<HostLink> {
-    static constexpr std::tuple list{
-        field("name", &HostLink::name),
-        field("mac", &HostLink::mac),
     };
 };
 template <>
@@ -64,14 +51,6 @@ struct Fields<NicState> {
         field("master", &NicState::master),
         field("addresses", &NicState::addresses),
         field("routes", &NicState::routes),
-    };
-};
-template <>
-struct Fields<Viewpoint> {
-    static constexpr std::tuple list{
-        field("boot", &Viewpoint::boot),
-        field("pid_namespace", &Viewpoint::pid_namespace),
-        field("time_namespace", &Viewpoint::time_namespace),
     };
 };
 template <typename T>

@@ -91,8 +91,13 @@ void write_all(int fd, std::string_view text, const std::string& path) {
     }
 }
 
+struct StoredText {
+    std::string text;
+    RecordToken token;
+};
+
 /// \param directory  of the container
-std::optional<StoredRecord> read_from(int directory, const std::string& name, const std::string& path) {
+std::optional<StoredText> read_text_from(int directory, const std::string& path) {
     // Opening must not wait for the writer of a fifo.
     const UniqueFd file = open_at(directory, RecordFile, O_RDONLY | O_NONBLOCK);
     if (!file && errno == ENOENT) return std::nullopt;
@@ -101,9 +106,14 @@ std::optional<StoredRecord> read_from(int directory, const std::string& name, co
     if (!file || ::fstat(file.get(), &status) < 0) throw failed("open", path);
     if (!S_ISREG(status.st_mode) || status.st_size > MaxRecord) distrust(path, "it is no record of libct");
     check_owner(status, path);
-    const std::string text = read_all(file.get(), status.st_size, path);
+    return StoredText{read_all(file.get(), status.st_size, path), token_of(status)};
+}
+
+std::optional<StoredRecord> read_from(int directory, const std::string& name, const std::string& path) {
+    const std::optional<StoredText> found = read_text_from(directory, path);
+    if (!found) return std::nullopt;
     try {
-        StoredRecord stored{read_record(text), token_of(status)};
+        StoredRecord stored{read_record(found->text), found->token};
         if (stored.record.name != name) distrust(path, concat("it is about container '", stored.record.name, "'"));
         return stored;
     } catch (const Error& error) {
@@ -160,11 +170,22 @@ bool LockedEntry::is_current(const RecordToken& token) const noexcept {
     return ::fstatat(directory_.get(), RecordFile, &status, AT_SYMLINK_NOFOLLOW) == 0 && token_of(status) == token;
 }
 
+std::optional<std::string> LockedEntry::read_text() const {
+    auto found = read_text_from(directory_.get(), concat(name_, '/', RecordFile));
+    if (!found) return std::nullopt;
+    return std::move(found->text);
+}
+
+UniqueFd LockedEntry::write_draft(std::string_view text, const std::string& path) {
+    UniqueFd file = open_at(directory_.get(), DraftFile, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    if (!file) throw failed("create", path);
+    write_all(file.get(), text, path);
+    return file;
+}
+
 RecordToken LockedEntry::write(const Record& record) {
     const std::string path = concat(name_, '/', DraftFile);
-    const UniqueFd file = open_at(directory_.get(), DraftFile, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    if (!file) throw failed("create", path);
-    write_all(file.get(), write_record(record), path);
+    const UniqueFd file = write_draft(write_record(record), path);
     // A saved specification outlives a crash of the machine if the state directory does.
     if (record.saved && record.phase == Phase::Idle && ::fsync(file.get()) < 0) throw failed("write", path);
     struct stat status {};
@@ -172,6 +193,12 @@ RecordToken LockedEntry::write(const Record& record) {
         throw failed("rename", path);
     }
     return token_of(status);
+}
+
+void LockedEntry::write_text(std::string_view text) {
+    const std::string path = concat(name_, '/', DraftFile);
+    (void)write_draft(text, path);
+    if (::renameat(directory_.get(), DraftFile, directory_.get(), RecordFile) < 0) throw failed("rename", path);
 }
 
 void LockedEntry::remove() noexcept {

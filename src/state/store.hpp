@@ -7,6 +7,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/unique_fd.hpp"
@@ -59,11 +60,15 @@ public:
     [[nodiscard]] bool is_current(const RecordToken& token) const noexcept;
     /// Puts the new version in the place of the old one: whoever reads sees either.
     RecordToken write(const Record& record);
+    /// The same for a record of another kind.
+    [[nodiscard]] std::optional<std::string> read_text() const;
+    void write_text(std::string_view text);
     /// The name is free again.
     void remove() noexcept;
 
 private:
     friend class Store;
+    UniqueFd write_draft(std::string_view text, const std::string& path);
     LockedEntry(int store, std::string name, ThreadLock thread_lock)
         : store_(store), name_(std::move(name)), thread_lock_(std::move(thread_lock)) {}
 

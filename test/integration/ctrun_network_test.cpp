@@ -48,6 +48,15 @@ TEST_F(CtrunNetwork, ShowsAndChangesARunningContainer) {
     while (::waitpid(-1, nullptr, 0) > 0) continue;
 }
 
+TEST_F(CtrunNetwork, MakesABridgeForItself) {
+    const Said result = ctrun(boxed({"--network", "bridge:subnet=10.89.7.0/24,bridge=ctrun0", "--publish", "8080:80",
+                                     "--publish", "127.0.0.1:9000-9001:90-91/udp"},
+                                    {"/bin/cat", "/proc/net/route"}));
+    EXPECT_EQ(result.status, 0) << result.err;
+    EXPECT_TRUE(contains(result.out, "eth0\t00000000\t0107590A\t0003")); // default by 10.89.7.1
+    EXPECT_EQ(::if_nametoindex("ctrun0"), 0U);
+}
+
 TEST_F(CtrunNetwork, MakesTheFilesOfNames) {
     const Said result = ctrun({"run",
                                "--new",
@@ -82,10 +91,19 @@ TEST_F(CtrunNetwork, SaysWhatIsWrong) {
         const Said result = ctrun({"run", "--network", network, "--", "true"});
         return result.status != 0 ? contains(result.err, part) : ::testing::AssertionFailure() << network;
     };
-    EXPECT_TRUE(refused("wire", "is not none, veth"));
+    EXPECT_TRUE(refused("wire", "is not none, bridge, veth"));
     EXPECT_TRUE(refused("veth:colour=red", "'colour' is not a setting of such a device"));
     EXPECT_TRUE(refused("veth:ip=10.0.0.300/24", "address of 'eth0' '10.0.0.300/24' is no IP address"));
     EXPECT_TRUE(refused("veth:bridge=br7", "use the bridge 'br7': No such device"));
+    EXPECT_TRUE(refused("bridge:subnet=10.5.0.0", "'10.5.0.0' is not a subnet"));
+    const auto not_published = [&](const std::string& port, const std::string& part) {
+        const Said result = ctrun({"run", "--network", "bridge", "--publish", port, "--", "true"});
+        return result.status != 0 ? contains(result.err, part) : ::testing::AssertionFailure() << port;
+    };
+    EXPECT_TRUE(not_published("80", "'80' is not [ADDRESS:]HOST[-LAST]:CONTAINER[-LAST]"));
+    EXPECT_TRUE(not_published("80-82:80-81", "as many ports on either side"));
+    EXPECT_TRUE(not_published("82-80:1-3", "is not a range of ports"));
+    EXPECT_TRUE(not_published("80:80/sctp", "'sctp' is not one of tcp, udp"));
     EXPECT_TRUE(refused("netns:../x", "is no name of a network namespace"));
     EXPECT_TRUE(refused("netns:missing", "'/run/netns/missing': No such file or directory"));
     EXPECT_TRUE(refused("macvlan:parent=lo,mode=odd", "'odd' is not one of bridge, private"));

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/fault.hpp"
+#include "bridge/nftables.hpp"
 #include "support/fixture.hpp"
 
 namespace ct::test {
@@ -52,6 +53,18 @@ protected:
     void remove_mount_points() const {
         for (const auto& entry : std::filesystem::directory_iterator{image()})
             if (entry.path().filename() != "bin") std::filesystem::remove_all(entry);
+    }
+
+    /// What is left of bridges that libct has made, and of ports that were published.
+    std::string networks() const {
+        std::string left;
+        if (std::filesystem::exists(dir() / "network")) {
+            for (const auto& entry : std::filesystem::directory_iterator{dir() / "network"}) {
+                left += tree(entry.path()) + content(entry.path() / "record.json");
+            }
+        }
+        if (GetParam().name == std::string_view("Bridge")) left += internal::Nftables::run("list tables", "look");
+        return left;
     }
 
     Container configured(ProcessSpec& process) { return configured(process, session()); }
@@ -101,6 +114,7 @@ TEST_P(Fault, AtEachPointFailsWithASentenceAndLeavesNothing) {
                 EXPECT_EQ(container.state(), State::Stopped);
                 EXPECT_EQ(before.difference(HostState::capture()), "") << at << ": " << error.what();
                 EXPECT_EQ(tree(image()), image_before) << at << ": " << error.what();
+                EXPECT_EQ(networks(), "") << at << ": " << error.what();
                 // It can be started as if nothing had happened.
                 (void)start(container, process);
             }
@@ -114,7 +128,8 @@ TEST_P(Fault, AtEachPointFailsWithASentenceAndLeavesNothing) {
 /// Like a program whose owner kills it at the worst moment; and the next one.
 TEST_P(Fault, AtEachPointTheHostMayBeKilledAndTheNextSessionCleansUp) {
     ASSERT_EQ(::prctl(PR_SET_CHILD_SUBREAPER, 1), 0); // to reap what the host leaves
-    const SessionOptions options{.state_directory = dir() / "state", .cgroup_parent = cgroup_parent()};
+    const SessionOptions options{
+        .state_directory = dir() / "state", .network_directory = dir() / "network", .cgroup_parent = cgroup_parent()};
     { const Session makes_the_directory(options); }
     bool all_passed = false;
     for (std::uint32_t at = 1; !all_passed; ++at) {
@@ -158,6 +173,7 @@ TEST_P(Fault, AtEachPointTheHostMayBeKilledAndTheNextSessionCleansUp) {
         }
         while (::waitpid(-1, nullptr, __WALL) > 0 || errno == EINTR) continue; // as their parent would
         EXPECT_TRUE(std::filesystem::is_empty(dir() / "state")) << at << ": " << tree(dir() / "state");
+        EXPECT_EQ(networks(), "") << at;
         EXPECT_EQ(before.difference(HostState::capture()), "") << at;
         if (!started) {
             EXPECT_EQ(tree(image()), image_before) << at;
@@ -221,6 +237,13 @@ const Scenario Scenarios[] = {
              .add_neighbour({.device = "eth0", .address = "10.0.0.9", .mac = "02:00:00:00:00:09"})
              .add_route({.gateway = "10.0.0.1"})
              .add_rule({.from = "10.0.0.0/24", .table = 7});
+     }},
+    {"Bridge",
+     [](Container& container, ProcessSpec&) {
+         container.add_namespace(Namespace::Net)
+             .add_bridge({.name = "fault", .addresses = {"10.89.0.1/24", "fd00:89::1/64"}, .nat = true})
+             .add_network(Veth{.bridge = "fault", .lease = true})
+             .publish({.host_port = 8080, .container_port = 80});
      }},
     {"CgroupsInside",
      [](Container& container, ProcessSpec&) {

@@ -102,7 +102,9 @@ std::string cgroup_parent() {
 }
 
 Session& ContainerTest::session() {
-    if (!session_) session_.emplace(SessionOptions{.cgroup_parent = cgroup_parent()});
+    if (!session_) {
+        session_.emplace(SessionOptions{.network_directory = dir_ / "network", .cgroup_parent = cgroup_parent()});
+    }
     return *session_;
 }
 

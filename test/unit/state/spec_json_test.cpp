@@ -42,7 +42,7 @@ using Structures =
                      CapabilitySets, SecurityLabels, Scheduler, IoPriority, Scheduling, MemoryPolicy, SessionKeyring,
                      SeccompAction, SeccompCondition, SeccompRule, Seccomp, LandlockPath, Landlock, Cgroup,
                      ControllerValue, Limits, IoLimit, DeviceRule, Network, Names, HostEntry, Address, Veth, Macvlan,
-                     Ipvlan, Vlan, Dummy, HostNic, Neighbour, NextHop, Route, Rule>;
+                     Ipvlan, Vlan, Dummy, HostNic, Neighbour, NextHop, Route, Rule, Bridge, PublishedPort>;
 TYPED_TEST_SUITE(EveryField, Structures);
 
 TYPED_TEST(EveryField, IsListedForJson) {
@@ -71,7 +71,8 @@ Spec full_spec() {
              "02:00:00:00:00:02",
              1400,
              "br0",
-             {{"10.0.0.2/24", "10.0.0.3", Scope::Link, std::chrono::seconds(9), std::chrono::seconds(8), true}}},
+             {{"10.0.0.2/24", "10.0.0.3", Scope::Link, std::chrono::seconds(9), std::chrono::seconds(8), true}},
+             true},
         Macvlan{"eth0", "eth1", MacvlanMode::Vepa, "02:00:00:00:00:03", 1400, {{"10.0.1.2/24"}}},
         Ipvlan{"eth0", "eth2", IpvlanMode::L3s, 1400, {}},
         Vlan{"eth0", 7, "eth3", "02:00:00:00:00:04", 1400, {}},
@@ -91,6 +92,8 @@ Spec full_spec() {
                             {{"10.0.0.5", "eth1", 3, true}}}};
     spec.network.names = {{"192.0.2.1"}, {"example.org"}, {"rotate"}, {{"10.0.0.9", {"db"}}}, true, true};
     spec.network.rules = {{"10.0.0.0/8", "10.1.0.0/16", "eth0", "lo", 7, 15, 100, RuleAction::Prohibit, 9, true}};
+    spec.network.bridges = {{"br0", {"10.0.0.1/24", "fd00::1/64"}, 1400, true}};
+    spec.network.ports = {{8080, 80, 2, Protocol::Udp, "127.0.0.1"}};
     spec.cgroup = {.own_group = true,
                    .controllers = {Controller::Cpu, Controller::Misc},
                    .limits = {.memory_max = 64 * MiB,

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include "bridge/bridge_link.hpp"
+
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/concat.hpp"
+#include "base/sys.hpp"
+#include "net/requests.hpp"
+
+namespace ct::internal {
+
+namespace {
+
+std::string_view hint_of(int error) {
+    if (error == EPERM) return "needs CAP_NET_ADMIN in the host's network namespace";
+    if (error == EOPNOTSUPP) return "this kernel has no bridges, neither built in nor as a module that is there";
+    return {};
+}
+
+void send(NetlinkSocket& socket, const Message& message, std::string_view action, const std::string& name) {
+    sys::fault_point(Stage::Network, action, name);
+    const Answer answer = socket.request(message);
+    if (answer.error != 0) throw network_error(answer.error, answer.text, action, name, hint_of(answer.error));
+}
+
+Message new_bridge(const Bridge& bridge, const std::string& text) {
+    Message message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
+    ifinfomsg header{};
+    header.ifi_flags = header.ifi_change = IFF_UP;
+    message.add_header(header);
+    message.put(IFLA_IFNAME, bridge.name);
+    // Its own: else it would be that of one of its ports, and change with them.
+    const MacAddress mac = parse_mac(text).value_or(MacAddress{});
+    message.put(IFLA_ADDRESS, mac.data(), mac.size());
+    if (bridge.mtu != 0) message.put(IFLA_MTU, bridge.mtu);
+    message.nest(IFLA_LINKINFO, [&] { message.put(IFLA_INFO_KIND, "bridge"); });
+    return message;
+}
+
+Message new_address(int link, const IpAddress& address) {
+    Message message(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL);
+    ifaddrmsg header{};
+    header.ifa_family = static_cast<std::uint8_t>(address.family);
+    header.ifa_prefixlen = address.prefix;
+    header.ifa_index = static_cast<std::uint32_t>(link);
+    message.add_header(header);
+    message.put(IFA_LOCAL, address.bytes.data(), address.size());
+    message.put(IFA_ADDRESS, address.bytes.data(), address.size());
+    // Nobody else is on a new bridge.
+    if (address.family == AF_INET6) message.put(IFA_FLAGS, std::uint32_t{IFA_F_NODAD});
+    return message;
+}
+
+/// What NetlinkSocket::fetch() gives, for libnl.
+nlmsghdr* header_of(std::string& message) {
+    return reinterpret_cast<nlmsghdr*>(message.data());
+}
+
+bool has_ports(NetlinkSocket& socket, int bridge) {
+    Message message(RTM_GETLINK, NLM_F_DUMP);
+    message.add_header(ifinfomsg{});
+    message.put(IFLA_MASTER, static_cast<std::uint32_t>(bridge));
+    for (std::string& link : socket.fetch(message, "look for ports of a bridge")) {
+        nlattr* const master = ::nlmsg_find_attr(header_of(link), sizeof(ifinfomsg), IFLA_MASTER);
+        if (master != nullptr && ::nla_get_u32(master) == static_cast<std::uint32_t>(bridge)) return true;
+    }
+    return false;
+}
+
+} // namespace
+
+void make_bridge(NetlinkSocket& socket, const Bridge& bridge, const std::string& mac) {
+    send(socket, new_bridge(bridge, mac), "make the bridge", bridge.name);
+    const int index = socket.find_index(bridge.name);
+    for (const std::string& address : bridge.addresses) {
+        send(socket, new_address(index, parse_address(address).value_or(IpAddress{})),
+             concat("add address '", address, "' to"), bridge.name);
+    }
+}
+
+bool remove_bridge(NetlinkSocket& socket, const std::string& name, const std::string& mac) {
+    const std::optional<LinkFacts> found = socket.find_link(name);
+    if (!found || found->kind != "bridge" || found->mac != parse_mac(mac)) return true;
+    if (has_ports(socket, found->index)) return false;
+    return socket.request(remove_link(found->index)).error == 0;
+}
+
+bool has_address(NetlinkSocket& socket, int link, const IpAddress& address) {
+    Message message(RTM_GETADDR, NLM_F_DUMP);
+    ifaddrmsg wanted{};
+    wanted.ifa_family = static_cast<std::uint8_t>(address.family);
+    wanted.ifa_index = static_cast<std::uint32_t>(link);
+    message.add_header(wanted);
+    for (std::string& text : socket.fetch(message, "look at the addresses of a bridge")) {
+        nlmsghdr* const header = header_of(text);
+        const auto* const about = static_cast<const ifaddrmsg*>(::nlmsg_data(header));
+        if (about->ifa_index != wanted.ifa_index || about->ifa_prefixlen != address.prefix) continue;
+        for (const int type : {IFA_LOCAL, IFA_ADDRESS}) {
+            nlattr* const attribute = ::nlmsg_find_attr(header, sizeof(ifaddrmsg), type);
+            if (attribute == nullptr) continue;
+            const auto* const bytes = static_cast<const std::uint8_t*>(::nla_data(attribute));
+            const auto size = static_cast<std::size_t>(::nla_len(attribute));
+            if (size == address.size() && std::equal(bytes, bytes + size, address.bytes.begin())) return true;
+            break; // IPv6 has the second alone
+        }
+    }
+    return false;
+}
+
+} // namespace ct::internal

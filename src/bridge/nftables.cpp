@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include "bridge/nftables.hpp"
+
+#include <ct/error.hpp>
+
+#include "base/concat.hpp"
+#include "base/sys.hpp"
+
+#ifdef CT_HAVE_NFTABLES
+
+#include <dlfcn.h>
+#include <linux/netlink.h>
+#include <nftables/libnftables.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <memory>
+#include <new>
+
+namespace ct::internal {
+
+namespace {
+
+Error unsupported(std::string_view hint) {
+    return {Errc::Unsupported, Stage::Network, "use nftables", {}, hint};
+}
+
+/// What is used of libnftables.
+struct Library {
+    Library();
+
+    decltype(&::nft_ctx_new) make;
+    decltype(&::nft_ctx_free) free;
+    decltype(&::nft_ctx_buffer_output) buffer_output;
+    decltype(&::nft_ctx_buffer_error) buffer_error;
+    decltype(&::nft_ctx_get_output_buffer) output;
+    decltype(&::nft_ctx_get_error_buffer) error;
+    decltype(&::nft_run_cmd_from_buffer) run;
+};
+
+Library::Library() {
+    void* const handle = ::dlopen("libnftables.so.1", RTLD_NOW | RTLD_LOCAL);
+    if (handle == nullptr) throw unsupported(::dlerror());
+    const auto find = [&](auto& function, const char* name) {
+        function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(::dlsym(handle, name));
+        if (function == nullptr) throw unsupported(concat("libnftables.so.1 has no ", name));
+    };
+    find(make, "nft_ctx_new");
+    find(free, "nft_ctx_free");
+    find(buffer_output, "nft_ctx_buffer_output");
+    find(buffer_error, "nft_ctx_buffer_error");
+    find(output, "nft_ctx_get_output_buffer");
+    find(error, "nft_ctx_get_error_buffer");
+    find(run, "nft_run_cmd_from_buffer");
+}
+
+const Library& library() {
+    static const Library loaded;
+    return loaded;
+}
+
+/// libnftables ends the program if it cannot open a socket.
+void check_sockets(const char* action) {
+    std::array<UniqueFd, 3> sockets;
+    for (UniqueFd& socket : sockets) {
+        socket.reset(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER));
+        if (socket) continue;
+        if (errno == EPROTONOSUPPORT) throw unsupported("this kernel has no nf_tables, neither built in nor as module");
+        throw sys::error(errno, Stage::Network, action);
+    }
+}
+
+/// The library tells no errno, only a sentence that ends with its text, and then shows the command.
+Error failed(std::string_view action, std::string_view said) {
+    const std::string first(said.substr(0, said.find('\n')));
+    for (const int number : {EPERM, ENOENT, EOPNOTSUPP, EEXIST, EBUSY, ENOMEM, ENOSPC, ENFILE, EMFILE}) {
+        if (!first.ends_with(std::generic_category().message(number))) continue;
+        if (number == EPERM) {
+            return sys::error(number, Stage::Network, action, {},
+                              "needs CAP_NET_ADMIN in the host's network namespace");
+        }
+        if (number == ENOENT || number == EOPNOTSUPP) {
+            return {
+                Errc::Unsupported, Stage::Network, action, {}, concat("(", first, "); this kernel may lack a part")};
+        }
+        return sys::error(number, Stage::Network, action, {}, concat("(", first, ")"));
+    }
+    return sys::error(EIO, Stage::Network, action, {}, concat("(", first, ")"));
+}
+
+} // namespace
+
+void Nftables::require() {
+    (void)library();
+}
+
+std::string Nftables::run(const std::string& commands, const char* action) {
+    sys::fault_point(Stage::Network, action);
+    const Library& nft = library();
+    check_sockets(action);
+    const std::unique_ptr<nft_ctx, decltype(nft.free)> context(nft.make(NFT_CTX_DEFAULT), nft.free);
+    if (!context || nft.buffer_output(context.get()) != 0 || nft.buffer_error(context.get()) != 0) {
+        throw std::bad_alloc();
+    }
+    const int result = nft.run(context.get(), commands.c_str());
+    const auto text = [](const char* buffer) { return std::string(buffer == nullptr ? "" : buffer); };
+    if (result != 0) throw failed(action, text(nft.error(context.get())));
+    return text(nft.output(context.get()));
+}
+
+} // namespace ct::internal
+
+#else
+
+namespace ct::internal {
+
+void Nftables::require() {
+    throw Error(Errc::Unsupported, Stage::Network, "use nftables", {}, "this libct was built without it (CT_NFTABLES)");
+}
+
+std::string Nftables::run(const std::string&, const char*) {
+    require();
+    return {};
+}
+
+} // namespace ct::internal
+
+#endif

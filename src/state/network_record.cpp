@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include "state/network_record.hpp"
+
+#include <algorithm>
+
+#include <ct/error.hpp>
+
+#include "config/bridge.hpp"
+#include "config/subnet.hpp"
+#include "state/json.hpp"
+#include "state/record_fields.hpp"
+
+namespace ct::internal {
+
+template <>
+struct Fields<BridgedLink> {
+    static constexpr std::tuple list{
+        field("bridge", &BridgedLink::bridge),
+        field("link", &BridgedLink::link),
+        field("addresses", &BridgedLink::addresses),
+    };
+};
+template <>
+struct Fields<Forward> {
+    static constexpr std::tuple list{
+        field("port", &Forward::port),
+        field("address", &Forward::address),
+    };
+};
+template <>
+struct Fields<Lease> {
+    static constexpr std::tuple list{
+        field("container", &Lease::container), field("owner", &Lease::owner),
+        field("viewpoint", &Lease::viewpoint), field("links", &Lease::links),
+        field("forwards", &Lease::forwards),
+    };
+};
+template <>
+struct Fields<HostBridge> {
+    static constexpr std::tuple list{
+        field("described", &HostBridge::described),
+        field("made", &HostBridge::made),
+        field("last", &HostBridge::last),
+    };
+};
+template <>
+struct Fields<NetworkRecord> {
+    static constexpr std::tuple list{
+        field("boot", &NetworkRecord::boot),
+        field("bridges", &NetworkRecord::bridges),
+        field("leases", &NetworkRecord::leases),
+        field("switched_on", &NetworkRecord::switched_on),
+    };
+};
+
+namespace {
+
+void check_ip(const std::string& text) {
+    const auto address = parse_address(text);
+    if (!address || text_of(*address) != text) throw JsonError(concat(": has '", text, "', which is no address"));
+}
+
+/// What becomes part of commands to the kernel has to be what it looks like.
+void check_content(const NetworkRecord& record) {
+    for (const HostBridge& bridge : record.bridges) {
+        check_bridge(bridge.described);
+        for (const std::string& last : bridge.last) check_ip(last);
+    }
+    for (const Lease& lease : record.leases) {
+        for (const BridgedLink& link : lease.links) {
+            for (const std::string& address : link.addresses) check_ip(address);
+        }
+        for (const Forward& forward : lease.forwards) {
+            check_port(forward.port);
+            check_ip(forward.address);
+        }
+    }
+    for (const std::string& file : record.switched_on) {
+        if (!file.starts_with("net/") || file.find("/../") != std::string::npos) {
+            throw JsonError(concat("switched_on: has '", file, "', which is no parameter of a network"));
+        }
+    }
+}
+
+} // namespace
+
+HostBridge* NetworkRecord::find(std::string_view name) noexcept {
+    const auto found = std::find_if(bridges.begin(), bridges.end(),
+                                    [&](const HostBridge& each) { return each.described.name == name; });
+    return found == bridges.end() ? nullptr : &*found;
+}
+
+const Lease* NetworkRecord::user_of(std::string_view bridge) const noexcept {
+    const auto found = std::find_if(leases.begin(), leases.end(), [&](const Lease& lease) {
+        return std::any_of(lease.links.begin(), lease.links.end(),
+                           [&](const BridgedLink& link) { return link.bridge == bridge; });
+    });
+    return found == leases.end() ? nullptr : &*found;
+}
+
+std::string write_network_record(const NetworkRecord& record) {
+    Json json = to_json_value(record);
+    json["version"] = NetworkRecord::Version;
+    return json.dump();
+}
+
+NetworkRecord read_network_record(std::string_view text) {
+    try {
+        Json json = parse_json(text);
+        const auto version = json.is_object() ? json.find("version") : json.end();
+        if (version == json.end()) throw JsonError(": is not a record");
+        if (*version != NetworkRecord::Version)
+            throw JsonError(concat(": is of version ", version->dump(), ", which this libct does not know"));
+        json.erase(version);
+        auto record = from_json_value<NetworkRecord>(json);
+        check_content(record);
+        return record;
+    } catch (const JsonError& error) {
+        throw Error(Errc::BadRecord, Stage::Network, "read the record", {}, error.clause());
+    } catch (const Error& error) {
+        throw Error(Errc::BadRecord, Stage::Network, "read the record", {}, error.what());
+    }
+}
+
+} // namespace ct::internal
