@@ -88,7 +88,7 @@ std::shared_ptr<UniqueFd> Entered::open_epoll(int first) {
     return epoll;
 }
 
-bool Entered::wait_until_ended(int first, std::optional<std::chrono::nanoseconds> limit) {
+bool Entered::wait_until_ended(int first, std::optional<std::chrono::nanoseconds> limit, Meanwhile* meanwhile) {
     if (limit == Now) {
         sweep();
         return internal::wait_until_ended(first, Now);
@@ -103,7 +103,8 @@ bool Entered::wait_until_ended(int first, std::optional<std::chrono::nanoseconds
     for (;;) {
         std::optional<std::chrono::nanoseconds> left;
         if (limit) left = std::max(*limit - (Clock::now() - start), Now);
-        const bool ready = internal::wait_until_ended(fd, watched ? left : std::min(left.value_or(moment), moment));
+        const bool ready =
+            internal::wait_until_ended(fd, watched ? left : std::min(left.value_or(moment), moment), meanwhile);
         if (watched ? ready && reap_ready(fd) : ready) return true;
         if (!ready && left && (watched || *left <= moment)) return false;
         if (!watched) sweep();
