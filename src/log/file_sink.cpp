@@ -66,10 +66,10 @@ std::size_t FileSink::format(std::span<const LogRecord> records, Scratch& scratc
     for (const LogRecord& record : records) {
         if (length + formatter_.most(record) > scratch.size) break;
         const auto end = static_cast<std::size_t>(formatter_.write(record, begin + length) - begin);
-        // A record that is too long for any file gets one of its own.
-        if (rotates && file_.size() + end > limit && file_.size() + length > 0) break;
         exhausted_ = most != 0 && total_ + end > most;
         if (exhausted_) break;
+        // A record that is too long for any file gets one of its own.
+        if (rotates && file_.size() + end > limit && file_.size() + length > 0) break;
         scratch.ends.push_back(end);
         length = end;
     }
