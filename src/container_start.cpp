@@ -188,7 +188,7 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& give
     std::optional<ProcessSpec> logged;
     if (output) {
         logged = pipes_for_output(given);
-        undo.add([&] { output->abandon(); });
+        undo.add([output] { output->abandon(); });
     }
     const ProcessSpec& process = logged ? *logged : given;
     const Joins joins = open_joins(spec);

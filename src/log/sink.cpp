@@ -85,6 +85,13 @@ void DeliveringSink::retry(Clock::time_point now) {
 }
 
 void DeliveringSink::write(std::span<const LogRecord> records) {
+    const auto fit = [&] {
+        std::size_t size = backlog_bytes_;
+        for (const LogRecord& record : records) size += record.bytes.size();
+        return size <= delivery_.backlog.count;
+    };
+    // Before anything is dropped.
+    if (next_try_ && !fit() && deliver_backlog()) next_try_.reset();
     const std::size_t taken = next_try_ ? 0 : put(records);
     if (taken == records.size() && !has_rest() && !next_try_) return;
     for (const LogRecord& record : records.subspan(taken)) keep(record);
