@@ -45,18 +45,18 @@ using LogTime = std::chrono::time_point<std::chrono::system_clock, std::chrono::
 
 /// What one read has got, as it came.
 struct OutputChunk {
-    std::string_view container;
+    std::string_view container = {};
     Stream stream = Stream::Output;
     LogTime time = {};
-    std::string_view bytes; ///< Valid during the call.
+    std::string_view bytes = {}; ///< Valid during the call.
 };
 
 /// One line of output, or a piece of one.
 struct LogRecord {
-    std::string_view container;
+    std::string_view container = {};
     Stream stream = Stream::Output;
-    LogTime time = {};      ///< When it was read. Pieces of one read have the same.
-    std::string_view bytes; ///< Without the newline; any bytes else. Valid during the call.
+    LogTime time = {};           ///< When it was read. Pieces of one read have the same.
+    std::string_view bytes = {}; ///< Without the newline; any bytes else. Valid during the call.
     /// No newline followed: the line goes on in the next record of the same stream, or was the last one.
     bool partial = false;
 };

@@ -203,7 +203,7 @@ TEST_F(LogSinksTest, BlockingSinkHasTheContainerWaitForRoom) {
     Container box = plain().set_log({.targets = {LogFile{
                                          .path = disk / "log",
                                          .format = LogFormat::Plain,
-                                         .rotate_size = 4 * KiB,
+                                         .rotate_size = 16 * KiB,
                                          .rotate_count = 0,
                                          .delivery = {.policy = LogPolicy::Block},
                                      }}});
