@@ -18,12 +18,13 @@ int main(int argc, char** argv) {
     }
     try {
         int lines = 0;
+        const auto count = [&](const ct::LogRecord& record) { lines += record.partial ? 0 : 1; };
         //! [log]
         ct::Session session;
         ct::Container box = session.create("monitored");
         box.set_log({.targets = {ct::LogFile{
                          .path = std::filesystem::absolute(argv[1]), .rotate_size = 10 * ct::MiB, .rotate_count = 3}}});
-        box.on_log([&](const ct::LogRecord& record) { lines += record.partial ? 0 : 1; });
+        box.on_log(count);
         box.start({.argv = {argv + 2, argv + argc}});
         //! [log]
         //! [loop]
