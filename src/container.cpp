@@ -303,6 +303,43 @@ Container& Container::on_seccomp(SeccompHandler handler) {
     return *this;
 }
 
+Container& Container::set_log(Log log) {
+    core_->set_log(std::move(log));
+    return *this;
+}
+
+Container& Container::clear_log() {
+    core_->set_log(std::nullopt);
+    return *this;
+}
+
+std::optional<Log> Container::log() const {
+    return core_->log();
+}
+
+Container& Container::on_output(OutputHandler handler) {
+    core_->on_output(std::move(handler));
+    return *this;
+}
+
+Container& Container::on_log(RecordHandler handler) {
+    core_->on_output(std::move(handler));
+    return *this;
+}
+
+Container& Container::add_sink(std::shared_ptr<LogSink> sink) {
+    core_->add_sink(std::move(sink));
+    return *this;
+}
+
+void Container::reopen_log() {
+    core_->reopen_log();
+}
+
+LogStats Container::log_stats() const {
+    return core_->log_stats();
+}
+
 Process Container::start(ProcessSpec process) {
     return Process(core_->start(process, nullptr));
 }

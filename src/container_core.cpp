@@ -69,13 +69,16 @@ State ContainerCore::state() {
 
 State ContainerCore::life() {
     std::shared_ptr<ProcessCore> init;
+    std::shared_ptr<Output> output;
     if (registration_) read_news();
     {
         const std::lock_guard lock(mutex_);
         if (state_ != State::Running || held_) return state_;
         init = init_;
+        output = output_;
     }
-    if (init->wait(std::chrono::nanoseconds(0))) finish(init);
+    const bool ended = init->wait(std::chrono::nanoseconds(0)).has_value();
+    if (ended && (!output || output->end(Output::Call::SinksOnly))) finish(init);
     const std::lock_guard lock(mutex_);
     return state_;
 }
@@ -159,6 +162,7 @@ void ContainerCore::attach(pid_t pid, UniqueFd pidfd, std::optional<Spec> spec, 
         starter_ = ::getpid();
         init_ = std::make_shared<ProcessCore>(name_, Launched{pid, std::move(pidfd), true}, HostEnds{}, entered_);
         enter_target_ = {init_->pidfd(), static_cast<unsigned>(namespace_flags(found)), -1};
+        output_.reset(); // of a run of its own
         spec_ = std::make_shared<const Spec>(spec ? std::move(*spec) : std::move(found));
         host_side_ = HostSide::adopted(std::move(chroot));
         state_ = State::Running;
@@ -230,9 +234,15 @@ std::optional<ExitStatus> ContainerCore::wait(std::optional<std::chrono::nanosec
     if (!await_start(limit)) return std::nullopt;
     if (const auto earlier = earlier_exit()) return earlier;
     const std::shared_ptr<ProcessCore> process = init();
-    if (limit) limit = std::max(*limit - (Clock::now() - begin), std::chrono::nanoseconds(0));
-    const std::optional<ExitStatus> status = process->wait(limit);
-    if (!status) return std::nullopt;
+    const std::shared_ptr<Output> output = this->output();
+    const auto left = [&]() -> std::optional<std::chrono::nanoseconds> {
+        if (!limit) return limit;
+        return std::max(*limit - (Clock::now() - begin), std::chrono::nanoseconds(0));
+    };
+    const bool only_looks = limit && limit->count() <= 0;
+    if (!only_looks) check_not_in_handler("wait");
+    const std::optional<ExitStatus> status = process->wait(left(), only_looks ? nullptr : output.get());
+    if (!status || !deliver_output(output, left())) return std::nullopt;
     finish(process);
     // Another thread may be taking it down.
     std::unique_lock lock(mutex_);
@@ -250,6 +260,7 @@ void ContainerCore::signal(int number) {
 }
 
 ExitStatus ContainerCore::stop(std::chrono::nanoseconds grace, int number) {
+    check_not_in_handler("stop");
     (void)await_start(std::nullopt);
     std::shared_ptr<ProcessCore> process;
     {
@@ -280,6 +291,7 @@ void ContainerCore::close(OnClose policy) noexcept {
         }
         const std::shared_ptr<ProcessCore> process = init();
         kill_until_ended(process);
+        if (const auto output = this->output()) output->end_now();
         finish(process);
     });
 }

@@ -23,6 +23,7 @@
 #include "config/validate.hpp"
 #include "host_side.hpp"
 #include "launch/joins.hpp"
+#include "monitor/output.hpp"
 #include "plan/compile.hpp"
 #include "process_core.hpp"
 #include "session_core.hpp"
@@ -51,6 +52,17 @@ public:
     void set_spec(Spec spec);
     void add_mount(Mount mount, MountHooks hooks);
     void on_seccomp(SeccompHandler handler);
+
+    // container_log.cpp
+    void set_log(std::optional<Log> log);
+    [[nodiscard]] std::optional<Log> log() const;
+    template <typename Handler>
+    void on_output(Handler handler) {
+        handlers()->set(std::move(handler));
+    }
+    void add_sink(std::shared_ptr<LogSink> sink);
+    void reopen_log();
+    [[nodiscard]] LogStats log_stats() const;
 
     std::shared_ptr<ProcessCore> start(const ProcessSpec& process, const std::function<int()>& callable);
     /// What start() without a process starts.
@@ -115,7 +127,19 @@ public:
     void close(OnClose policy) noexcept;
 
 private:
-    std::shared_ptr<ProcessCore> launch_first(const ProcessSpec& process, const std::function<int()>& callable);
+    std::shared_ptr<ProcessCore> launch_first(const ProcessSpec& given, const std::function<int()>& callable);
+    // container_log.cpp
+    [[nodiscard]] std::shared_ptr<OutputHandlers> handlers();
+    [[nodiscard]] bool is_logged() const;
+    /// Of the present or last run; null if that is not logged.
+    [[nodiscard]] std::shared_ptr<Output> output() const;
+    /// For a start; null if nothing is logged.
+    [[nodiscard]] std::shared_ptr<Output> open_output() const;
+    /// \throws Error in a handler of the container's own output
+    void check_not_in_handler(std::string_view action) const;
+    /// Whether all was delivered that the first process, which has ended, has written. \param limit  to wait for that
+    [[nodiscard]] bool deliver_output(const std::shared_ptr<Output>& output,
+                                      std::optional<std::chrono::nanoseconds> limit);
     /// What every start does on the host's side before it makes a process. \p command is for the record.
     struct Prepared {
         int files_root; ///< The directory with the files.
@@ -263,6 +287,10 @@ private:
     std::shared_ptr<const Groups> groups_;  ///< Of the present start or run, if it has any.
     std::shared_ptr<const UniqueFd> upper_; ///< The throw-away upper directory of the present or last run, if any.
     std::shared_ptr<const SeccompHandler> on_seccomp_;
+    std::optional<Log> log_;
+    std::vector<std::shared_ptr<LogSink>> sinks_;
+    std::shared_ptr<OutputHandlers> handlers_; ///< Null as long as there never were any.
+    std::shared_ptr<Output> output_;
 };
 
 } // namespace ct::internal

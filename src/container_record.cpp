@@ -206,6 +206,10 @@ void ContainerCore::detach() {
         throw Error(Errc::InvalidState, Stage::State, concat(subject(), ": detach"), {},
                     "it is held by this process; pin() keeps its namespaces without it");
     }
+    if (output()) {
+        throw Error(Errc::InvalidState, Stage::State, concat(subject(), ": detach"), {},
+                    "its output is logged by this process");
+    }
     if (registration_) with_subject(subject(), [&] { registration_->detach(); });
     std::shared_ptr<ProcessCore> init;
     std::shared_ptr<BridgeUse> bridges;

@@ -11,9 +11,11 @@
 #include <cerrno>
 
 #include "base/concat.hpp"
+#include "base/rollback.hpp"
 #include "base/sys.hpp"
 #include "cgroup/freezer.hpp"
 #include "cgroup/starvation.hpp"
+#include "config/log.hpp"
 #include "config/validate.hpp"
 #include "launch/exit_status.hpp"
 #include "launch/frozen_birth.hpp"
@@ -139,6 +141,12 @@ void ContainerCore::check_process(std::string_view action, const Spec& spec, con
         const std::lock_guard lock(mutex_);
         if (on_seccomp_ == nullptr) found.push_back("a seccomp filter that notifies needs a handler: on_seccomp()");
     }
+    if (role == Role::First && is_logged()) {
+        log_violations(found, process);
+        if (session_->on_close() == OnClose::Detach) {
+            found.push_back("the session logs the output, and so cannot let the container outlive it: OnClose::Detach");
+        }
+    }
     if (!found.empty()) throw Error::invalid_config(action, std::move(found));
 }
 
@@ -179,12 +187,20 @@ Launched ContainerCore::launch_plan(Plan& plan, int files_root, const std::funct
     return launched;
 }
 
-std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& process,
+std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& given,
                                                          const std::function<int()>& callable) {
     const Spec& spec = *spec_; // constant while starting
     const auto runs = callable ? Runs::Callable : Runs::Program;
-    check_process("start", spec, process, runs, Role::First);
-    check_borrowed_fds(spec, process);
+    check_process("start", spec, given, runs, Role::First);
+    check_borrowed_fds(spec, given);
+    Rollback undo;
+    const std::shared_ptr<Output> output = open_output();
+    std::optional<ProcessSpec> logged;
+    if (output) {
+        logged = pipes_for_output(given);
+        undo.add([output] { output->abandon(); });
+    }
+    const ProcessSpec& process = logged ? *logged : given;
     const Joins joins = open_joins(spec);
     Prepared prepared = prepare(spec, process.argv);
     Streams streams(process, session_->low_fds, stream_owner(spec, process));
@@ -204,9 +220,11 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& proc
     if (spec.cgroup.born_frozen) frozen.emplace([this] { return groups(); }, process, callable != nullptr).add_to(plan);
     compile_start(plan, prepared.completed ? *prepared.completed : spec, process, streams.layout(),
                   host_facts(thread.get()), callable != nullptr, *hooks);
+    HostEnds ends = streams.take_host_ends();
+    if (output) output->connect(ends, session_->loop());
     Launched launched = launch_plan(plan, prepared.files_root, callable, thread.get(), Role::First, prepared.bound);
     keep_upper(plan);
-    auto init = std::make_shared<ProcessCore>(name_, std::move(launched), streams.take_host_ends(),
+    auto init = std::make_shared<ProcessCore>(name_, std::move(launched), std::move(ends),
                                               has_namespace(spec, Namespace::Pid) ? entered_ : nullptr);
     try {
         if (frozen) frozen->finish();
@@ -216,6 +234,10 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& proc
     }
     if (registration_) check_running_record(init);
     if (thread && process.parent_death_signal != 0) thread->watch(ProcessCore::pidfd_of(init));
+    undo.dismiss();
+    std::shared_ptr<Output> replaced = output;
+    const std::lock_guard lock(mutex_);
+    output_.swap(replaced);
     return init;
 }
 

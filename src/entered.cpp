@@ -88,7 +88,7 @@ std::shared_ptr<UniqueFd> Entered::open_epoll(int first) {
     return epoll;
 }
 
-bool Entered::wait_until_ended(int first, std::optional<std::chrono::nanoseconds> limit) {
+bool Entered::wait_until_ended(int first, std::optional<std::chrono::nanoseconds> limit, Meanwhile* meanwhile) {
     if (limit == Now) {
         sweep();
         return internal::wait_until_ended(first, Now);
@@ -103,10 +103,11 @@ bool Entered::wait_until_ended(int first, std::optional<std::chrono::nanoseconds
     for (;;) {
         std::optional<std::chrono::nanoseconds> left;
         if (limit) left = std::max(*limit - (Clock::now() - start), Now);
-        // With all the time there is, epoll itself can wait.
-        const bool ready = (watched && !limit) ||
-                           internal::wait_until_ended(fd, watched ? left : std::min(left.value_or(moment), moment));
-        if (watched ? ready && reap_ready(fd, limit ? 0 : -1) : ready) return true;
+        // With all the time there is, and nothing to do meanwhile, epoll itself can wait.
+        const bool leave_it = watched && !limit && meanwhile == nullptr;
+        const bool ready = leave_it || internal::wait_until_ended(
+                                           fd, watched ? left : std::min(left.value_or(moment), moment), meanwhile);
+        if (watched ? ready && reap_ready(fd, leave_it ? -1 : 0) : ready) return true;
         if (!ready && left && (watched || *left <= moment)) return false;
         if (!watched) sweep();
     }

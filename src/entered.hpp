@@ -13,6 +13,7 @@
 
 namespace ct::internal {
 
+class Meanwhile;
 class ProcessCore;
 
 /// The processes that entered a container and are not reaped yet.
@@ -36,7 +37,8 @@ public:
 
     /// Blocks until the first process of the container has ended, at most for \p limit, and reaps the others.
     /// \param first  its pidfd, the same at every call
-    [[nodiscard]] bool wait_until_ended(int first, std::optional<std::chrono::nanoseconds> limit);
+    [[nodiscard]] bool wait_until_ended(int first, std::optional<std::chrono::nanoseconds> limit,
+                                        Meanwhile* meanwhile = nullptr);
 
 private:
     /// \returns null if no descriptor is to be had

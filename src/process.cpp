@@ -43,12 +43,13 @@ void ProcessCore::close_streams() noexcept {
     ends_ = HostEnds();
 }
 
-std::optional<ExitStatus> ProcessCore::wait(std::optional<std::chrono::nanoseconds> limit) {
+std::optional<ExitStatus> ProcessCore::wait(std::optional<std::chrono::nanoseconds> limit, Meanwhile* meanwhile) {
     {
         const std::lock_guard lock(mutex_);
         if (status_) return status_;
     }
-    const bool ended = others_ ? others_->wait_until_ended(pidfd_.get(), limit) : wait_until_ended(pidfd_.get(), limit);
+    const bool ended = others_ ? others_->wait_until_ended(pidfd_.get(), limit, meanwhile)
+                               : wait_until_ended(pidfd_.get(), limit, meanwhile);
     if (!ended) return std::nullopt;
     const std::lock_guard lock(mutex_);
     if (!status_) {

@@ -12,6 +12,7 @@
 #include <ct/process.hpp>
 
 #include "entered.hpp"
+#include "launch/exit_status.hpp"
 #include "launch/launch.hpp"
 #include "launch/streams.hpp"
 
@@ -37,7 +38,7 @@ public:
     void close_streams() noexcept;
 
     /// Empty if \p limit has passed first.
-    std::optional<ExitStatus> wait(std::optional<std::chrono::nanoseconds> limit);
+    std::optional<ExitStatus> wait(std::optional<std::chrono::nanoseconds> limit, Meanwhile* meanwhile = nullptr);
     /// \returns whether there still was a process
     bool signal(int number) const;
 

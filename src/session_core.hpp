@@ -22,6 +22,7 @@
 #include "launch/area.hpp"
 #include "launch/low_fds.hpp"
 #include "launch/start_thread.hpp"
+#include "log/scratch.hpp"
 #include "monitor/loop.hpp"
 #include "seccomp/filter.hpp"
 #include "state/store.hpp"
@@ -91,6 +92,7 @@ public:
     LowFds low_fds;
     FilterCache filters;
     AreaPool areas;
+    const std::shared_ptr<ScratchPool> scratches = std::make_shared<ScratchPool>();
     Entered leftovers; ///< Processes whose container is gone.
 
 private:

@@ -7,6 +7,7 @@
 #include "adder.hpp"
 #include "cgroup_options.hpp"
 #include "limits.hpp"
+#include "log.hpp"
 #include "network_options.hpp"
 #include "options.hpp"
 #include "values.hpp"
@@ -87,7 +88,9 @@ private:
         app.add_option("NAME", name, "The container's name")->required();
     }
     static void add_log(Adder& add, DetachedOptions& detached) {
-        add.option("--log", "FILE", "Append what a detached container writes to FILE",
+        add.option("--log", "LOG",
+                   "Log what it writes: k8s-file:FILE, json-file:FILE, plain:FILE, journald or syslog; for a detached "
+                   "container a FILE to append to",
                    [&](const std::string& text) { detached.log = text; });
     }
     static void add_timeout(Adder& add, std::optional<std::chrono::milliseconds>& timeout) {
@@ -108,7 +111,14 @@ private:
     void check(const RunCommand& run) const {
         const DetachedOptions& detached = run.detached;
         if (detached.detached && run.process.timeout) throw wrong("--timeout is not for a detached container");
-        if (!detached.detached && !detached.log.empty()) throw wrong("--log is for a detached container; see --detach");
+        if (detached.log.empty()) return;
+        const bool has_driver = parse_log(detached.log).has_value();
+        if (detached.detached && has_driver)
+            throw wrong("a detached container has nobody who logs; --log takes a file");
+        if (detached.detached) return;
+        if (!has_driver) throw wrong("--log of a file alone is for a detached container; see --detach");
+        if (run.process.terminal) throw wrong("what goes to this terminal is not logged: --log is not for --tty");
+        if (run.process.timeout) throw wrong("--timeout is not for --log");
     }
     void check(const StartCommand& start) const {
         const DetachedOptions& detached = start.detached;

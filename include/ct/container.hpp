@@ -20,6 +20,7 @@
 
 #include <ct/export.hpp>
 #include <ct/hooks.hpp>
+#include <ct/log.hpp>
 #include <ct/network_state.hpp>
 #include <ct/process.hpp>
 #include <ct/seccomp.hpp>
@@ -200,6 +201,34 @@ public:
     /// throws, the call fails with EIO, and the exception leaves dispatch(); but what SeccompNotice throws for a bad
     /// address or a caller that is gone (EFAULT, ESRCH) is only the answer to the call.
     Container& on_seccomp(SeccompHandler handler);
+
+    /// \name Output
+    /// What the first process writes, see ct/log.hpp. These are the container's and not part of the specification,
+    /// which many containers may have: paths and handlers are of one.
+    /// @{
+    /// Logs the output of the first process of each later start. Needs State::Stopped.
+    Container& set_log(Log log);
+    /// Inherits, as by default. Forgets the sinks, too.
+    Container& clear_log();
+    [[nodiscard]] std::optional<Log> log() const;
+    /// Called with what is read, as it comes, before on_log() gets the lines in it. May be called in any state; takes
+    /// the place of the handler before, and an empty one of none. Output that was not logged at the start never is.
+    ///
+    /// Handlers run within Session::dispatch(), and while wait(), wait_for() or stop() wait, on the calling thread, one
+    /// at a time. They may call anything but Session::dispatch() and what waits for the same container; they may also
+    /// release its last handle. They are called no more once the session is closed: wait() before, if that matters.
+    /// An exception leaves the call within which they run; what they were given is consumed.
+    Container& on_output(OutputHandler handler);
+    /// The same for lines.
+    Container& on_log(RecordHandler handler);
+    /// Adds where records go. Needs State::Stopped.
+    Container& add_sink(std::shared_ptr<LogSink> sink);
+    /// Has files opened anew by their path, which somebody has renamed, and connections made anew. Any state.
+    /// \throws Error of a file that cannot be opened; it is written to as before then
+    void reopen_log();
+    /// Of the present or last run.
+    [[nodiscard]] LogStats log_stats() const;
+    /// @}
 
     /// Starts the container with a program as its first process.
     ///

@@ -13,6 +13,7 @@
 #include <ct/host_feature.hpp>
 #include <ct/landlock.hpp>
 #include <ct/limits.hpp>
+#include <ct/log.hpp>
 #include <ct/namespaces.hpp>
 #include <ct/network.hpp>
 #include <ct/network_state.hpp>

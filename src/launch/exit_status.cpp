@@ -110,21 +110,35 @@ std::optional<ProcessStat> read_process_stat(pid_t pid) {
     return stat;
 }
 
-bool wait_until_ended(int pidfd, std::optional<std::chrono::nanoseconds> limit) {
+bool wait_until_ended(int pidfd, std::optional<std::chrono::nanoseconds> limit, Meanwhile* meanwhile) {
     using Clock = std::chrono::steady_clock;
     const auto start = Clock::now();
     for (;;) {
-        timespec left{};
-        if (limit) {
-            const auto remaining = std::max(*limit - (Clock::now() - start), std::chrono::nanoseconds(0));
-            const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(remaining);
-            left = {seconds.count(), (remaining - seconds).count()};
+        std::array<pollfd, 3> fds{pollfd{pidfd, POLLIN, 0}, pollfd{-1, POLLIN, 0}, pollfd{-1, POLLIN, 0}};
+        std::optional<std::chrono::nanoseconds> remaining;
+        if (limit) remaining = *limit - (Clock::now() - start);
+        if (meanwhile != nullptr) {
+            const auto descriptors = meanwhile->descriptors();
+            for (std::size_t i = 0; i < descriptors.size(); ++i) fds.at(i + 1).fd = descriptors.at(i);
+            if (const auto until = meanwhile->until()) {
+                const std::chrono::nanoseconds due = *until - Clock::now();
+                remaining = std::min(remaining.value_or(due), due);
+            }
         }
-        pollfd fd{pidfd, POLLIN, 0};
-        const int ready = ::ppoll(&fd, 1, limit ? &left : nullptr, nullptr);
-        if (ready > 0) return true;
-        if (ready == 0) return false;
-        if (errno != EINTR) throw sys::error(errno, Stage::Wait, "wait for a process");
+        timespec left{};
+        if (remaining) {
+            const auto time = std::max(*remaining, std::chrono::nanoseconds(0));
+            const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(time);
+            left = {seconds.count(), (time - seconds).count()};
+        }
+        const int ready = ::ppoll(fds.data(), meanwhile != nullptr ? 3 : 1, remaining ? &left : nullptr, nullptr);
+        if (ready < 0 && errno != EINTR) throw sys::error(errno, Stage::Wait, "wait for a process");
+        if (ready > 0 && fds.front().revents != 0) return true;
+        if (ready >= 0 && meanwhile != nullptr) {
+            meanwhile->run();
+            if (pidfd < 0) return false;
+        }
+        if (ready >= 0 && limit && Clock::now() - start >= *limit) return false;
     }
 }
 

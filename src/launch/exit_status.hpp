@@ -2,8 +2,10 @@
 // SPDX-FileCopyrightText: The libct authors
 #pragma once
 
+#include <poll.h>
 #include <sys/types.h>
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -12,10 +14,24 @@
 
 namespace ct::internal {
 
+/// What has to be done while a thread waits for a process, which may not end before.
+class Meanwhile {
+public:
+    using TimePoint = std::chrono::steady_clock::time_point;
+    virtual ~Meanwhile() = default;
+    /// What to wait for; -1 is nothing.
+    [[nodiscard]] virtual std::array<int, 2> descriptors() const = 0;
+    /// When run() should be called even if nothing is ready.
+    [[nodiscard]] virtual std::optional<TimePoint> until() const = 0;
+    virtual void run() = 0;
+};
+
 /// Blocks until the process has ended (it may be reaped already, by whomever), at most for \p limit. Serves for any
 /// descriptor that becomes readable.
 /// \returns whether it has ended
-[[nodiscard]] bool wait_until_ended(int pidfd, std::optional<std::chrono::nanoseconds> limit);
+/// \param pidfd  or -1 to wait for the end of \p limit, or for one run of \p meanwhile
+[[nodiscard]] bool wait_until_ended(int pidfd, std::optional<std::chrono::nanoseconds> limit,
+                                    Meanwhile* meanwhile = nullptr);
 
 /// Reaps a process that has ended. If the host's own waitpid(-1) was faster, SIGCHLD is ignored, or it is no child of
 /// this process, the kernel may still know how it ended; else the status is unknown.

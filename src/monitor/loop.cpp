@@ -4,6 +4,7 @@
 
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/timerfd.h>
 
 #include <algorithm>
 #include <array>
@@ -26,24 +27,95 @@ UniqueFd make_epoll() {
 
 Loop::Loop() : epoll_(make_epoll()) {}
 
-Loop::Id Loop::add(int fd, std::uint32_t events, Callback callback) {
-    const std::lock_guard lock(mutex_);
-    const Id id = ++last_;
-    const auto added = watches_.emplace(id, std::make_shared<Watch>(Watch{fd, std::move(callback)})).first;
+void Loop::watch(int fd, std::uint32_t events, Id id) {
     epoll_event event{};
     event.events = events;
     event.data.u64 = id;
     if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) < 0) {
-        const int error = errno;
+        throw sys::error(errno, Stage::Session, "watch a descriptor by epoll");
+    }
+}
+
+Loop::Id Loop::add(int fd, std::uint32_t events, Callback callback) {
+    const std::lock_guard lock(mutex_);
+    const Id id = ++last_;
+    const auto added = watches_.emplace(id, std::make_shared<Watch>(Watch{fd, std::move(callback)})).first;
+    try {
+        watch(fd, events, id);
+    } catch (...) {
         watches_.erase(added);
-        throw sys::error(error, Stage::Session, "watch a descriptor by epoll");
+        throw;
     }
     return id;
 }
 
+Loop::Id Loop::add_timer(TimePoint when, std::function<void()> callback) {
+    const std::lock_guard lock(mutex_);
+    if (!timer_) {
+        UniqueFd fd(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+        if (!fd) throw sys::error(errno, Stage::Session, "make a timer descriptor");
+        fd = sys::above_stdio(std::move(fd), Stage::Session, "make a timer descriptor");
+        watch(fd.get(), EPOLLIN, TimerId);
+        timer_ = std::move(fd);
+    }
+    const Id id = ++last_;
+    timer_times_.emplace(id, when);
+    timers_.emplace(std::pair(when, id), std::move(callback));
+    set_timer();
+    return id;
+}
+
+void Loop::set_timer() noexcept {
+    const std::optional<TimePoint> first = timers_.empty() ? std::nullopt : std::optional(timers_.begin()->first.first);
+    if (first == set_for_) return;
+    itimerspec setting{};
+    if (first) {
+        // Zero would stop it; the past is due at once.
+        const auto time = std::max(first->time_since_epoch(), TimePoint::duration(1));
+        const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(time);
+        setting.it_value = {seconds.count(), (time - seconds).count()};
+    }
+    (void)::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &setting, nullptr); // fails for bad arguments only
+    set_for_ = first;
+}
+
+std::size_t Loop::run_timers() {
+    const auto now = std::chrono::steady_clock::now();
+    {
+        const std::lock_guard lock(mutex_);
+        set_for_.reset(); // has expired, and is readable until it is set again
+        if (timers_.empty() || timers_.begin()->first.first > now) set_timer();
+    }
+    std::size_t calls = 0;
+    for (;;) {
+        std::function<void()> callback;
+        {
+            const std::lock_guard lock(mutex_);
+            const auto first = timers_.begin();
+            if (first == timers_.end() || first->first.first > now) break;
+            callback = std::move(first->second);
+            timer_times_.erase(first->first.second);
+            timers_.erase(first);
+            set_timer(); // before the callback, which may throw
+        }
+        ++calls;
+        callback();
+    }
+    return calls;
+}
+
 void Loop::remove(Id id) noexcept {
     std::shared_ptr<Watch> removed; // what its callback holds may call back: released after the lock
+    std::function<void()> cancelled;
     const std::lock_guard lock(mutex_);
+    if (const auto timer = timer_times_.find(id); timer != timer_times_.end()) {
+        const auto found = timers_.find({timer->second, id});
+        cancelled = std::move(found->second);
+        timers_.erase(found);
+        timer_times_.erase(timer);
+        set_timer();
+        return;
+    }
     const auto found = watches_.find(id);
     if (found == watches_.end()) return;
     removed = std::move(found->second);
@@ -64,6 +136,10 @@ std::size_t Loop::dispatch() {
     std::size_t calls = 0;
     for (int i = 0; i < ready; ++i) {
         const epoll_event& event = events.at(static_cast<std::size_t>(i));
+        if (event.data.u64 == TimerId) {
+            calls += run_timers();
+            continue;
+        }
         std::shared_ptr<Watch> watch;
         {
             const std::lock_guard lock(mutex_);

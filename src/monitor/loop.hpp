@@ -9,6 +9,9 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <unordered_map>
+#include <utility>
 
 #include "base/unique_fd.hpp"
 
@@ -18,12 +21,17 @@ namespace ct::internal {
 ///
 /// Watches are level-triggered: one whose callback leaves something to do, or throws, is due again. A watch may be
 /// removed at any time, also from its own callback or another one, and is not called any more afterwards, except for a
-/// call under way in another thread; what its callback holds is released once that is over.
+/// call under way in another thread; what its callback holds is released once that is over. Those that are due take
+/// turns: a callback that does a bounded amount of work is fair to all others. A call costs the same however many
+/// watches there are.
+///
+/// Timers share one timerfd, which is set only while there are any: nothing wakes up an idle session.
 class Loop {
 public:
     using Id = std::uint64_t;
     /// \param events  EPOLL* bits
     using Callback = std::function<void(std::uint32_t events)>;
+    using TimePoint = std::chrono::steady_clock::time_point;
 
     /// \throws Error with Stage::Session
     Loop();
@@ -35,6 +43,9 @@ public:
 
     /// Watches \p fd, which stays open until remove().
     Id add(int fd, std::uint32_t events, Callback callback);
+    /// Calls \p callback once, at \p when or later.
+    Id add_timer(TimePoint when, std::function<void()> callback);
+    /// Of a watch or a timer; nothing happens if it is gone.
     void remove(Id id) noexcept;
 
     /// Calls what is due; never blocks. \returns how many callbacks ran; 0 if a call is under way already
@@ -48,11 +59,24 @@ private:
         Callback callback;
     };
 
+    using Timers = std::map<std::pair<TimePoint, Id>, std::function<void()>>;
+
+    void watch(int fd, std::uint32_t events, Id id);
+    std::size_t run_timers();
+    /// Sets the timerfd for the first timer; called with the mutex.
+    void set_timer() noexcept;
+
     const UniqueFd epoll_;
     std::atomic<bool> dispatching_{false};
     std::mutex mutex_; ///< Guards what follows; not held while callbacks run.
-    Id last_ = 0;
-    std::map<Id, std::shared_ptr<Watch>> watches_;
+    Id last_ = TimerId;
+    std::unordered_map<Id, std::shared_ptr<Watch>> watches_;
+    UniqueFd timer_; ///< Made with the first timer.
+    Timers timers_;
+    std::unordered_map<Id, TimePoint> timer_times_;
+    std::optional<TimePoint> set_for_; ///< What the timerfd is set to.
+
+    static constexpr Id TimerId = 0; ///< Of the timerfd itself.
 };
 
 } // namespace ct::internal

@@ -370,6 +370,36 @@ static int do_echo(char **args)
     return 0;
 }
 
+// flood SEED BYTES COUNTER: writes lines of pseudo-random lengths to both streams, and counts what it has written to
+// each in the file COUNTER. See flood() of log_test.cpp, which knows the lines.
+static int do_flood(char **args)
+{
+    unsigned long long state = strtoull(args[0], NULL, 10);
+    const unsigned long long bytes = strtoull(args[1], NULL, 10);
+    static char line[100001];
+    const int fd = open(args[2], O_RDWR | O_CLOEXEC);
+    volatile unsigned long long *const count =
+        fd < 0 ? MAP_FAILED : mmap(NULL, 2 * sizeof *count, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (count == MAP_FAILED)
+        return fail("counter");
+    for (unsigned long long total = 0; total < bytes;) {
+        state = state * 6364136223846793005ULL + 1442695040888963407ULL;
+        const int stream = state >> 62 == 0;
+        const size_t length = (state >> 58) % 16 == 0 ? (state >> 33) % 100000 + 1 : (state >> 33) % 200 + 1;
+        memset(line, 'a' + (int)((state >> 20) % 26), length);
+        line[length] = '\n';
+        for (size_t done = 0; done <= length;) {
+            const ssize_t written = write(stream + 1, line + done, length + 1 - done);
+            if (written < 0)
+                return fail("write");
+            done += (size_t)written;
+            count[stream] += (size_t)written;
+        }
+        total += length + 1;
+    }
+    return 0;
+}
+
 static int do_write(char **args)
 {
     const int fd = open(args[0], O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
@@ -745,6 +775,7 @@ static const struct command commands[] = {
     {"caps", 0, do_caps},         {"limits", 0, do_limits},     {"status", 0, do_status},
     {"uname", 0, do_uname},       {"fds", 0, do_fds},           {"cat", 1, do_cat},
     {"copy", 0, do_copy},         {"echo", 2, do_echo},         {"write", 2, do_write},
+    {"flood", 3, do_flood},
     {"ls", 1, do_ls},             {"mkdir", 1, do_mkdir},       {"readlink", 1, do_readlink},
     {"stat", 1, do_stat},         {"inode", 1, do_inode},       {"statvfs", 1, do_statvfs},
     {"mount", 2, do_mount},       {"read-device", 1, do_read_device},

@@ -178,5 +178,56 @@ TEST(Loop, BadDescriptorIsAnErrorAndLeavesNothing) {
     EXPECT_TRUE(watched.expired());
 }
 
+using Clock = std::chrono::steady_clock;
+
+TEST(Loop, TimersRunOnceInTheOrderOfTheirTimes) {
+    Loop loop;
+    std::vector<int> ran;
+    const auto now = Clock::now();
+    loop.add_timer(now - std::chrono::seconds(1), [&] { ran.push_back(2); });
+    loop.add_timer(now - std::chrono::seconds(2), [&] { ran.push_back(1); });
+    loop.add_timer(now + std::chrono::hours(1), [&] { ran.push_back(3); });
+    EXPECT_EQ(loop.dispatch_for(std::chrono::seconds(60)), 2U);
+    EXPECT_EQ(ran, (std::vector<int>{1, 2}));
+    EXPECT_FALSE(readable(loop.fd()));
+}
+
+TEST(Loop, IsReadableWhenATimerIsDue) {
+    Loop loop;
+    bool ran = false;
+    const auto begin = Clock::now();
+    loop.add_timer(begin + std::chrono::milliseconds(5), [&] { ran = true; });
+    pollfd look{loop.fd(), POLLIN, 0};
+    EXPECT_EQ(::poll(&look, 1, 60'000), 1);
+    EXPECT_GE(Clock::now() - begin, std::chrono::milliseconds(5));
+    EXPECT_EQ(loop.dispatch(), 1U);
+    EXPECT_TRUE(ran);
+    EXPECT_FALSE(readable(loop.fd()));
+}
+
+TEST(Loop, CancelledTimerDoesNotRun) {
+    Loop loop;
+    auto held = std::make_shared<int>(7);
+    const std::weak_ptr<int> watched = held;
+    const Loop::Id id = loop.add_timer(Clock::now(), [held] { FAIL(); });
+    held.reset();
+    loop.remove(id);
+    EXPECT_TRUE(watched.expired());
+    EXPECT_FALSE(readable(loop.fd()));
+    EXPECT_EQ(loop.dispatch(), 0U);
+}
+
+TEST(Loop, TimerMayThrowAndSetOthers) {
+    Loop loop;
+    int ran = 0;
+    loop.add_timer(Clock::now(), [&] {
+        loop.add_timer(Clock::now(), [&] { ++ran; });
+        throw std::runtime_error("no");
+    });
+    EXPECT_THROW(loop.dispatch_for(std::chrono::seconds(60)), std::runtime_error);
+    EXPECT_EQ(loop.dispatch_for(std::chrono::seconds(60)), 1U);
+    EXPECT_EQ(ran, 1);
+}
+
 } // namespace
 } // namespace ct::internal

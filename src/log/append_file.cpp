@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include "log/append_file.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+
+#include "base/concat.hpp"
+#include "base/sys.hpp"
+
+namespace ct::internal {
+
+namespace {
+
+constexpr int Flags = O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+
+Error failed(int error, const std::string& path, std::string_view hint = {}) {
+    if (error == ELOOP) hint = "it is a symbolic link; name the file itself";
+    if (error == ENXIO || error == EISDIR) hint = "it is no regular file";
+    return sys::error(error, Stage::Stdio, "open the log", path, hint);
+}
+
+} // namespace
+
+AppendFile::AppendFile(std::string path, mode_t mode) : path_(std::move(path)), mode_(mode) {
+    sys::fault_point(Stage::Stdio, "open the log", path_);
+    open_at(place());
+}
+
+AppendFile::Place AppendFile::place() const noexcept {
+    const std::size_t slash = path_.rfind('/');
+    const std::string directory = path_.substr(0, slash == 0 ? 1 : slash);
+    return {UniqueFd(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)), path_.substr(slash + 1)};
+}
+
+void AppendFile::adopt(UniqueFd fd, std::uint64_t size) noexcept {
+    fd_ = std::move(fd);
+    size_ = size;
+}
+
+void AppendFile::open_at(const Place& place) {
+    if (!place.directory) throw failed(errno, path_);
+    const char* const name = place.name.c_str();
+    bool made = false;
+    // Who else makes or removes it meanwhile does so a few times at most.
+    for (int attempt = 0;; ++attempt) {
+        UniqueFd fd(::openat(place.directory.get(), name, Flags));
+        if (!fd && errno == ENOENT) {
+            fd.reset(::openat(place.directory.get(), name, Flags | O_CREAT | O_EXCL, mode_));
+            made = static_cast<bool>(fd);
+        }
+        if (!fd && (errno == EEXIST || errno == ENOENT || errno == EINTR) && attempt < 10) continue;
+        if (!fd) throw failed(errno, path_);
+        struct stat status {};
+        if (::fstat(fd.get(), &status) < 0) throw failed(errno, path_);
+        if (!S_ISREG(status.st_mode)) throw failed(EINVAL, path_, "it is no regular file");
+        if (made) (void)::fchmod(fd.get(), mode_); // whatever the umask is; a file system without modes has none
+        adopt(sys::above_stdio(std::move(fd), Stage::Stdio, "open the log"),
+              static_cast<std::uint64_t>(status.st_size));
+        made_ = made;
+        return;
+    }
+}
+
+bool AppendFile::is_at(const Place& place) const noexcept {
+    struct stat mine {};
+    struct stat there {};
+    return ::fstat(fd_.get(), &mine) == 0 &&
+           ::fstatat(place.directory.get(), place.name.c_str(), &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+           mine.st_dev == there.st_dev && mine.st_ino == there.st_ino;
+}
+
+void AppendFile::reopen() {
+    open_at(place());
+}
+
+int AppendFile::rotate(unsigned count) noexcept {
+    try {
+        const Place place = this->place();
+        if (!place.directory) return errno;
+        const int directory = place.directory.get();
+        if (!is_at(place)) {
+            open_at(place);
+            return 0;
+        }
+        // The new file comes first: without it nothing changes.
+        const std::string fresh = place.name + ".new";
+        (void)::unlinkat(directory, fresh.c_str(), 0);
+        UniqueFd fd(::openat(directory, fresh.c_str(), Flags | O_CREAT | O_EXCL, mode_));
+        if (!fd) return errno;
+        (void)::fchmod(fd.get(), mode_);
+        const auto name = [&](unsigned number) { return concat(place.name, '.', number); };
+        const auto rename = [&](const std::string& from, const std::string& to) {
+            return ::renameat(directory, from.c_str(), directory, to.c_str()) == 0 || errno == ENOENT;
+        };
+        bool renamed = true;
+        // As far as there are any, or a wrong number would keep us busy.
+        unsigned last = 0;
+        while (last + 1 < count && ::faccessat(directory, name(last + 1).c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+            ++last;
+        for (unsigned number = last; number > 0 && renamed; --number) renamed = rename(name(number), name(number + 1));
+        if (renamed && count > 0) renamed = rename(place.name, name(1));
+        if (renamed) renamed = rename(fresh, place.name);
+        if (!renamed) {
+            const int error = errno;
+            (void)::unlinkat(directory, fresh.c_str(), 0);
+            return error;
+        }
+        adopt(sys::above_stdio(std::move(fd), Stage::Stdio, "open the log"), 0);
+        return 0;
+    } catch (const Error& error) {
+        return error.code().value();
+    } catch (const std::bad_alloc&) {
+        return ENOMEM;
+    }
+}
+
+void AppendFile::cut(std::size_t bytes) noexcept {
+    struct stat status {};
+    if (::fstat(fd_.get(), &status) < 0 || static_cast<std::uint64_t>(status.st_size) != size_) return;
+    if (::ftruncate(fd_.get(), static_cast<off_t>(size_ - bytes)) == 0) size_ -= bytes;
+}
+
+void AppendFile::abandon() noexcept {
+    if (!made_ || size_ != 0) return;
+    const Place place = this->place();
+    if (place.directory && is_at(place)) (void)::unlinkat(place.directory.get(), place.name.c_str(), 0);
+}
+
+} // namespace ct::internal

@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include "monitor/output.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "base/sys.hpp"
+#include "log/split.hpp"
+
+namespace ct::internal {
+
+namespace {
+
+constexpr std::size_t ReadSize = 256UL * 1024;
+constexpr int PipeSize = 256 * 1024;                  ///< A writer gets that far ahead of a host that is busy.
+constexpr std::size_t MostOfTerminal = 1024UL * 1024; ///< More than a terminal holds.
+constexpr std::size_t MostRecords = 1024;             ///< Of one call of a sink.
+
+} // namespace
+
+class Output::Move {
+public:
+    Move(Output& output, std::unique_lock<std::recursive_mutex> lock, Call call)
+        : lock_(std::move(lock)), output_(output), before_(output.mover_), call_(call) {
+        output_.mover_ = std::this_thread::get_id();
+    }
+    Move(const Move&) = delete;
+    Move& operator=(const Move&) = delete;
+    ~Move() { output_.mover_ = before_; }
+
+    [[nodiscard]] bool calls_handlers() const noexcept { return call_ == Call::Handlers; }
+    /// Runs \p body, which may throw; what is left to do comes first.
+    template <typename Body>
+    void guard(Body body) noexcept {
+        try {
+            body();
+        } catch (...) {
+            if (!output_.thrown_) output_.thrown_ = std::current_exception();
+        }
+    }
+    void rethrow() {
+        if (output_.thrown_) std::rethrow_exception(std::exchange(output_.thrown_, nullptr));
+    }
+
+private:
+    std::unique_lock<std::recursive_mutex> lock_;
+    Output& output_;
+    const std::thread::id before_;
+    const Call call_;
+};
+
+Output::Output(std::string container, const Log& log, std::vector<std::shared_ptr<LogSink>> sinks,
+               std::shared_ptr<const OutputHandlers> handlers, std::shared_ptr<ScratchPool> scratches)
+    : container_(std::move(container)), log_(log), sinks_(std::move(sinks)), handlers_(std::move(handlers)),
+      scratches_(std::move(scratches)) {
+    try {
+        for (const LogTarget& target : log_.targets) targets_.push_back(open_sink(target, container_, scratches_));
+    } catch (...) {
+        abandon();
+        throw;
+    }
+}
+
+Output::~Output() {
+    disarm();
+}
+
+void Output::abandon() noexcept {
+    const std::lock_guard lock(mutex_);
+    for (Source& source : sources_) close(source);
+    done_ = true;
+    disarm();
+    for (const auto& target : targets_) target->abandon();
+}
+
+void Output::connect(HostEnds& ends, const std::shared_ptr<Loop>& loop) {
+    Move move(*this, std::unique_lock(mutex_), Call::SinksOnly);
+    loop_ = loop;
+    if (ends.terminal) {
+        open_source(Stream::Output, sys::duplicate(ends.terminal.get(), Stage::Stdio, "duplicate the terminal"), true);
+    }
+    for (const Stream stream : {Stream::Output, Stream::Error}) {
+        UniqueFd& end = ends.pipes.at(static_cast<std::size_t>(stream));
+        if (end) open_source(stream, std::move(end), false);
+    }
+    for (Source& source : sources_) {
+        if (!source.fd) continue;
+        source.watch = loop->add(source.fd.get(), EPOLLIN,
+                                 [self = shared_from_this(), stream = source.stream](auto) { self->readable(stream); });
+    }
+}
+
+void Output::open_source(Stream stream, UniqueFd fd, bool terminal) {
+    Source& source = sources_.at(stream == Stream::Error ? 1 : 0);
+    source.stream = stream;
+    source.terminal = terminal;
+    if (!terminal) {
+        // The other end of a terminal is the caller's, too: what is set for it, is set for both.
+        if (::fcntl(fd.get(), F_SETFL, O_NONBLOCK) < 0) throw sys::error(errno, Stage::Stdio, "set up a pipe");
+        (void)::fcntl(fd.get(), F_SETPIPE_SZ, PipeSize); // EPERM: this user has too many; it works as it is
+    }
+    source.fd = std::move(fd);
+}
+
+bool Output::blocked() const noexcept {
+    return !gives_up_ && std::ranges::any_of(targets_, [](const auto& target) { return target->blocks(); });
+}
+
+std::optional<std::size_t> Output::read(Source& source, Move& move) {
+    if (source.terminal) {
+        pollfd look{source.fd.get(), POLLIN, 0};
+        if (::poll(&look, 1, 0) <= 0) return std::nullopt;
+    }
+    ScratchPool::Lease scratch(*scratches_);
+    const std::size_t before = source.line.size();
+    scratch->reserve(log_.line_size.count + ReadSize);
+    char* const text = scratch->bytes.get();
+    std::memcpy(text, source.line.data(), before);
+    const ssize_t size = ::read(source.fd.get(), text + before, ReadSize);
+    if (size < 0 && (errno == EAGAIN || errno == EINTR)) return std::nullopt;
+    if (size <= 0) { // the end; for a terminal that is EIO
+        flush(source, move);
+        close(source);
+        return 0;
+    }
+    const auto read = static_cast<std::size_t>(size);
+    source.after_end -= std::min(source.after_end, read);
+    bytes_ += read;
+    deliver(source, {text, before + read}, read, std::chrono::system_clock::now(), move);
+    return read;
+}
+
+void Output::deliver(Source& source, std::string_view text, std::size_t read, LogTime time, Move& move) {
+    if (const auto handler = handlers_->output(); handler && move.calls_handlers()) {
+        move.guard([&] { (*handler)({container_, source.stream, time, text.substr(text.size() - read)}); });
+    }
+    ScratchPool::Lease scratch(*scratches_);
+    std::vector<LogRecord>& records = scratch->records;
+    const LogRecord model{.container = container_, .stream = source.stream, .time = time, .bytes = {}};
+    std::size_t used = 0;
+    do {
+        records.clear();
+        used += split_lines(text.substr(used), log_.line_size.count, model, MostRecords, records);
+        pass_on(records, move);
+    } while (records.size() == MostRecords);
+    source.line.assign(text.substr(used));
+    if (!source.line.empty()) source.line_due = Clock::now() + log_.flush_after;
+}
+
+void Output::pass_on(const std::vector<LogRecord>& records, Move& move) {
+    if (records.empty()) return;
+    records_ += records.size();
+    for (const auto& target : targets_) move.guard([&] { target->write(records); });
+    for (const auto& sink : sinks_) move.guard([&] { sink->write(records); });
+    const auto handler = handlers_->record();
+    if (!handler || !move.calls_handlers()) return;
+    for (const LogRecord& record : records) move.guard([&] { (*handler)(record); });
+}
+
+void Output::flush(Source& source, Move& move) {
+    if (source.line.empty()) return;
+    const std::string line = std::exchange(source.line, {});
+    pass_on({{.container = container_,
+              .stream = source.stream,
+              .time = std::chrono::system_clock::now(),
+              .bytes = line,
+              .partial = true}},
+            move);
+}
+
+void Output::close(Source& source) noexcept {
+    if (const auto loop = loop_.lock()) loop->remove(source.watch);
+    source.watch = 0;
+    source.fd.reset();
+}
+
+void Output::do_what_is_due(Move& move) {
+    const auto now = Clock::now();
+    for (const auto& target : targets_) move.guard([&] { target->retry(now); });
+    if (blocked()) return;
+    for (Source& source : sources_)
+        if (source.line_due <= now) flush(source, move);
+}
+
+std::optional<Output::TimePoint> Output::next_due() const {
+    std::optional<TimePoint> due;
+    const auto consider = [&](const std::optional<TimePoint>& time) {
+        if (time && (!due || *time < *due)) due = time;
+    };
+    if (done_) return due;
+    consider(deadline_);
+    for (const auto& target : targets_) consider(target->next_try());
+    if (blocked()) return due;
+    for (const Source& source : sources_)
+        if (!source.line.empty()) consider(source.line_due);
+    return due;
+}
+
+void Output::arm(Move& move) noexcept {
+    const auto loop = loop_.lock();
+    if (!loop) return;
+    move.guard([&] {
+        const bool reads = !blocked();
+        for (Source& source : sources_) {
+            if (reads == (source.watch != 0) || !source.fd) continue;
+            if (!reads) {
+                loop->remove(std::exchange(source.watch, 0)); // it would report a hang-up all the time
+                continue;
+            }
+            source.watch =
+                loop->add(source.fd.get(), EPOLLIN,
+                          [self = shared_from_this(), stream = source.stream](auto) { self->readable(stream); });
+        }
+        const auto due = next_due();
+        // One that is set for a time before is left alone: lines become finished all the time.
+        if (!due || (timer_ != 0 && timer_at_ <= *due)) return;
+        if (timer_ != 0) loop->remove(std::exchange(timer_, 0));
+        timer_at_ = *due;
+        timer_ = loop->add_timer(*due, [self = shared_from_this()] { self->timer_fired(); });
+    });
+}
+
+void Output::disarm() noexcept {
+    const auto loop = loop_.lock();
+    if (!loop) return;
+    for (Source& source : sources_) loop->remove(std::exchange(source.watch, 0));
+    loop->remove(std::exchange(timer_, 0));
+}
+
+void Output::readable(Stream stream) {
+    Move move(*this, std::unique_lock(mutex_), Call::Handlers);
+    Source& source = sources_.at(stream == Stream::Error ? 1 : 0);
+    if (source.fd && !blocked()) (void)read(source, move);
+    if (deadline_) (void)advance_end(move);
+    if (!done_) arm(move);
+    move.rethrow();
+}
+
+void Output::timer_fired() {
+    Move move(*this, std::unique_lock(mutex_), Call::Handlers);
+    timer_ = 0;
+    if (done_) return;
+    do_what_is_due(move);
+    if (deadline_) (void)advance_end(move);
+    if (!done_) arm(move);
+    move.rethrow();
+}
+
+void Output::begin_end(TimePoint deadline) noexcept {
+    deadline_ = deadline;
+    for (Source& source : sources_) {
+        const int size = source.fd && !source.terminal ? ::fcntl(source.fd.get(), F_GETPIPE_SZ) : -1;
+        source.after_end = size > 0 ? static_cast<std::size_t>(size) : MostOfTerminal;
+    }
+}
+
+bool Output::end(Call call) {
+    if (is_moved_here()) return false; // a handler has to return first
+    std::unique_lock lock(mutex_, std::defer_lock);
+    if (call == Call::Handlers) {
+        lock.lock();
+    } else if (!lock.try_lock()) {
+        return false;
+    }
+    Move move(*this, std::move(lock), call);
+    if (done_) return true;
+    if (!deadline_) begin_end(Clock::now() + log_.grace);
+    if (move.calls_handlers() || !handlers_->any()) (void)advance_end(move);
+    if (!done_) arm(move);
+    if (move.calls_handlers()) move.rethrow();
+    return done_;
+}
+
+bool Output::advance_end(Move& move) {
+    const auto over = [&] { return Clock::now() >= *deadline_; };
+    do_what_is_due(move);
+    bool awaited = false;
+    for (Source& source : sources_) {
+        // Who goes on writing within the grace does not keep us here for all of it.
+        std::size_t left = source.after_end + ReadSize;
+        while (source.fd && !blocked() && left > 0 && (source.after_end > 0 || !over())) {
+            const auto size = read(source, move);
+            if (!size) source.after_end = 0;
+            if (!size) break;
+            left -= std::min(left, *size);
+        }
+        awaited = awaited || source.fd;
+    }
+    if (!over() && (awaited || blocked())) return false;
+    if (blocked()) {
+        gives_up_ = true;
+        return advance_end(move);
+    }
+    finish(move);
+    return true;
+}
+
+void Output::finish(Move& move) {
+    for (Source& source : sources_) {
+        flush(source, move);
+        close(source);
+    }
+    for (const auto& target : targets_) move.guard([&] { target->finish(); });
+    for (const auto& sink : sinks_) move.guard([&] { sink->finish(); });
+    done_ = true;
+    disarm();
+}
+
+void Output::end_now() noexcept {
+    Move move(*this, std::unique_lock(mutex_), Call::SinksOnly);
+    if (done_) return;
+    begin_end(Clock::now());
+    (void)advance_end(move);
+}
+
+void Output::reopen() {
+    Move move(*this, std::unique_lock(mutex_), Call::SinksOnly);
+    if (done_) return;
+    for (const auto& target : targets_) move.guard([&] { target->reopen(); });
+    for (const auto& sink : sinks_) move.guard([&] { sink->reopen(); });
+    move.rethrow();
+}
+
+LogStats Output::stats() const {
+    LogStats stats{.bytes = bytes_, .records = records_};
+    for (const auto& target : targets_) {
+        stats.dropped_bytes += target->dropped_bytes();
+        stats.dropped_records += target->dropped_records();
+    }
+    return stats;
+}
+
+std::array<int, 2> Output::descriptors() const {
+    const std::lock_guard lock(mutex_);
+    const bool reads = !blocked();
+    return {reads ? sources_[0].fd.get() : -1, reads ? sources_[1].fd.get() : -1};
+}
+
+std::optional<Output::TimePoint> Output::until() const {
+    const std::lock_guard lock(mutex_);
+    return next_due();
+}
+
+void Output::run() {
+    Move move(*this, std::unique_lock(mutex_), Call::Handlers);
+    if (done_) return;
+    do_what_is_due(move);
+    for (Source& source : sources_)
+        if (source.fd && !blocked()) (void)read(source, move);
+    if (deadline_) (void)advance_end(move);
+    if (!done_) arm(move);
+    move.rethrow();
+}
+
+} // namespace ct::internal
