@@ -16,6 +16,7 @@
 #include "cgroup/freezer.hpp"
 #include "config/validate.hpp"
 #include "plan/namespace_flags.hpp"
+#include "run_watch.hpp"
 
 namespace ct::internal {
 
@@ -192,12 +193,19 @@ void ContainerCore::finish(const std::shared_ptr<ProcessCore>& init) {
         state_ = State::Stopping;
         last_exit_ = init->wait(std::chrono::nanoseconds(0));
     }
+    if (const auto watch = run_watch()) watch->look();
+    tell_state(State::Running, State::Stopping);
+    const auto record = begin_exit_record(*init, run_times_.pid);
+    record->status = last_exit_.value_or(ExitStatus{});
     take_down_host_side();
+    entered_->sweep(); // whoever was left has been killed
+    tell_exit(record);
     if (registration_) session_->log_errors([&] { registration_->ended(last_exit_.value_or(ExitStatus{})); });
     if (adopted_ && !spec_->network.bridges.empty()) session_->network.sweep();
     const auto self = shared_from_this(); // the session's may be the last reference
     session_->forget(*this);
     become_stopped();
+    tell_state(State::Stopping, State::Stopped);
 }
 
 void ContainerCore::take_down_host_side() {

@@ -23,6 +23,7 @@
 #include "config/validate.hpp"
 #include "host_side.hpp"
 #include "launch/joins.hpp"
+#include "monitor/events.hpp"
 #include "monitor/output.hpp"
 #include "plan/compile.hpp"
 #include "process_core.hpp"
@@ -30,6 +31,8 @@
 #include "state/registration.hpp"
 
 namespace ct::internal {
+
+class RunWatch;
 
 /// A container's specification and, while it runs, its first process and what has to be undone on the host at its end.
 class ContainerCore : public std::enable_shared_from_this<ContainerCore> {
@@ -63,6 +66,15 @@ public:
     void add_sink(std::shared_ptr<LogSink> sink);
     void reopen_log();
     [[nodiscard]] LogStats log_stats() const;
+
+    // container_events.cpp
+    /// Made by the first handler.
+    [[nodiscard]] std::shared_ptr<Events> events();
+    /// Begins to watch the present run, if there is one and a handler.
+    void watch_run();
+    /// The first process seems to have ended: takes notice of that, for the one who dispatches.
+    void notice_end();
+    [[nodiscard]] std::optional<ExitRecord> exit_record() const;
 
     std::shared_ptr<ProcessCore> start(const ProcessSpec& process, const std::function<int()>& callable);
     /// What start() without a process starts.
@@ -128,6 +140,14 @@ public:
 
 private:
     std::shared_ptr<ProcessCore> launch_first(const ProcessSpec& given, const std::function<int()>& callable);
+    // container_events.cpp
+    [[nodiscard]] std::shared_ptr<Events> present_events() const;
+    [[nodiscard]] std::shared_ptr<RunWatch> run_watch() const;
+    void tell_state(State from, State to) const;
+    void tell_start(pid_t pid) const;
+    /// What is known of a run before its host side is taken down.
+    [[nodiscard]] std::shared_ptr<ExitRecord> begin_exit_record(const ProcessCore& init, pid_t pid);
+    void tell_exit(std::shared_ptr<const ExitRecord> record);
     // container_log.cpp
     [[nodiscard]] std::shared_ptr<OutputHandlers> handlers();
     [[nodiscard]] bool is_logged() const;
@@ -291,6 +311,16 @@ private:
     std::vector<std::shared_ptr<LogSink>> sinks_;
     std::shared_ptr<OutputHandlers> handlers_; ///< Null as long as there never were any.
     std::shared_ptr<Output> output_;
+    std::shared_ptr<Events> events_; ///< Null as long as there never was a handler.
+    std::shared_ptr<RunWatch> run_watch_;
+    std::shared_ptr<const ExitRecord> exit_record_; ///< Of the last run that has ended.
+    /// Of the present or last start; changed by the thread that starts.
+    struct RunTimes {
+        std::chrono::steady_clock::time_point begin = {};
+        std::chrono::system_clock::time_point wall = {};
+        pid_t pid = -1;
+        StartTimes start = {};
+    } run_times_;
 };
 
 } // namespace ct::internal

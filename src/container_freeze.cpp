@@ -6,6 +6,7 @@
 #include "cgroup/kill.hpp"
 #include "config/validate.hpp"
 #include "container_core.hpp"
+#include "run_watch.hpp"
 
 /// Pausing a container, and killing it as a whole.
 namespace ct::internal {
@@ -24,10 +25,12 @@ bool ContainerCore::is_paused() const {
 
 void ContainerCore::freeze(std::chrono::nanoseconds limit) {
     with_groups("freeze", [&](const Groups& groups) { internal::freeze(groups, limit); });
+    if (const auto watch = run_watch()) watch->look();
 }
 
 void ContainerCore::thaw(std::chrono::nanoseconds limit) {
     with_groups("thaw", [&](const Groups& groups) { internal::thaw(groups, limit); });
+    if (const auto watch = run_watch()) watch->look();
 }
 
 void ContainerCore::kill_all(const std::shared_ptr<ProcessCore>& init) {

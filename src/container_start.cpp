@@ -22,6 +22,7 @@
 #include "launch/mount_trees.hpp"
 #include "monitor/seccomp_watch.hpp"
 #include "plan/namespace_flags.hpp"
+#include "run_watch.hpp"
 
 namespace ct::internal {
 
@@ -38,6 +39,8 @@ void ContainerCore::begin_start(std::string_view action) {
 
 std::shared_ptr<ProcessCore> ContainerCore::start(const ProcessSpec& process, const std::function<int()>& callable) {
     begin_start("start");
+    run_times_ = {std::chrono::steady_clock::now(), std::chrono::system_clock::now()};
+    tell_state(State::Stopped, State::Starting);
     std::shared_ptr<ProcessCore> init;
     try {
         init = with_subject(subject(), [&] { return launch_first(process, callable); });
@@ -45,8 +48,10 @@ std::shared_ptr<ProcessCore> ContainerCore::start(const ProcessSpec& process, co
         take_down_host_side();
         fail_record();
         become_stopped();
+        tell_state(State::Starting, State::Stopped);
         throw;
     }
+    run_times_.start.total = std::chrono::steady_clock::now() - run_times_.begin;
     publish(init, nullptr, "start");
     return init;
 }
@@ -66,7 +71,12 @@ void ContainerCore::publish(std::shared_ptr<ProcessCore> init, std::shared_ptr<c
         state_ = State::Running;
     }
     changed_.notify_all();
-    if (kept) return;
+    tell_state(State::Starting, State::Running);
+    if (kept) {
+        if (init_) tell_start(run_times_.pid);
+        watch_run();
+        return;
+    }
     close(OnClose::Kill);
     throw Error(Errc::InvalidState, Stage::Launch, concat(subject(), ": ", action), {},
                 "its session was closed meanwhile");
@@ -222,7 +232,13 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& give
                   host_facts(thread.get()), callable != nullptr, *hooks);
     HostEnds ends = streams.take_host_ends();
     if (output) output->connect(ends, session_->loop());
+    const auto planned = std::chrono::steady_clock::now();
     Launched launched = launch_plan(plan, prepared.files_root, callable, thread.get(), Role::First, prepared.bound);
+    StartTimes& times = run_times_.start;
+    times.prepare = planned - run_times_.begin;
+    times.birth = launched.made - planned;
+    times.set_up = std::chrono::steady_clock::now() - launched.made;
+    run_times_.pid = launched.pid;
     keep_upper(plan);
     auto init = std::make_shared<ProcessCore>(name_, std::move(launched), std::move(ends),
                                               has_namespace(spec, Namespace::Pid) ? entered_ : nullptr);
@@ -287,6 +303,7 @@ std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, co
         if (thread && process.parent_death_signal != 0) thread->watch(ProcessCore::pidfd_of(entering));
         entered->add(entering);
         if (pid_owner) pid_owner->add(entering);
+        if (const auto watch = run_watch()) watch->watch_entered(entering);
         return entering;
     });
 }

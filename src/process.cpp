@@ -53,12 +53,30 @@ std::optional<ExitStatus> ProcessCore::wait(std::optional<std::chrono::nanosecon
     if (!ended) return std::nullopt;
     const std::lock_guard lock(mutex_);
     if (!status_) {
-        status_ = adopted_ ? look_at(pidfd_.get()) : reap(pidfd_.get());
+        rusage usage{};
+        usage.ru_maxrss = -1; // nobody has no memory at all
+        status_ = adopted_ ? look_at(pidfd_.get()) : reap(pidfd_.get(), &usage);
+        if (usage.ru_maxrss >= 0) usage_ = usage;
         // A reaper that was killed has told nothing, and ended like everything else.
         if (const auto told = told_status(status_pipe_.get())) status_ = told;
-        pid_ = -1;
+        const pid_t pid = pid_.exchange(-1);
+        if (on_end_) std::exchange(on_end_, nullptr)(pid, *status_);
     }
     return status_;
+}
+
+void ProcessCore::on_end(std::function<void(pid_t pid, const ExitStatus&)> told) {
+    const std::lock_guard lock(mutex_);
+    if (status_) {
+        told(-1, *status_);
+    } else {
+        on_end_ = std::move(told);
+    }
+}
+
+std::optional<rusage> ProcessCore::usage() const {
+    const std::lock_guard lock(mutex_);
+    return usage_;
 }
 
 bool ProcessCore::signal(int number) const {

@@ -2,8 +2,11 @@
 // SPDX-FileCopyrightText: The libct authors
 #pragma once
 
+#include <sys/resource.h>
+
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -42,6 +45,11 @@ public:
     /// \returns whether there still was a process
     bool signal(int number) const;
 
+    /// \param told  of the status, once, by whoever finds it out; must neither throw nor use this object
+    void on_end(std::function<void(pid_t pid, const ExitStatus&)> told);
+    /// What it and those that it has waited for have used; empty as long as it was not reaped, or by somebody else.
+    [[nodiscard]] std::optional<rusage> usage() const;
+
 private:
     const std::string container_;
     std::atomic<pid_t> pid_;
@@ -52,6 +60,8 @@ private:
     mutable std::mutex mutex_;              ///< Guards what follows.
     HostEnds ends_;
     std::optional<ExitStatus> status_;
+    std::optional<rusage> usage_;
+    std::function<void(pid_t pid, const ExitStatus&)> on_end_;
 };
 
 } // namespace ct::internal

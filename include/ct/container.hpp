@@ -18,6 +18,7 @@
 
 #include <sys/types.h>
 
+#include <ct/events.hpp>
 #include <ct/export.hpp>
 #include <ct/hooks.hpp>
 #include <ct/log.hpp>
@@ -228,6 +229,28 @@ public:
     void reopen_log();
     /// Of the present or last run.
     [[nodiscard]] LogStats log_stats() const;
+    /// @}
+
+    /// \name Events
+    /// What becomes of the container, see ct/events.hpp: told within Session::dispatch(), on the thread that calls it.
+    /// Each may be called in any state, and takes the place of the handler before; an empty one tells nothing any more.
+    /// Handlers may call anything but Session::dispatch(), also release the last handle of their container. An exception
+    /// leaves dispatch(); the event counts as told. The first handler of a session makes its epoll descriptor.
+    /// @{
+    Container& on_state(StateHandler handler);
+    Container& on_start(StartHandler handler);
+    /// With what the run has used. Containers with groups take a few more system calls to end: their files are read.
+    Container& on_exit(ExitHandler handler);
+    /// Needs the memory controller, as on_memory_high(), see Cgroup::controllers and Limits.
+    Container& on_oom(OomHandler handler);
+    Container& on_memory_high(LimitHandler handler); ///< Limits::memory_high was met; version 2.
+    Container& on_pids_limit(LimitHandler handler);  ///< fork(2) failed because of Limits::pids_max.
+    /// Needs a group that can be frozen. Version 1: told of freeze() and thaw() of this session only.
+    Container& on_frozen(FrozenHandler handler);
+    Container& on_process_exit(ProcessExitHandler handler);
+    /// Of the last run that has ended, also without handlers: what the groups have counted is in it only with
+    /// on_exit().
+    [[nodiscard]] std::optional<ExitRecord> exit_record() const;
     /// @}
 
     /// Starts the container with a program as its first process.

@@ -10,6 +10,7 @@
 #include <ct/container.hpp>
 #include <ct/error.hpp>
 #include <ct/hooks.hpp>
+#include <ct/events.hpp>
 #include <ct/host_feature.hpp>
 #include <ct/landlock.hpp>
 #include <ct/limits.hpp>

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -144,11 +145,12 @@ bool wait_until_ended(int pidfd, std::optional<std::chrono::nanoseconds> limit, 
 
 namespace {
 
-ExitStatus wait_for_end(int pidfd, int options) {
+ExitStatus wait_for_end(int pidfd, int options, rusage* usage) {
     siginfo_t info{};
-    int error;
+    long error;
     do {
-        error = ::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfd), &info, WEXITED | __WALL | options);
+        // The C library's waitid has no fifth argument.
+        error = ::syscall(SYS_waitid, P_PIDFD, pidfd, &info, WEXITED | __WALL | options, usage);
     } while (error < 0 && errno == EINTR);
     if (error < 0) return status_without_waiting(pidfd);
     if (info.si_code == CLD_EXITED) return {ExitStatus::Kind::Exited, info.si_status, false};
@@ -157,12 +159,12 @@ ExitStatus wait_for_end(int pidfd, int options) {
 
 } // namespace
 
-ExitStatus reap(int pidfd) {
-    return wait_for_end(pidfd, 0);
+ExitStatus reap(int pidfd, rusage* usage) {
+    return wait_for_end(pidfd, 0, usage);
 }
 
 ExitStatus look_at(int pidfd) {
-    return wait_for_end(pidfd, WNOWAIT);
+    return wait_for_end(pidfd, WNOWAIT, nullptr);
 }
 
 bool is_stopped(int pidfd) noexcept {

@@ -12,6 +12,8 @@
 
 #include <ct/process.hpp>
 
+struct rusage;
+
 namespace ct::internal {
 
 /// What has to be done while a thread waits for a process, which may not end before.
@@ -35,7 +37,8 @@ public:
 
 /// Reaps a process that has ended. If the host's own waitpid(-1) was faster, SIGCHLD is ignored, or it is no child of
 /// this process, the kernel may still know how it ended; else the status is unknown.
-[[nodiscard]] ExitStatus reap(int pidfd);
+/// \param usage  if not null: of it and those that it has waited for; left alone if somebody else has reaped it
+[[nodiscard]] ExitStatus reap(int pidfd, rusage* usage = nullptr);
 /// The same, but leaves it to be reaped by its owner.
 [[nodiscard]] ExitStatus look_at(int pidfd);
 

@@ -80,6 +80,7 @@ public:
             } else {
                 make_process();
             }
+            launched_.made = std::chrono::steady_clock::now();
             watch();
             return result();
         } catch (...) {

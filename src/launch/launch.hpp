@@ -23,6 +23,7 @@ struct Launched {
     pid_t pid = -1;
     UniqueFd pidfd;
     bool adopted = false; ///< Somebody else's: its status is left to its owner.
+    std::chrono::steady_clock::time_point made = {}; ///< When the process was there, before its set-up.
 };
 
 /// A directory of the host that is seen at \p target inside.

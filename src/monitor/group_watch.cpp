@@ -54,6 +54,10 @@ void parse_events(std::string_view text, GroupCounts& counts) {
     if (frozen) counts.frozen = *frozen != 0;
 }
 
+void parse_freezer(std::string_view text, GroupCounts& counts) {
+    counts.frozen = text.starts_with("FROZEN");
+}
+
 } // namespace
 
 GroupWatch::GroupWatch(std::shared_ptr<Loop> loop, std::shared_ptr<const Groups> groups, Report report)
@@ -71,12 +75,16 @@ void GroupWatch::start() {
         watch(memory, "memory.events", parse_memory);
     }
     watch(groups_->find(Controller::Pids), "pids.events", parse_pids);
-    watch(groups_->unified(), "cgroup.events", parse_events);
+    // The freezer of version 1 announces nothing: whoever uses it has to look.
+    const Group* const freezer = groups_->find(Controller::Freezer);
+    const bool old = groups_->unified() == nullptr && freezer != nullptr;
+    watch(old ? freezer : groups_->unified(), old ? "freezer.state" : "cgroup.events",
+          old ? parse_freezer : parse_events);
     // What was there before is not told. From here on these files are known.
     const std::lock_guard lock(mutex_);
     (void)read(counts_);
     for (const File& file : files_) {
-        if (file.parse != parse_oom_control) add(file.fd.get(), EPOLLPRI);
+        if (file.parse != parse_oom_control && file.parse != parse_freezer) add(file.fd.get(), EPOLLPRI);
     }
     if (oom_) add(oom_.get(), EPOLLIN);
 }

@@ -311,6 +311,13 @@ void Output::finish(Move& move) {
     for (const auto& sink : sinks_) move.guard([&] { sink->finish(); });
     done_ = true;
     disarm();
+    const auto loop = loop_.lock();
+    if (when_done_ && loop) loop->add_timer(Clock::now(), std::exchange(when_done_, nullptr));
+}
+
+void Output::when_done(std::function<void()> told) {
+    const std::lock_guard lock(mutex_);
+    if (!done_) when_done_ = std::move(told);
 }
 
 void Output::end_now() noexcept {

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -71,6 +72,8 @@ public:
 
     /// Takes the host's ends of what is logged of \p process, and has \p loop watch them.
     void connect(HostEnds& ends, const std::shared_ptr<Loop>& loop);
+    /// \param told  by the loop once all was delivered
+    void when_done(std::function<void()> told);
     /// The start failed: nothing more is read, and the log files that were made for it are removed.
     void abandon() noexcept;
 
@@ -139,6 +142,7 @@ private:
     std::optional<TimePoint> deadline_; ///< After the end of the first process.
     bool gives_up_ = false;             ///< On sinks that block.
     bool done_ = false;
+    std::function<void()> when_done_;
     std::exception_ptr thrown_; ///< The first one of a handler or sink; until a call that may throw it.
     Loop::Id timer_ = 0;
     TimePoint timer_at_{};
