@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -83,7 +84,9 @@ std::size_t Loop::run_timers() {
     const auto now = std::chrono::steady_clock::now();
     {
         const std::lock_guard lock(mutex_);
-        set_for_.reset(); // has expired, and is readable until it is set again
+        std::uint64_t expired = 0;
+        // As long as it is not read, it is ready. EAGAIN: it was set anew.
+        if (::read(timer_.get(), &expired, sizeof expired) > 0) set_for_.reset();
         if (timers_.empty() || timers_.begin()->first.first > now) set_timer();
     }
     std::size_t calls = 0;

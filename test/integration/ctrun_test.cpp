@@ -301,7 +301,7 @@ TEST_F(CtrunTest, SaysThatAUserHasNoSubordinateIds) {
 TEST_F(CtrunTest, SaysWhatWouldHaveNoEffect) {
     const std::vector<std::pair<Words, std::string>> wrong{
         {{"run", "-d", "--timeout", "1", "--", "true"}, "--timeout is not for a detached container"},
-        {{"run", "--log", "/x", "--", "true"}, "--log is for a detached container; see --detach"},
+        {{"run", "--log", "/x", "--", "true"}, "--log of a file alone is for a detached container; see --detach"},
         {{"start", "box", "--timeout", "1"}, "--timeout is not for a detached container; see --attach"},
         {{"start", "-a", "box", "--log", "/x"}, "--log is not for --attach"},
     };
