@@ -303,7 +303,7 @@ namespace {
 template <auto Slot, typename Handler>
 void set_handler(const std::shared_ptr<internal::ContainerCore>& core, Handler handler) {
     core->events()->set<Slot>(std::move(handler));
-    core->watch_run();
+    core->watch_run(internal::GroupWatch::From::Now);
 }
 
 } // namespace

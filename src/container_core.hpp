@@ -24,6 +24,7 @@
 #include "host_side.hpp"
 #include "launch/joins.hpp"
 #include "monitor/events.hpp"
+#include "monitor/group_watch.hpp"
 #include "monitor/output.hpp"
 #include "plan/compile.hpp"
 #include "process_core.hpp"
@@ -71,7 +72,7 @@ public:
     /// Made by the first handler.
     [[nodiscard]] std::shared_ptr<Events> events();
     /// Begins to watch the present run, if there is one and a handler.
-    void watch_run();
+    void watch_run(GroupWatch::From from);
     /// The first process seems to have ended: takes notice of that, for the one who dispatches.
     void notice_end();
     [[nodiscard]] std::optional<ExitRecord> exit_record() const;

@@ -66,7 +66,7 @@ std::shared_ptr<Events> ContainerCore::events() {
     return events_;
 }
 
-void ContainerCore::watch_run() {
+void ContainerCore::watch_run(GroupWatch::From from) {
     const std::shared_ptr<Events> events = present_events();
     if (!events) return;
     std::shared_ptr<ProcessCore> init;
@@ -81,9 +81,15 @@ void ContainerCore::watch_run() {
         groups = groups_;
         entered = entered_;
     }
-    watch->watch_groups(groups);
-    for (const auto& process : entered->all()) watch->watch_entered(process);
-    if (init) watch->watch_first(*init);
+    try {
+        watch->watch_groups(groups, from);
+        for (const auto& process : entered->all()) watch->watch_entered(process);
+        if (init) watch->watch_first(*init);
+    } catch (...) {
+        const std::lock_guard lock(mutex_);
+        run_watch_ = nullptr;
+        throw;
+    }
 }
 
 std::shared_ptr<RunWatch> ContainerCore::run_watch() const {

@@ -74,7 +74,12 @@ void ContainerCore::publish(std::shared_ptr<ProcessCore> init, std::shared_ptr<c
     tell_state(State::Starting, State::Running);
     if (kept) {
         if (init_) tell_start(run_times_.pid);
-        watch_run();
+        try {
+            with_subject(subject(), [&] { watch_run(GroupWatch::From::Beginning); });
+        } catch (...) {
+            close(OnClose::Kill); // rather than a container of which its owner hears nothing
+            throw;
+        }
         return;
     }
     close(OnClose::Kill);

@@ -45,14 +45,14 @@ void RunWatch::watch_entered(const std::shared_ptr<ProcessCore>& process) {
     watch(process->pidfd(), [process] { (void)process->wait(std::chrono::nanoseconds(0)); });
 }
 
-void RunWatch::watch_groups(std::shared_ptr<const Groups> groups) {
+void RunWatch::watch_groups(std::shared_ptr<const Groups> groups, GroupWatch::From from) {
     if (!groups || groups_) return;
     auto watch =
         std::make_shared<GroupWatch>(events_->loop(), std::move(groups),
                                      [weak = weak_from_this()](const GroupCounts& before, const GroupCounts& now) {
                                          if (const auto self = weak.lock()) self->tell(before, now);
                                      });
-    watch->start();
+    watch->start(from);
     groups_ = std::move(watch);
 }
 

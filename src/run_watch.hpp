@@ -28,7 +28,7 @@ public:
     void watch_first(const ProcessCore& init);
     void watch_entered(const std::shared_ptr<ProcessCore>& process);
     /// Nothing is watched in a container without groups. \throws Error
-    void watch_groups(std::shared_ptr<const Groups> groups);
+    void watch_groups(std::shared_ptr<const Groups> groups, GroupWatch::From from);
     /// Tells what the groups say up to now.
     void look() const;
 

@@ -10,14 +10,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <variant>
-#include <vector>
 
-#include <ct/cgroup.hpp>
 #include <ct/export.hpp>
-#include <ct/hooks.hpp>
+#include <ct/limits.hpp>
 #include <ct/process.hpp>
-#include <ct/stats.hpp>
 
 /// \file
 /// What becomes of a container, told to handlers: see Container::on_exit() and its kin.
@@ -109,52 +105,9 @@ struct ProcessExitEvent {
     ExitStatus status = {};
 };
 
-enum class Resource : std::uint8_t { Cpu, Memory, Io };
-
-/// When a shortage is told: processes have waited for the resource for `stall` within `window`.
-struct PressureTrigger {
-    Resource resource = Resource::Memory;
-    bool full = false; ///< All processes at the same time, rather than some.
-    std::chrono::microseconds stall{150'000};
-    std::chrono::microseconds window{1'000'000}; ///< 500 ms to 10 s; an ordinary user's is a multiple of 2 s.
-    bool operator==(const PressureTrigger&) const = default;
-};
-
-struct PressureEvent {
-    std::string_view container;
-    const PressureTrigger& trigger;
-    Pressure pressure; ///< As it is now.
-};
-
-struct StatsEvent {
-    std::string_view container;
-    const Stats& stats;
-};
-
 struct FrozenEvent {
     std::string_view container;
     bool frozen = false;
-};
-
-/// A look at whether the container does its work.
-struct HealthCheck {
-    /// A program that enters the container, or a callable that runs in the host process, on the thread that dispatches,
-    /// and so must not wait. Good: exit code 0, or true.
-    std::variant<ProcessSpec, std::function<bool()>> check;
-    std::chrono::nanoseconds interval = std::chrono::seconds(30); ///< From the end of one check to the next.
-    std::chrono::nanoseconds timeout = std::chrono::seconds(30);  ///< Then the program is killed, and was no success.
-    unsigned retries = 3;                     ///< So many failures one after the other make it unhealthy.
-    std::chrono::nanoseconds start_period{0}; ///< Failures that early do not count.
-};
-
-enum class Health : std::uint8_t { Starting, Healthy, Unhealthy };
-
-/// Its health has changed.
-struct HealthEvent {
-    std::string_view container;
-    Health health = Health::Starting;
-    unsigned failures = 0; ///< One after the other, up to now.
-    ExitStatus last = {};  ///< Of the last check that was a program.
 };
 
 using StateHandler = std::function<void(const StateEvent&)>;
@@ -163,9 +116,6 @@ using ExitHandler = std::function<void(const ExitEvent&)>;
 using OomHandler = std::function<void(const OomEvent&)>;
 using LimitHandler = std::function<void(const LimitEvent&)>;
 using ProcessExitHandler = std::function<void(const ProcessExitEvent&)>;
-using PressureHandler = std::function<void(const PressureEvent&)>;
-using StatsHandler = std::function<void(const StatsEvent&)>;
 using FrozenHandler = std::function<void(const FrozenEvent&)>;
-using HealthHandler = std::function<void(const HealthEvent&)>;
 
 } // namespace ct

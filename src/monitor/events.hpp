@@ -24,7 +24,6 @@ struct EventHandlers {
     std::shared_ptr<const LimitHandler> pids_limit;
     std::shared_ptr<const ProcessExitHandler> process_exit;
     std::shared_ptr<const FrozenHandler> frozen;
-    std::shared_ptr<const HealthHandler> health;
 };
 
 /// The events of one container, on their way to its handlers. Any thread may post them; the loop's dispatch() tells

@@ -67,7 +67,7 @@ GroupWatch::~GroupWatch() {
     for (const Loop::Id id : ids_) loop_->remove(id);
 }
 
-void GroupWatch::start() {
+void GroupWatch::start(From from) {
     const Group* const memory = groups_->find(Controller::Memory);
     if (memory != nullptr && memory->hierarchy->version == 1) {
         watch_oom_control(*memory);
@@ -80,13 +80,15 @@ void GroupWatch::start() {
     const bool old = groups_->unified() == nullptr && freezer != nullptr;
     watch(old ? freezer : groups_->unified(), old ? "freezer.state" : "cgroup.events",
           old ? parse_freezer : parse_events);
-    // What was there before is not told. From here on these files are known.
-    const std::lock_guard lock(mutex_);
-    (void)read(counts_);
-    for (const File& file : files_) {
-        if (file.parse != parse_oom_control && file.parse != parse_freezer) add(file.fd.get(), EPOLLPRI);
+    {
+        const std::lock_guard lock(mutex_);
+        if (from == From::Now) (void)read(counts_);
+        for (const File& file : files_) {
+            if (file.parse != parse_oom_control && file.parse != parse_freezer) add(file.fd.get(), EPOLLPRI);
+        }
+        if (oom_) add(oom_.get(), EPOLLIN);
     }
-    if (oom_) add(oom_.get(), EPOLLIN);
+    look(); // from here on the kernel tells
 }
 
 void GroupWatch::watch(const Group* group, const char* name, decltype(File::parse) parse) {

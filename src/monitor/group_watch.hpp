@@ -24,7 +24,7 @@ struct GroupCounts {
     bool operator==(const GroupCounts&) const = default;
 };
 
-/// Reports changes of these counts from the moment when it is made. Each is reported once.
+/// Reports changes of these counts. Each is reported once.
 class GroupWatch : public std::enable_shared_from_this<GroupWatch> {
 public:
     /// Called on the thread that dispatches, or calls look(); must not throw, nor call back.
@@ -35,8 +35,12 @@ public:
     GroupWatch& operator=(const GroupWatch&) = delete;
     ~GroupWatch();
 
-    /// Begins. \throws Error
-    void start();
+    enum class From {
+        Now,
+        Beginning, ///< What was counted by now is reported, too.
+    };
+    /// \throws Error
+    void start(From from);
     /// Reports what has changed up to now, such as before the groups are removed.
     void look();
 
