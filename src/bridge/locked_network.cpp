@@ -91,7 +91,7 @@ LockedNetwork::LockedNetwork(const Store& store, std::string place)
         present_ = text.has_value();
         if (text) record = read_network_record(*text);
     } catch (const Error& error) {
-        if (!present_) entry_.remove();
+        // It stays, whatever is wrong with it: others may be able to read it.
         if (error.code() != Errc::BadRecord) throw;
         throw Error(Errc::BadRecord, Stage::Network, "read the record of bridges", path_,
                     concat(error.hint(), "; ", Mend));
