@@ -74,10 +74,16 @@ public:
     /// \param before  the record without this container
     void carry_out(const NetworkRecord& before) {
         for (const Bridge& bridge : given_.network.bridges) make(bridge, record_.find(bridge.name)->made);
+        add_rules(before);
+        // Only now: some of them let in what the rules keep out.
         for (const std::string& file : missing_) {
             sys::fault_point(Stage::Network, "set the host's parameter", file);
             sys::write_file(concat("/proc/sys/", file), "1", Stage::Network, "set the host's parameter");
         }
+    }
+
+private:
+    void add_rules(const NetworkRecord& before) const {
         constexpr const char* action = "add rules for nftables";
         if (!needs_table(record_)) return;
         if (needs_table(before) && table_rules(before) == table_rules(record_)) {
@@ -93,7 +99,6 @@ public:
         (void)Nftables::run(whole_table(record_), action);
     }
 
-private:
     /// \param mac  of one that libct makes
     void make(const Bridge& bridge, const std::string& mac) {
         const std::optional<LinkFacts> link = socket_.find_link(bridge.name);

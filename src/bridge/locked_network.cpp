@@ -142,13 +142,9 @@ void LockedNetwork::update_table(const NetworkRecord& before) const {
     (void)Nftables::run(whole_table(record), action);
 }
 
-void LockedNetwork::clean_up(const NetworkRecord& before, NetlinkSocket& socket) {
-    Attempts all;
-    if (!all.attempt([&] { update_table(before); })) {
-        record = before; // with the ports: they are not to be given to others
-        all.finish();
-    }
+void LockedNetwork::reset_parameters() {
     const std::vector<std::string> needed = needed_parameters(record);
+    Attempts all;
     std::erase_if(record.switched_on, [&](const std::string& file) {
         if (std::find(needed.begin(), needed.end(), file) != needed.end()) return false;
         return all.attempt([&] {
@@ -159,6 +155,22 @@ void LockedNetwork::clean_up(const NetworkRecord& before, NetlinkSocket& socket)
             }
         });
     });
+    all.finish();
+}
+
+void LockedNetwork::clean_up(const NetworkRecord& before, NetlinkSocket& socket) {
+    Attempts all;
+    // What lets packets in goes before what keeps them out.
+    const bool undone = all.attempt([&] {
+        reset_parameters();
+        update_table(before);
+    });
+    if (!undone) {
+        auto left = std::move(record.switched_on);
+        record = before; // with the ports: they are not to be given to others
+        record.switched_on = std::move(left);
+        all.finish();
+    }
     std::erase_if(record.bridges, [&](const HostBridge& bridge) {
         const std::string& name = bridge.described.name;
         if (record.user_of(name) != nullptr) return false;
