@@ -330,9 +330,7 @@ HostNetwork::Given HostNetwork::take(const Network& network, const std::string& 
             for (const Bridge& bridge : network.bridges) links.set_bridge(bridge.name, socket.find_index(bridge.name));
         } catch (...) {
             try {
-                const NetworkRecord with = locked.record;
-                locked.record.leases.pop_back();
-                locked.clean_up(with, socket);
+                drop(locked, given.lease, socket);
             } catch (const std::exception& error) {
                 warn_(error.what());
             }
@@ -342,21 +340,31 @@ HostNetwork::Given HostNetwork::take(const Network& network, const std::string& 
     }
 }
 
+void HostNetwork::drop(LockedNetwork& locked, const Lease& lease, NetlinkSocket& socket) {
+    Lease* const found = locked.find(lease);
+    if (found == nullptr) return;
+    const NetworkRecord before = locked.record;
+    locked.record.leases.erase(locked.record.leases.begin() + (found - locked.record.leases.data()));
+    try {
+        locked.clean_up(before, socket);
+    } catch (const std::exception& error) {
+        warn_(error.what());
+        if (Lease* const left = locked.find(lease)) left->owner = {};
+        locked.write();
+    }
+}
+
 void HostNetwork::give_back(const Given& given) noexcept {
     try {
         NetlinkSocket socket;
-        LockedNetwork locked(store(), given.place);
-        Lease* const lease = locked.find(given.lease);
-        if (lease == nullptr) return;
-        const NetworkRecord before = locked.record;
-        locked.record.leases.erase(locked.record.leases.begin() + (lease - locked.record.leases.data()));
-        try {
-            locked.clean_up(before, socket);
-        } catch (const std::exception& error) {
-            warn_(error.what());
-            if (Lease* const left = locked.find(given.lease)) left->owner = {};
-            locked.write();
+        if (LockedNetwork::place_of(socket) != given.place) {
+            // Rules and parameters are those of the thread that changes them.
+            warn_(concat("what container '", given.lease.container, "' had of bridges is left to the next session in ",
+                         "the network namespace that it was started from: it ended in another one"));
+            return disown(given);
         }
+        LockedNetwork locked(store(), given.place);
+        drop(locked, given.lease, socket);
     } catch (const std::exception& error) {
         warn_(error.what());
     }
