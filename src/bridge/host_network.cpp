@@ -2,7 +2,6 @@
 // SPDX-FileCopyrightText: The libct authors
 #include "bridge/host_network.hpp"
 
-#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -21,6 +20,7 @@
 #include "bridge/locked_network.hpp"
 #include "bridge/nat_rules.hpp"
 #include "bridge/nftables.hpp"
+#include "bridge/parameters.hpp"
 #include "config/bridge.hpp"
 #include "config/network.hpp"
 #include "config/subnet.hpp"
@@ -31,14 +31,6 @@ namespace {
 
 IpAddress ip(const std::string& text) {
     return parse_address(text).value_or(IpAddress{});
-}
-
-/// Whether \p file of /proc/sys says 0. One that is not there yet will.
-bool is_off(const std::string& file) {
-    const UniqueFd fd(::open(concat("/proc/sys/", file).c_str(), O_RDONLY | O_CLOEXEC));
-    char value = '0';
-    if (fd) (void)!::read(fd.get(), &value, 1);
-    return value == '0';
 }
 
 Error in_use(int error, std::string_view action, const std::string& path, const Lease& by) {
@@ -65,10 +57,13 @@ public:
         record_.leases.push_back(given_.lease);
         if (needs_table(record_)) Nftables::require();
         for (const std::string& file : needed_parameters(record_)) {
-            const auto& known = record_.switched_on;
-            if (std::find(known.begin(), known.end(), file) == known.end() && is_off(file)) missing_.push_back(file);
+            if (!is_off(file)) continue;
+            missing_.push_back(file);
+            // Somebody may have switched it off meanwhile, or have removed our bridge.
+            auto& all = record_.switched_on;
+            const auto same = [&](const SwitchedOn& known) { return known.file == file; };
+            if (std::none_of(all.begin(), all.end(), same)) all.push_back(look_at_parameter(file, socket_));
         }
-        record_.switched_on.insert(record_.switched_on.end(), missing_.begin(), missing_.end());
     }
 
     /// \param before  the record without this container
@@ -76,10 +71,7 @@ public:
         for (const Bridge& bridge : given_.network.bridges) make(bridge, record_.find(bridge.name)->made);
         add_rules(before);
         // Only now: some of them let in what the rules keep out.
-        for (const std::string& file : missing_) {
-            sys::fault_point(Stage::Network, "set the host's parameter", file);
-            sys::write_file(concat("/proc/sys/", file), "1", Stage::Network, "set the host's parameter");
-        }
+        for (const std::string& file : missing_) switch_on(file);
     }
 
 private:

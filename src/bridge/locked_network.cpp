@@ -16,6 +16,7 @@
 #include "bridge/bridge_link.hpp"
 #include "bridge/nat_rules.hpp"
 #include "bridge/nftables.hpp"
+#include "bridge/parameters.hpp"
 
 namespace ct::internal {
 
@@ -145,15 +146,9 @@ void LockedNetwork::update_table(const NetworkRecord& before) const {
 void LockedNetwork::reset_parameters() {
     const std::vector<std::string> needed = needed_parameters(record);
     Attempts all;
-    std::erase_if(record.switched_on, [&](const std::string& file) {
-        if (std::find(needed.begin(), needed.end(), file) != needed.end()) return false;
-        return all.attempt([&] {
-            try {
-                sys::write_file(concat("/proc/sys/", file), "0", Stage::Network, "reset");
-            } catch (const Error& error) {
-                if (error.code() != std::errc::no_such_file_or_directory) throw; // it went with the bridge
-            }
-        });
+    std::erase_if(record.switched_on, [&](const SwitchedOn& parameter) {
+        if (std::find(needed.begin(), needed.end(), parameter.file) != needed.end()) return false;
+        return all.attempt([&] { switch_back(parameter); });
     });
     all.finish();
 }

@@ -45,6 +45,14 @@ struct Fields<HostBridge> {
     };
 };
 template <>
+struct Fields<SwitchedOn> {
+    static constexpr std::tuple list{
+        field("file", &SwitchedOn::file),
+        field("lost_on", &SwitchedOn::lost_on),
+        field("lost_off", &SwitchedOn::lost_off),
+    };
+};
+template <>
 struct Fields<NetworkRecord> {
     static constexpr std::tuple list{
         field("boot", &NetworkRecord::boot),
@@ -59,6 +67,12 @@ namespace {
 void check_ip(const std::string& text) {
     const auto address = parse_address(text);
     if (!address || text_of(*address) != text) throw JsonError(concat(": has '", text, "', which is no address"));
+}
+
+void check_file(const std::string& file) {
+    if (!file.starts_with("net/") || file.find("/../") != std::string::npos) {
+        throw JsonError(concat("switched_on: has '", file, "', which is no parameter of a network"));
+    }
 }
 
 /// What becomes part of commands to the kernel has to be what it looks like.
@@ -76,10 +90,10 @@ void check_content(const NetworkRecord& record) {
             check_ip(forward.address);
         }
     }
-    for (const std::string& file : record.switched_on) {
-        if (!file.starts_with("net/") || file.find("/../") != std::string::npos) {
-            throw JsonError(concat("switched_on: has '", file, "', which is no parameter of a network"));
-        }
+    for (const SwitchedOn& parameter : record.switched_on) {
+        check_file(parameter.file);
+        for (const std::string& file : parameter.lost_on) check_file(file);
+        for (const std::string& file : parameter.lost_off) check_file(file);
     }
 }
 

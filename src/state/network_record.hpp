@@ -48,6 +48,14 @@ struct HostBridge {
     bool operator==(const HostBridge&) const = default;
 };
 
+/// A file of /proc/sys that said 0 before.
+struct SwitchedOn {
+    std::string file;
+    std::vector<std::string> lost_on = {};  ///< Others that said 1, and say 0 once it does.
+    std::vector<std::string> lost_off = {}; ///< The other way round.
+    bool operator==(const SwitchedOn&) const = default;
+};
+
 /// What sessions know of each other's bridges in one network namespace: the content of a file.
 struct NetworkRecord {
     static constexpr int Version = 1;
@@ -55,7 +63,7 @@ struct NetworkRecord {
     std::string boot; ///< The kernel's boot id: nothing of this outlives the kernel.
     std::vector<HostBridge> bridges = {};
     std::vector<Lease> leases = {};
-    std::vector<std::string> switched_on = {}; ///< Files of /proc/sys that said 0 before.
+    std::vector<SwitchedOn> switched_on = {};
 
     [[nodiscard]] HostBridge* find(std::string_view name) noexcept;
     /// The first container on it, or null.
