@@ -43,6 +43,8 @@ public:
     /// Makes what is missing of the bridges, and publishes ports. \p links has the veths, which are still to be made.
     /// \throws Error; nothing is left then
     [[nodiscard]] Given take(const Network& network, const std::string& container, HostLinks& links);
+    /// The links are there.
+    void set_started(const Given& given);
     /// The links are gone. Changes nothing but the record if the thread is in another network namespace meanwhile.
     void give_back(const Given& given) noexcept;
     /// From now on the links alone tell whether it is in use.
@@ -75,6 +77,8 @@ public:
     BridgeUse& operator=(const BridgeUse&) = delete;
     ~BridgeUse();
 
+    /// Its links have been made. \throws Error
+    void set_started() { network_.set_started(given_); }
     /// It stays with the container.
     void leave() noexcept;
     /// As the container is to have it.

@@ -41,7 +41,7 @@ public:
         if (owner.pid <= 0) return false;
         if (owner == self_ && lease.viewpoint == here_) return true;
         // What a pid means in another pid namespace is not known here.
-        if (lease.viewpoint != here_) return true;
+        if (lease.viewpoint != here_) return !lease.started;
         const auto key = std::pair(owner.pid, owner.start_time);
         const auto known = known_.find(key);
         if (known != known_.end()) return known->second;

@@ -30,13 +30,15 @@ struct Forward {
 };
 
 /// What a container has on the host's side of bridges. It is held as long as the process lives that made it, or one of
-/// the links is there: the kernel removes those with the container's network namespace.
+/// the links is there: the kernel removes those with the container's network namespace. Of a process that cannot be
+/// looked up only a start counts.
 struct Lease {
     std::string container;
     ProcessId owner; ///< None once it was detached.
     Viewpoint viewpoint;
     std::vector<BridgedLink> links = {};
     std::vector<Forward> forwards = {};
+    bool started = false; ///< All links have been there.
     bool operator==(const Lease&) const = default;
 };
 
@@ -45,6 +47,7 @@ struct HostBridge {
     Bridge described;
     std::string made;                   ///< The MAC address that libct made it with; empty if it was there.
     std::vector<std::string> last = {}; ///< The address of each subnet that was chosen last.
+    std::vector<std::string> own = {};  ///< Of one that was there: the host's addresses on it, without lengths.
     bool operator==(const HostBridge&) const = default;
 };
 
