@@ -114,7 +114,7 @@ bool Nftables::has_table() noexcept {
     request.header.nlmsg_flags = NLM_F_REQUEST;
     request.family.nfgen_family = NFPROTO_INET;
     request.attribute.nla_type = NFTA_TABLE_NAME;
-    request.attribute.nla_len = NLA_HDRLEN + sizeof "libct";
+    request.attribute.nla_len = sizeof request.attribute + sizeof name; // NUL bytes at the end do not count
     request.name = name;
     const UniqueFd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER));
     if (!socket || ::send(socket.get(), &request, sizeof request, 0) < 0) return false;
