@@ -80,7 +80,12 @@ TEST(NetworkRecord, ThatCouldHarmIsRefused) {
     along.switched_on = {{"net/ipv4/ip_forward", {"kernel/panic"}}};
     NetworkRecord along_off = with(true, {});
     along_off.switched_on = {{"net/ipv4/ip_forward", {}, {"kernel/panic"}}};
-    for (const NetworkRecord& record : {name, address, target, file, elsewhere, along, along_off}) {
+    NetworkRecord last = with(true, {});
+    last.bridges.front().last = {"10.0.0.255"};
+    NetworkRecord without_links = with(true, {});
+    without_links.leases.front().links.clear();
+    for (const NetworkRecord& record :
+         {name, address, target, file, elsewhere, along, along_off, last, without_links}) {
         EXPECT_THROW((void)read_network_record(write_network_record(record)), Error);
     }
     for (const char* const text : {"", "{}", "[]", "{\"version\":2}", "{\"version\":1,\"more\":1}"}) {
