@@ -171,6 +171,7 @@ private:
         std::shared_ptr<HostNics> nics;   ///< Likewise.
         /// The specification with what was chosen for this start, if anything was; for the plan alone.
         std::optional<Spec> completed = {};
+        std::shared_ptr<BridgeUse> bridges = {}; ///< Null if there is nothing on bridges that libct keeps.
     };
     [[nodiscard]] Prepared prepare(const Spec& spec, const std::vector<std::string>& command);
     /// What the host does once there is a child: it tells who it is, in case that this process dies, and gives it its

@@ -103,6 +103,7 @@ ContainerCore::Prepared ContainerCore::prepare(const Spec& spec, const std::vect
     Prepared prepared{host_side.files_root(), host_side.take_image(), {},
                       host_side.bound(),      host_side.links(),      host_side.nics()};
     if (const auto& bridges = host_side.bridges()) {
+        prepared.bridges = bridges;
         prepared.completed = spec;
         prepared.completed->network = bridges->network();
     }
@@ -129,7 +130,10 @@ void ContainerCore::plan_birth(Plan& plan, const Prepared& prepared) {
              }});
     }
     if (links) {
-        plan.parent_tasks.push_back({Await::Birth, [links](const WaitingChild& child) { links->create({child.pid}); }});
+        plan.parent_tasks.push_back({Await::Birth, [links, bridges = prepared.bridges](const WaitingChild& child) {
+                                         links->create({child.pid});
+                                         if (bridges) bridges->set_started();
+                                     }});
     }
     if (prepared.nics) {
         plan.parent_tasks.push_back({Await::Birth, [this, nics = prepared.nics](const WaitingChild& child) {

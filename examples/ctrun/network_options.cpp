@@ -186,6 +186,7 @@ ct::PublishedPort parse_publish(const std::string& text) {
     const std::size_t inner = ports.rfind(':');
     if (inner == std::string::npos || inner == 0) reject(text, expected);
     const std::size_t outer = ports.rfind(':', inner - 1);
+    if (outer == 0) reject(text, expected); // such as "$ADDRESS:80:80" where that is empty, and not all addresses
     const std::size_t begin = outer == std::string::npos ? 0 : outer + 1;
     const auto [host, count] = parse_ports(ports.substr(begin, inner - begin));
     const auto [container, same_count] = parse_ports(ports.substr(inner + 1));

@@ -9,7 +9,6 @@
 #include <netlink/attr.h>
 #include <netlink/msg.h>
 
-#include <algorithm>
 #include <cerrno>
 
 #include "base/concat.hpp"
@@ -41,8 +40,17 @@ Message new_bridge(const Bridge& bridge, const std::string& text) {
     // Its own: else it would be that of one of its ports, and change with them.
     const MacAddress mac = parse_mac(text).value_or(MacAddress{});
     message.put(IFLA_ADDRESS, mac.data(), mac.size());
-    if (bridge.mtu != 0) message.put(IFLA_MTU, bridge.mtu);
     message.nest(IFLA_LINKINFO, [&] { message.put(IFLA_INFO_KIND, "bridge"); });
+    return message;
+}
+
+/// Only one that is set afterwards outlives the bridge's first port.
+Message new_mtu(int link, std::uint32_t mtu) {
+    Message message(RTM_NEWLINK, 0);
+    ifinfomsg header{};
+    header.ifi_index = link;
+    message.add_header(header);
+    message.put(IFLA_MTU, mtu);
     return message;
 }
 
@@ -81,6 +89,7 @@ bool has_ports(NetlinkSocket& socket, int bridge) {
 void make_bridge(NetlinkSocket& socket, const Bridge& bridge, const std::string& mac) {
     send(socket, new_bridge(bridge, mac), "make the bridge", bridge.name);
     const int index = socket.find_index(bridge.name);
+    if (bridge.mtu != 0) send(socket, new_mtu(index, bridge.mtu), "set the MTU of the bridge", bridge.name);
     for (const std::string& address : bridge.addresses) {
         send(socket, new_address(index, parse_address(address).value_or(IpAddress{})),
              concat("add address '", address, "' to"), bridge.name);
@@ -92,28 +101,6 @@ bool remove_bridge(NetlinkSocket& socket, const std::string& name, const std::st
     if (!found || found->kind != "bridge" || found->mac != parse_mac(mac)) return true;
     if (has_ports(socket, found->index)) return false;
     return socket.request(remove_link(found->index)).error == 0;
-}
-
-bool has_address(NetlinkSocket& socket, int link, const IpAddress& address) {
-    Message message(RTM_GETADDR, NLM_F_DUMP);
-    ifaddrmsg wanted{};
-    wanted.ifa_family = static_cast<std::uint8_t>(address.family);
-    wanted.ifa_index = static_cast<std::uint32_t>(link);
-    message.add_header(wanted);
-    for (std::string& text : socket.fetch(message, "look at the addresses of a bridge")) {
-        nlmsghdr* const header = header_of(text);
-        const auto* const about = static_cast<const ifaddrmsg*>(::nlmsg_data(header));
-        if (about->ifa_index != wanted.ifa_index || about->ifa_prefixlen != address.prefix) continue;
-        for (const int type : {IFA_LOCAL, IFA_ADDRESS}) {
-            nlattr* const attribute = ::nlmsg_find_attr(header, sizeof(ifaddrmsg), type);
-            if (attribute == nullptr) continue;
-            const auto* const bytes = static_cast<const std::uint8_t*>(::nla_data(attribute));
-            const auto size = static_cast<std::size_t>(::nla_len(attribute));
-            if (size == address.size() && std::equal(bytes, bytes + size, address.bytes.begin())) return true;
-            break; // IPv6 has the second alone
-        }
-    }
-    return false;
 }
 
 } // namespace ct::internal

@@ -17,7 +17,5 @@ void make_bridge(NetlinkSocket& socket, const Bridge& bridge, const std::string&
 /// Removes it if it is the one that was made with that MAC address and has no ports.
 /// \returns whether there is none now
 bool remove_bridge(NetlinkSocket& socket, const std::string& name, const std::string& mac);
-/// Whether the link has the address, with the same length.
-[[nodiscard]] bool has_address(NetlinkSocket& socket, int link, const IpAddress& address);
 
 } // namespace ct::internal

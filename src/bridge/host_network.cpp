@@ -2,7 +2,6 @@
 // SPDX-FileCopyrightText: The libct authors
 #include "bridge/host_network.hpp"
 
-#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,9 +17,11 @@
 #include "base/sys.hpp"
 #include "bridge/bridge_link.hpp"
 #include "bridge/host_ports.hpp"
+#include "bridge/host_subnets.hpp"
 #include "bridge/locked_network.hpp"
 #include "bridge/nat_rules.hpp"
 #include "bridge/nftables.hpp"
+#include "bridge/parameters.hpp"
 #include "config/bridge.hpp"
 #include "config/network.hpp"
 #include "config/subnet.hpp"
@@ -31,14 +32,6 @@ namespace {
 
 IpAddress ip(const std::string& text) {
     return parse_address(text).value_or(IpAddress{});
-}
-
-/// Whether \p file of /proc/sys says 0. One that is not there yet will.
-bool is_off(const std::string& file) {
-    const UniqueFd fd(::open(concat("/proc/sys/", file).c_str(), O_RDONLY | O_CLOEXEC));
-    char value = '0';
-    if (fd) (void)!::read(fd.get(), &value, 1);
-    return value == '0';
 }
 
 Error in_use(int error, std::string_view action, const std::string& path, const Lease& by) {
@@ -55,6 +48,7 @@ public:
 
     /// Changes nothing but the record in memory.
     void plan() {
+        const bool had_table = needs_table(record_);
         for (const Bridge& bridge : given_.network.bridges) plan_bridge(bridge);
         std::size_t number = 0;
         for (NetworkDevice& device : given_.network.devices) {
@@ -63,24 +57,39 @@ public:
         }
         for (const PublishedPort& port : given_.network.ports) plan_port(port);
         record_.leases.push_back(given_.lease);
-        if (needs_table(record_)) Nftables::require();
+        if (needs_table(record_)) look_at_table(had_table);
         for (const std::string& file : needed_parameters(record_)) {
-            const auto& known = record_.switched_on;
-            if (std::find(known.begin(), known.end(), file) == known.end() && is_off(file)) missing_.push_back(file);
+            if (!is_off(file)) continue;
+            missing_.push_back(file);
+            // Somebody may have switched it off meanwhile, or have removed our bridge.
+            auto& all = record_.switched_on;
+            const auto same = [&](const SwitchedOn& known) { return known.file == file; };
+            if (std::none_of(all.begin(), all.end(), same)) all.push_back(look_at_parameter(file, socket_));
         }
-        record_.switched_on.insert(record_.switched_on.end(), missing_.begin(), missing_.end());
     }
 
     /// \param before  the record without this container
     void carry_out(const NetworkRecord& before) {
         for (const Bridge& bridge : given_.network.bridges) make(bridge, record_.find(bridge.name)->made);
-        for (const std::string& file : missing_) {
-            sys::fault_point(Stage::Network, "set the host's parameter", file);
-            sys::write_file(concat("/proc/sys/", file), "1", Stage::Network, "set the host's parameter");
-        }
+        add_rules(before);
+        // Only now: some of them let in what the rules keep out.
+        for (const std::string& file : missing_) switch_on(file);
+    }
+
+private:
+    void look_at_table(bool known) {
+        Nftables::require();
+        has_table_ = Nftables::has_table();
+        if (!has_table_ || known) return;
+        throw sys::error(EEXIST, Stage::Network, "make the table", "inet libct",
+                         "there is one that this record does not know: it may be that of sessions with another "
+                         "network_directory; if it is nobody's, 'nft delete table inet libct' removes it");
+    }
+
+    void add_rules(const NetworkRecord& before) const {
         constexpr const char* action = "add rules for nftables";
         if (!needs_table(record_)) return;
-        if (needs_table(before) && table_rules(before) == table_rules(record_)) {
+        if (has_table_ && table_rules(before) == table_rules(record_)) {
             if (given_.lease.forwards.empty()) return;
             try {
                 (void)Nftables::run(add_forwards(given_.lease.forwards), action);
@@ -93,7 +102,6 @@ public:
         (void)Nftables::run(whole_table(record_), action);
     }
 
-private:
     /// \param mac  of one that libct makes
     void make(const Bridge& bridge, const std::string& mac) {
         const std::optional<LinkFacts> link = socket_.find_link(bridge.name);
@@ -122,8 +130,13 @@ private:
         for (const HostBridge& other : record_.bridges) check_overlap(bridge, other.described);
         for (const Bridge& other : given_.network.bridges) check_overlap(bridge, other);
         const std::optional<LinkFacts> link = socket_.find_link(bridge.name);
-        if (link) check_foreign(bridge, *link);
-        record_.bridges.push_back({bridge, link ? "" : random_mac(0x02)});
+        HostBridge chosen{bridge, link ? "" : random_mac(0x02)};
+        if (link) {
+            chosen.own = check_foreign(bridge, *link);
+        } else {
+            check_host(bridge);
+        }
+        record_.bridges.push_back(std::move(chosen));
     }
 
     static void check_overlap(const Bridge& bridge, const Bridge& other) {
@@ -137,16 +150,30 @@ private:
         }
     }
 
-    /// One that libct has not made.
-    void check_foreign(const Bridge& bridge, const LinkFacts& link) {
+    /// Whether the host is not in these subnets already.
+    void check_host(const Bridge& bridge) {
+        for (const std::string& address : bridge.addresses) {
+            const std::string user = user_of_subnet(socket_, ip(address));
+            if (user.empty()) continue;
+            throw sys::error(EADDRINUSE, Stage::Network, concat("use the subnet of '", address, "' for the bridge"),
+                             bridge.name, user);
+        }
+    }
+
+    /// One that libct has not made. \returns the addresses that the host has there
+    std::vector<std::string> check_foreign(const Bridge& bridge, const LinkFacts& link) {
         if (link.kind != "bridge") {
             throw sys::error(EINVAL, Stage::Network, "use the bridge", bridge.name, "it is no bridge");
         }
+        const std::vector<IpAddress> all = addresses_of(socket_, link.index);
         for (const std::string& address : bridge.addresses) {
-            if (has_address(socket_, link.index, ip(address))) continue;
+            if (std::find(all.begin(), all.end(), ip(address)) != all.end()) continue;
             throw sys::error(EADDRNOTAVAIL, Stage::Network, "use the bridge", bridge.name,
                              concat("it is there, and has no address '", address, "'"));
         }
+        std::vector<std::string> texts;
+        for (const IpAddress& address : all) texts.push_back(text_of(address));
+        return texts;
     }
 
     /// All addresses that containers have, with those who have them.
@@ -168,10 +195,16 @@ private:
             if (const Lease* const holder = holder_of(veth.bridge, address)) {
                 throw in_use(EADDRINUSE, "use the address", address, *holder);
             }
+            const auto& own = record_.find(veth.bridge)->own;
+            if (std::find(own.begin(), own.end(), address) != own.end()) {
+                throw sys::error(EADDRINUSE, Stage::Network, "use the address", address,
+                                 concat("the host has it on the bridge '", veth.bridge, "'"));
+            }
             link.addresses.push_back(std::move(address));
         }
-        if (!veth.lease) return;
         const Bridge bridge = *find_bridge(given_.network, veth.bridge);
+        if (bridge.nat) add_gateways(veth, bridge);
+        if (!veth.lease) return;
         for (const std::string& gateway : bridge.addresses) {
             const IpAddress subnet = ip(gateway);
             const std::string chosen = choose(bridge.name, subnet);
@@ -180,6 +213,16 @@ private:
             veth.addresses.push_back(
                 {.address = concat(chosen, '/', subnet.prefix), .no_dad = subnet.family == AF_INET6});
             add_default_route(text_of(subnet), subnet.family, veth.container_name);
+        }
+    }
+
+    /// For addresses that were chosen by hand: NAT is there in order to be used.
+    void add_gateways(const Veth& veth, const Bridge& bridge) {
+        for (const std::string& gateway : bridge.addresses) {
+            const IpAddress subnet = ip(gateway);
+            const bool inside = std::any_of(veth.addresses.begin(), veth.addresses.end(),
+                                            [&](const Address& each) { return contains(subnet, ip(each.address)); });
+            if (inside) add_default_route(text_of(subnet), subnet.family, veth.container_name);
         }
     }
 
@@ -197,6 +240,7 @@ private:
             }
         };
         add(subnet);
+        for (const std::string& address : known.own) add(ip(address));
         for (const Lease& lease : record_.leases) add_links(lease.links);
         add_links(given_.lease.links);
         // After the last one: whoever still knows the one before it does not mistake this container for that.
@@ -254,6 +298,7 @@ private:
     NetlinkSocket& socket_;
     Given& given_;
     std::vector<std::string> missing_; ///< Parameters that are to be set.
+    bool has_table_ = false;           ///< Not if somebody has removed it.
 };
 
 std::string HostNetwork::directory() const {
@@ -325,9 +370,7 @@ HostNetwork::Given HostNetwork::take(const Network& network, const std::string& 
             for (const Bridge& bridge : network.bridges) links.set_bridge(bridge.name, socket.find_index(bridge.name));
         } catch (...) {
             try {
-                const NetworkRecord with = locked.record;
-                locked.record.leases.pop_back();
-                locked.clean_up(with, socket);
+                drop(locked, given.lease, socket);
             } catch (const std::exception& error) {
                 warn_(error.what());
             }
@@ -337,23 +380,41 @@ HostNetwork::Given HostNetwork::take(const Network& network, const std::string& 
     }
 }
 
+void HostNetwork::drop(LockedNetwork& locked, const Lease& lease, NetlinkSocket& socket) {
+    Lease* const found = locked.find(lease);
+    if (found == nullptr) return;
+    const NetworkRecord before = locked.record;
+    locked.record.leases.erase(locked.record.leases.begin() + (found - locked.record.leases.data()));
+    try {
+        locked.clean_up(before, socket);
+    } catch (const std::exception& error) {
+        warn_(error.what());
+        if (Lease* const left = locked.find(lease)) left->owner = {};
+        locked.write();
+    }
+}
+
 void HostNetwork::give_back(const Given& given) noexcept {
     try {
         NetlinkSocket socket;
-        LockedNetwork locked(store(), given.place);
-        Lease* const lease = locked.find(given.lease);
-        if (lease == nullptr) return;
-        const NetworkRecord before = locked.record;
-        locked.record.leases.erase(locked.record.leases.begin() + (lease - locked.record.leases.data()));
-        try {
-            locked.clean_up(before, socket);
-        } catch (const std::exception& error) {
-            warn_(error.what());
-            if (Lease* const left = locked.find(given.lease)) left->owner = {};
-            locked.write();
+        if (LockedNetwork::place_of(socket) != given.place) {
+            // Rules and parameters are those of the thread that changes them.
+            warn_(concat("what container '", given.lease.container, "' had of bridges is left to the next session in ",
+                         "the network namespace that it was started from: it ended in another one"));
+            return disown(given);
         }
+        LockedNetwork locked(store(), given.place);
+        drop(locked, given.lease, socket);
     } catch (const std::exception& error) {
         warn_(error.what());
+    }
+}
+
+void HostNetwork::set_started(const Given& given) {
+    LockedNetwork locked(store(), given.place);
+    if (Lease* const lease = locked.find(given.lease)) {
+        lease->started = true;
+        locked.write();
     }
 }
 

@@ -19,6 +19,8 @@
 
 namespace ct::internal {
 
+class LockedNetwork;
+
 /// What a session does on the host's side of bridges: it makes and removes them, gives out addresses and ports, and
 /// keeps the record by which sessions know of each other, see Documentation/design/bridges.md.
 ///
@@ -41,7 +43,9 @@ public:
     /// Makes what is missing of the bridges, and publishes ports. \p links has the veths, which are still to be made.
     /// \throws Error; nothing is left then
     [[nodiscard]] Given take(const Network& network, const std::string& container, HostLinks& links);
-    /// The links are gone.
+    /// The links are there.
+    void set_started(const Given& given);
+    /// The links are gone. Changes nothing but the record if the thread is in another network namespace meanwhile.
     void give_back(const Given& given) noexcept;
     /// From now on the links alone tell whether it is in use.
     void disown(const Given& given) noexcept;
@@ -52,6 +56,8 @@ public:
 private:
     class Locked;
     class Taking;
+    /// What cannot be undone is left to the next one who tries.
+    void drop(LockedNetwork& locked, const Lease& lease, NetlinkSocket& socket);
     [[nodiscard]] const Store& store();
     [[nodiscard]] std::string directory() const;
 
@@ -71,6 +77,8 @@ public:
     BridgeUse& operator=(const BridgeUse&) = delete;
     ~BridgeUse();
 
+    /// Its links have been made. \throws Error
+    void set_started() { network_.set_started(given_); }
     /// It stays with the container.
     void leave() noexcept;
     /// As the container is to have it.

@@ -16,6 +16,7 @@
 #include "bridge/bridge_link.hpp"
 #include "bridge/nat_rules.hpp"
 #include "bridge/nftables.hpp"
+#include "bridge/parameters.hpp"
 
 namespace ct::internal {
 
@@ -40,7 +41,7 @@ public:
         if (owner.pid <= 0) return false;
         if (owner == self_ && lease.viewpoint == here_) return true;
         // What a pid means in another pid namespace is not known here.
-        if (lease.viewpoint != here_) return true;
+        if (lease.viewpoint != here_) return !lease.started;
         const auto key = std::pair(owner.pid, owner.start_time);
         const auto known = known_.find(key);
         if (known != known_.end()) return known->second;
@@ -91,7 +92,7 @@ LockedNetwork::LockedNetwork(const Store& store, std::string place)
         present_ = text.has_value();
         if (text) record = read_network_record(*text);
     } catch (const Error& error) {
-        if (!present_) entry_.remove();
+        // It stays, whatever is wrong with it: others may be able to read it.
         if (error.code() != Errc::BadRecord) throw;
         throw Error(Errc::BadRecord, Stage::Network, "read the record of bridges", path_,
                     concat(error.hint(), "; ", Mend));
@@ -142,23 +143,29 @@ void LockedNetwork::update_table(const NetworkRecord& before) const {
     (void)Nftables::run(whole_table(record), action);
 }
 
+void LockedNetwork::reset_parameters() {
+    const std::vector<std::string> needed = needed_parameters(record);
+    Attempts all;
+    std::erase_if(record.switched_on, [&](const SwitchedOn& parameter) {
+        if (std::find(needed.begin(), needed.end(), parameter.file) != needed.end()) return false;
+        return all.attempt([&] { switch_back(parameter); });
+    });
+    all.finish();
+}
+
 void LockedNetwork::clean_up(const NetworkRecord& before, NetlinkSocket& socket) {
     Attempts all;
-    if (!all.attempt([&] { update_table(before); })) {
+    // What lets packets in goes before what keeps them out.
+    const bool undone = all.attempt([&] {
+        reset_parameters();
+        update_table(before);
+    });
+    if (!undone) {
+        auto left = std::move(record.switched_on);
         record = before; // with the ports: they are not to be given to others
+        record.switched_on = std::move(left);
         all.finish();
     }
-    const std::vector<std::string> needed = needed_parameters(record);
-    std::erase_if(record.switched_on, [&](const std::string& file) {
-        if (std::find(needed.begin(), needed.end(), file) != needed.end()) return false;
-        return all.attempt([&] {
-            try {
-                sys::write_file(concat("/proc/sys/", file), "0", Stage::Network, "reset");
-            } catch (const Error& error) {
-                if (error.code() != std::errc::no_such_file_or_directory) throw; // it went with the bridge
-            }
-        });
-    });
     std::erase_if(record.bridges, [&](const HostBridge& bridge) {
         const std::string& name = bridge.described.name;
         if (record.user_of(name) != nullptr) return false;

@@ -40,6 +40,7 @@ private:
     /// Throws the first error once all was tried.
     class Attempts;
     void update_table(const NetworkRecord& before) const;
+    void reset_parameters();
 
     LockedEntry entry_;
     bool present_ = false; ///< There is a file.

@@ -10,12 +10,16 @@
 #ifdef CT_HAVE_NFTABLES
 
 #include <dlfcn.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <nftables/libnftables.h>
 #include <sys/socket.h>
 
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <memory>
 #include <new>
 
@@ -96,6 +100,33 @@ void Nftables::require() {
     (void)library();
 }
 
+bool Nftables::has_table() noexcept {
+    // Without libnftables, which would read all tables that there are.
+    constexpr std::array<char, 8> name{"libct"};
+    struct {
+        nlmsghdr header;
+        nfgenmsg family;
+        nlattr attribute;
+        std::array<char, 8> name;
+    } request{};
+    request.header.nlmsg_len = sizeof request;
+    request.header.nlmsg_type = NFNL_SUBSYS_NFTABLES << 8U | NFT_MSG_GETTABLE;
+    request.header.nlmsg_flags = NLM_F_REQUEST;
+    request.family.nfgen_family = NFPROTO_INET;
+    request.attribute.nla_type = NFTA_TABLE_NAME;
+    request.attribute.nla_len = sizeof request.attribute + sizeof name; // NUL bytes at the end do not count
+    request.name = name;
+    const UniqueFd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER));
+    if (!socket || ::send(socket.get(), &request, sizeof request, 0) < 0) return false;
+    // The kernel has answered by now, with the table or with an error.
+    std::array<char, 1024> answer{};
+    const ssize_t size = ::recv(socket.get(), answer.data(), answer.size(), MSG_DONTWAIT);
+    nlmsghdr header{};
+    if (size < static_cast<ssize_t>(sizeof header)) return false;
+    std::memcpy(&header, answer.data(), sizeof header);
+    return header.nlmsg_type == (NFNL_SUBSYS_NFTABLES << 8U | NFT_MSG_NEWTABLE);
+}
+
 std::string Nftables::run(const std::string& commands, const char* action) {
     sys::fault_point(Stage::Network, action);
     const Library& nft = library();
@@ -118,6 +149,10 @@ namespace ct::internal {
 
 void Nftables::require() {
     throw Error(Errc::Unsupported, Stage::Network, "use nftables", {}, "this libct was built without it (CT_NFTABLES)");
+}
+
+bool Nftables::has_table() noexcept {
+    return false;
 }
 
 std::string Nftables::run(const std::string&, const char*) {

@@ -11,6 +11,9 @@ class Nftables {
 public:
     /// Loads it. \throws Error with Errc::Unsupported if it is not there, or libct was built without it
     static void require();
+    /// Whether there is a table 'inet libct' in the calling thread's network namespace. Costs next to nothing, and
+    /// says no if the kernel does not tell.
+    [[nodiscard]] static bool has_table() noexcept;
     /// Runs commands as nft(8) takes them, in the calling thread's network namespace, all or none of them.
     /// \param action  for the error
     /// \returns what they print

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include <ct/error.hpp>
@@ -18,6 +19,8 @@ namespace ct::internal {
 namespace {
 
 constexpr unsigned LastPort = 65535;
+/// The kernel has uses of its own for them: this host, loopback, links, multicast.
+constexpr std::array Reserved{"0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/8", "fe80::/10", "ff00::/8"};
 constexpr std::string_view NameCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
 
 [[noreturn]] void reject(std::string violation) {
@@ -41,6 +44,29 @@ bool has_address(const Network& network, int family) {
                            [&](const Address& address) { return is_it(address.address); }) ||
                (veth->lease && std::any_of(bridge.addresses.begin(), bridge.addresses.end(), is_it));
     });
+}
+
+void address_violations(std::vector<std::string>& found, const Network& network) {
+    std::set<std::pair<std::string_view, std::string>> used;
+    for (const NetworkDevice& device : network.devices) {
+        const Veth* const veth = bridged_veth(network, device);
+        if (veth == nullptr) continue;
+        for (const Address& each : veth->addresses) {
+            const auto address = parse_address(each.address);
+            if (!address) continue;
+            const std::string what = concat("address '", each.address, "' of the veth '", veth->container_name, "' ");
+            if (!used.emplace(veth->bridge, text_of(*address)).second) found.push_back(what + "is given twice");
+            for (const std::string& text : find_bridge(network, veth->bridge)->addresses) {
+                const auto subnet = parse_address(text);
+                if (!subnet || subnet->family != address->family) continue;
+                if (subnet->bytes == address->bytes) {
+                    found.push_back(concat(what, "is that of the bridge '", veth->bridge, "'"));
+                } else if (address->family == AF_INET && contains(*subnet, *address) && !number_of(*subnet, *address)) {
+                    found.push_back(what + "is that of the subnet itself, or for broadcasts");
+                }
+            }
+        }
+    }
 }
 
 void port_violations(std::vector<std::string>& found, const Network& network) {
@@ -79,6 +105,9 @@ void check_bridge(const Bridge& bridge) {
             reject(concat(what, " is that of the subnet itself, or for broadcasts"));
         }
         if (address->is_default()) reject(concat(what, " has no subnet"));
+        for (const char* const range : Reserved) {
+            if (overlap(*address, *parse_address(range))) reject(concat(what, " is in the reserved range ", range));
+        }
         if (bridge.mtu != 0 && bridge.mtu < 1280 && address->family == AF_INET6) {
             reject(concat("IPv6 on the bridge '", bridge.name, "' needs an MTU of 1280 at least"));
         }
@@ -127,6 +156,7 @@ void bridge_violations(std::vector<std::string>& found, const Network& network) 
         if (!names.insert(bridge.name).second) found.push_back(concat("two bridges are called '", bridge.name, "'"));
         if (!used.contains(bridge.name)) found.push_back(concat("no veth is on the bridge '", bridge.name, "'"));
     }
+    address_violations(found, network);
     port_violations(found, network);
 }
 

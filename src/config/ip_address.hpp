@@ -15,6 +15,7 @@ struct IpAddress {
     std::array<std::uint8_t, 16> bytes{};
     std::uint8_t prefix = 0;
 
+    bool operator==(const IpAddress&) const = default;
     [[nodiscard]] std::size_t size() const noexcept { return bits() / 8U; }
     [[nodiscard]] std::uint8_t bits() const noexcept;
     /// Whether it stands for all addresses of its family.

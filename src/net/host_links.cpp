@@ -80,6 +80,7 @@ HostLinks::Planned HostLinks::plan(const Network& network, const NetworkDevice& 
         if (planned.host.mac.empty()) planned.host.mac = random_mac(0xfe);
         const bool ours = bridged_veth(network, device) != nullptr;
         planned.reflects = ours && !network.ports.empty();
+        if (ours && veth->mtu == 0) std::get<Veth>(planned.device).mtu = find_bridge(network, veth->bridge)->mtu;
         if (!veth->bridge.empty() && !ours) planned.link = find(veth->bridge, "use the bridge", "bridge");
         return planned;
     }

@@ -33,7 +33,7 @@ struct Fields<Lease> {
     static constexpr std::tuple list{
         field("container", &Lease::container), field("owner", &Lease::owner),
         field("viewpoint", &Lease::viewpoint), field("links", &Lease::links),
-        field("forwards", &Lease::forwards),
+        field("forwards", &Lease::forwards),   field("started", &Lease::started),
     };
 };
 template <>
@@ -42,6 +42,15 @@ struct Fields<HostBridge> {
         field("described", &HostBridge::described),
         field("made", &HostBridge::made),
         field("last", &HostBridge::last),
+        field("own", &HostBridge::own),
+    };
+};
+template <>
+struct Fields<SwitchedOn> {
+    static constexpr std::tuple list{
+        field("file", &SwitchedOn::file),
+        field("lost_on", &SwitchedOn::lost_on),
+        field("lost_off", &SwitchedOn::lost_off),
     };
 };
 template <>
@@ -61,13 +70,30 @@ void check_ip(const std::string& text) {
     if (!address || text_of(*address) != text) throw JsonError(concat(": has '", text, "', which is no address"));
 }
 
+void check_last(const Bridge& bridge, const std::string& text) {
+    check_ip(text);
+    const IpAddress last = *parse_address(text);
+    const bool leased = std::any_of(bridge.addresses.begin(), bridge.addresses.end(), [&](const std::string& subnet) {
+        return number_of(*parse_address(subnet), last).has_value();
+    });
+    if (!leased) throw JsonError(concat("last: has '", text, "', which is no address of a container"));
+}
+
+void check_file(const std::string& file) {
+    if (!file.starts_with("net/") || file.find("/../") != std::string::npos) {
+        throw JsonError(concat("switched_on: has '", file, "', which is no parameter of a network"));
+    }
+}
+
 /// What becomes part of commands to the kernel has to be what it looks like.
 void check_content(const NetworkRecord& record) {
     for (const HostBridge& bridge : record.bridges) {
         check_bridge(bridge.described);
-        for (const std::string& last : bridge.last) check_ip(last);
+        for (const std::string& last : bridge.last) check_last(bridge.described, last);
+        for (const std::string& own : bridge.own) check_ip(own);
     }
     for (const Lease& lease : record.leases) {
+        if (lease.links.empty()) throw JsonError(concat("leases: has one of '", lease.container, "' without links"));
         for (const BridgedLink& link : lease.links) {
             for (const std::string& address : link.addresses) check_ip(address);
         }
@@ -76,10 +102,10 @@ void check_content(const NetworkRecord& record) {
             check_ip(forward.address);
         }
     }
-    for (const std::string& file : record.switched_on) {
-        if (!file.starts_with("net/") || file.find("/../") != std::string::npos) {
-            throw JsonError(concat("switched_on: has '", file, "', which is no parameter of a network"));
-        }
+    for (const SwitchedOn& parameter : record.switched_on) {
+        check_file(parameter.file);
+        for (const std::string& file : parameter.lost_on) check_file(file);
+        for (const std::string& file : parameter.lost_off) check_file(file);
     }
 }
 

@@ -30,13 +30,15 @@ struct Forward {
 };
 
 /// What a container has on the host's side of bridges. It is held as long as the process lives that made it, or one of
-/// the links is there: the kernel removes those with the container's network namespace.
+/// the links is there: the kernel removes those with the container's network namespace. Of a process that cannot be
+/// looked up only a start counts.
 struct Lease {
     std::string container;
     ProcessId owner; ///< None once it was detached.
     Viewpoint viewpoint;
     std::vector<BridgedLink> links = {};
     std::vector<Forward> forwards = {};
+    bool started = false; ///< All links have been there.
     bool operator==(const Lease&) const = default;
 };
 
@@ -45,7 +47,16 @@ struct HostBridge {
     Bridge described;
     std::string made;                   ///< The MAC address that libct made it with; empty if it was there.
     std::vector<std::string> last = {}; ///< The address of each subnet that was chosen last.
+    std::vector<std::string> own = {};  ///< Of one that was there: the host's addresses on it, without lengths.
     bool operator==(const HostBridge&) const = default;
+};
+
+/// A file of /proc/sys that said 0 before.
+struct SwitchedOn {
+    std::string file;
+    std::vector<std::string> lost_on = {};  ///< Others that said 1, and say 0 once it does.
+    std::vector<std::string> lost_off = {}; ///< The other way round.
+    bool operator==(const SwitchedOn&) const = default;
 };
 
 /// What sessions know of each other's bridges in one network namespace: the content of a file.
@@ -55,7 +66,7 @@ struct NetworkRecord {
     std::string boot; ///< The kernel's boot id: nothing of this outlives the kernel.
     std::vector<HostBridge> bridges = {};
     std::vector<Lease> leases = {};
-    std::vector<std::string> switched_on = {}; ///< Files of /proc/sys that said 0 before.
+    std::vector<SwitchedOn> switched_on = {};
 
     [[nodiscard]] HostBridge* find(std::string_view name) noexcept;
     /// The first container on it, or null.

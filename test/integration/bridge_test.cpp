@@ -178,7 +178,7 @@ TEST_F(BridgeTest, ARecordThatIsDamagedIsNotGuessedAt) {
     for (const std::string& damaged :
          {before.substr(0, before.size() / 2), std::string("{}"), std::string("x"), std::string(),
           std::string(R"({"version":1,"bridges":[{"described":{"name":"a\"; drop"}}]})"),
-          std::string(R"({"version":1,"switched_on":["net/../kernel/panic"]})")}) {
+          std::string(R"({"version":1,"switched_on":[{"file":"net/../kernel/panic"}]})")}) {
         std::ofstream(file) << damaged;
         Container other = on_bridge("other");
         EXPECT_TRUE(fails([&] { other.hold(); }, Errc::BadRecord,

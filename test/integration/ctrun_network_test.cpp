@@ -101,6 +101,7 @@ TEST_F(CtrunNetwork, SaysWhatIsWrong) {
         return result.status != 0 ? contains(result.err, part) : ::testing::AssertionFailure() << port;
     };
     EXPECT_TRUE(not_published("80", "'80' is not [ADDRESS:]HOST[-LAST]:CONTAINER[-LAST]"));
+    EXPECT_TRUE(not_published(":80:80", "':80:80' is not [ADDRESS:]HOST[-LAST]:CONTAINER[-LAST]"));
     EXPECT_TRUE(not_published("80-82:80-81", "as many ports on either side"));
     EXPECT_TRUE(not_published("82-80:1-3", "is not a range of ports"));
     EXPECT_TRUE(not_published("80:80/sctp", "'sctp' is not one of tcp, udp"));

@@ -60,7 +60,7 @@ TEST(NatRules, PortsAreElementsOfMaps) {
 TEST(NetworkRecord, IsReadAsItWasWritten) {
     NetworkRecord record = with(true, {{{.host_port = 1, .container_port = 2}, "10.0.0.2"}});
     record.boot = "boot";
-    record.switched_on = {"net/ipv4/ip_forward"};
+    record.switched_on = {{"net/ipv4/ip_forward", {"net/ipv4/conf/a/forwarding"}, {"net/ipv4/conf/b/c"}}};
     record.bridges.front().last = {"10.0.0.2"};
     record.leases.front().owner = {7, 8};
     EXPECT_EQ(read_network_record(write_network_record(record)), record);
@@ -73,10 +73,19 @@ TEST(NetworkRecord, ThatCouldHarmIsRefused) {
     address.leases.front().links.front().addresses = {"10.0.0.2 }; flush ruleset"};
     NetworkRecord target = with(true, {{{.host_port = 1, .container_port = 2}, "10.0.0.2/32"}});
     NetworkRecord file = with(true, {});
-    file.switched_on = {"net/../kernel/panic"};
+    file.switched_on = {{"net/../kernel/panic"}};
     NetworkRecord elsewhere = with(true, {});
-    elsewhere.switched_on = {"kernel/panic"};
-    for (const NetworkRecord& record : {name, address, target, file, elsewhere}) {
+    elsewhere.switched_on = {{"kernel/panic"}};
+    NetworkRecord along = with(true, {});
+    along.switched_on = {{"net/ipv4/ip_forward", {"kernel/panic"}}};
+    NetworkRecord along_off = with(true, {});
+    along_off.switched_on = {{"net/ipv4/ip_forward", {}, {"kernel/panic"}}};
+    NetworkRecord last = with(true, {});
+    last.bridges.front().last = {"10.0.0.255"};
+    NetworkRecord without_links = with(true, {});
+    without_links.leases.front().links.clear();
+    for (const NetworkRecord& record :
+         {name, address, target, file, elsewhere, along, along_off, last, without_links}) {
         EXPECT_THROW((void)read_network_record(write_network_record(record)), Error);
     }
     for (const char* const text : {"", "{}", "[]", "{\"version\":2}", "{\"version\":1,\"more\":1}"}) {

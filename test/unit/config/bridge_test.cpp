@@ -50,6 +50,10 @@ TEST(BridgeShape, AddressesHaveASubnetWithRoom) {
     EXPECT_THAT(of({"10.0.0.0/24"}), HasSubstr("is that of the subnet itself"));
     EXPECT_THAT(of({"10.0.0.255/24"}), HasSubstr("for broadcasts"));
     EXPECT_THAT(of({"10.0.0.1/24", "10.0.0.2/16"}), HasSubstr("in the subnet of another one"));
+    for (const char* const address : {"127.0.0.2/8", "0.1.0.0/9", "224.1.0.1/24", "255.255.255.1/24", "128.0.0.1/1",
+                                      "fe80::1/64", "ff02::1/64", "::1/64"}) {
+        EXPECT_THAT(of({address}), HasSubstr("is in the reserved range")) << address;
+    }
 }
 
 TEST(BridgeShape, NamesAreSafeInRules) {
@@ -84,6 +88,18 @@ TEST(BridgeViolations, BridgesAndVethsBelongTogether) {
     EXPECT_THAT(violations_of(network),
                 ElementsAre("the veth 'eth1' leases an address, which needs a ct::Bridge with addresses",
                             "no veth is on the bridge 'ct1'", "two bridges are called 'ct0'"));
+}
+
+TEST(BridgeViolations, AddressesByHandAreNobodyElses) {
+    Network network = leased();
+    network.devices = {
+        Veth{.bridge = "ct0", .addresses = {{"10.0.0.1/24"}, {"10.0.0.255/24"}, {"10.0.0.7/24"}}},
+        Veth{.container_name = "eth1", .bridge = "ct0", .addresses = {{"10.0.0.7/16"}, {"10.1.0.0/16"}}}};
+    EXPECT_THAT(
+        violations_of(network),
+        ElementsAre("address '10.0.0.1/24' of the veth 'eth0' is that of the bridge 'ct0'",
+                    "address '10.0.0.255/24' of the veth 'eth0' is that of the subnet itself, or for broadcasts",
+                    "address '10.0.0.7/16' of the veth 'eth1' is given twice"));
 }
 
 TEST(BridgeViolations, PortsNeedAnAddressThatLibctKnows) {
