@@ -83,6 +83,7 @@ private:
         const std::vector<LinkView> links = all_links(inside);
         const LinkView* const link = find_nic(links, nic_, Where::Container);
         if (link == nullptr) return std::nullopt;
+        sys::fault_point(Stage::Network, Action, nic_.name);
         drop_other_names(inside, *link);
         const std::string name = free_name();
         const Answer answer = inside.request(move_link(link->index, host_namespace_, name));
