@@ -200,7 +200,10 @@ void ContainerCore::finish(const std::shared_ptr<ProcessCore>& init) {
     take_down_host_side();
     entered_->sweep(); // whoever was left has been killed
     tell_exit(record);
-    if (registration_) session_->log_errors([&] { registration_->ended(last_exit_.value_or(ExitStatus{})); });
+    if (registration_) {
+        session_->log_errors(
+            [&] { with_subject(subject(), [&] { registration_->ended(last_exit_.value_or(ExitStatus{})); }); });
+    }
     if (adopted_ && !spec_->network.bridges.empty()) session_->network.sweep();
     const auto self = shared_from_this(); // the session's may be the last reference
     session_->forget(*this);

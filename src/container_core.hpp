@@ -247,8 +247,11 @@ private:
     [[nodiscard]] Inside enter_network();
     void attach_nic(const HostNic& nic, Inside& inside);
     void attach_link(const NetworkDevice& device, Inside& inside);
-    /// Takes it from the links of the host that the container has; null if it is none of these.
-    [[nodiscard]] std::shared_ptr<HostNics> take_nic(const LinkView& link, Inside& inside);
+    /// \returns whether \p link is a link of the host that the container has
+    [[nodiscard]] bool detach_nic(const LinkView& link, Inside& inside);
+    /// \throws Error if it is one that another container with the same network namespace has
+    void check_nic_of_others(const LinkView& link, const Inside& inside);
+    [[nodiscard]] std::shared_ptr<HostNics> nics_of_run();
     /// \throws Error if another process has to bring back the links of the host
     void check_nic_owner(const Inside& inside);
     [[nodiscard]] Warn warning() const;

@@ -95,6 +95,14 @@ void change(internal::ContainerCore& core, const Check& check, const Make& make,
     core.change_network(make(), action, path);
 }
 
+/// As at a start: the device comes last, if one is named.
+std::string action_on(std::string_view what, const Route& route) {
+    return route.device.empty() ? concat(what, " route") : concat(what, " route '", internal::describe(route), "' on");
+}
+std::string subject_of(const Route& route) {
+    return route.device.empty() ? internal::describe(route) : route.device;
+}
+
 } // namespace
 
 void Container::attach_address(const std::string& device, const Address& address) {
@@ -125,8 +133,8 @@ void Container::detach_neighbour(const Neighbour& neighbour) {
 
 void Container::attach_route(const Route& route) {
     change(
-        *core_, [&] { internal::check_route(route); }, [&] { return internal::add_route(route); }, "add route",
-        internal::describe(route));
+        *core_, [&] { internal::check_route(route); }, [&] { return internal::add_route(route); },
+        action_on("add", route), subject_of(route));
 }
 
 void Container::detach_route(const Route& route) {
@@ -137,7 +145,7 @@ void Container::detach_route(const Route& route) {
         internal::check_route(complete);
     };
     change(
-        *core_, check, [&] { return internal::remove_route(route); }, "remove route", internal::describe(route));
+        *core_, check, [&] { return internal::remove_route(route); }, action_on("remove", route), subject_of(route));
 }
 
 void Container::attach_rule(const Rule& rule) {

@@ -137,11 +137,12 @@ void ContainerCore::plan_birth(Plan& plan, const Prepared& prepared) {
     }
     if (prepared.nics) {
         plan.parent_tasks.push_back({Await::Birth, [this, nics = prepared.nics](const WaitingChild& child) {
-                                         const std::string pin = nic_pin();
-                                         if (registration_) registration_->announce_nics(nics->states(), pin);
-                                         UniqueFd net = open_namespace_of(Namespace::Net, child.pid, child.pidfd);
-                                         if (!pin.empty()) pin_for_nics(pin, net.get());
-                                         nics->move_in(std::move(net));
+                                         nics->move_in(open_namespace_of(Namespace::Net, child.pid, child.pidfd),
+                                                       [this](const std::vector<NicState>& states, int net) {
+                                                           if (!registration_) return;
+                                                           registration_->announce_nics(states, nic_pin());
+                                                           pin_for_nics(nic_pin(), net);
+                                                       });
                                      }});
     }
 }

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,7 +13,10 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <iterator>
+#include <thread>
+#include <utility>
 
 #include "base/concat.hpp"
 #include "base/sys.hpp"
@@ -61,8 +65,8 @@ public:
     /// \param inside  a socket in the container's namespace, if that is there
     /// \throws Error if it stays there
     void run(NetlinkSocket* inside) {
-        std::optional<LinkView> link;
-        if (inside != nullptr) link = fetch(*inside);
+        std::optional<LinkView> link = find_unmoved_link();
+        if (!link && inside != nullptr) link = fetch(*inside);
         if (!link) link = find_on_host();
         if (!link) {
             warn_(sys::error(ENODEV, Stage::Network, Action, nic_.name,
@@ -79,12 +83,32 @@ private:
         const std::vector<LinkView> links = all_links(inside);
         const LinkView* const link = find_nic(links, nic_, Where::Container);
         if (link == nullptr) return std::nullopt;
+        sys::fault_point(Stage::Network, Action, nic_.name);
+        drop_other_names(inside, *link);
         const std::string name = free_name();
         const Answer answer = inside.request(move_link(link->index, host_namespace_, name));
         if (answer.error == 0) return find_view(host_, name);
         // The kernel moves it first and gives it its name then.
         if (const auto there = find_view(host_, link->name); there && is_it(*there)) return renamed(*there);
         throw network_error(answer.error, answer.text, Action, nic_.name, hint_of(answer.error));
+    }
+
+    /// The kernel lets no link move to where another one has any of its names: those that the container has given it
+    /// stay behind.
+    void drop_other_names(NetlinkSocket& inside, const LinkView& link) {
+        for (const std::string& name : link.other_names) {
+            const bool own =
+                std::find(nic_.other_names.begin(), nic_.other_names.end(), name) != nic_.other_names.end();
+            if (own && host_.find_index(name) == 0) continue;
+            (void)inside.request(change_other_name(RTM_DELLINKPROP, link.index, name));
+        }
+    }
+
+    std::optional<LinkView> find_unmoved_link() {
+        const std::vector<LinkView> links = all_links(host_);
+        const LinkView* const link = find_unmoved(links, nic_);
+        if (link == nullptr) return std::nullopt;
+        return *link;
     }
 
     std::optional<LinkView> find_on_host() {
@@ -133,17 +157,48 @@ private:
     const Warn& warn_;
 };
 
+/// Excludes other users of the library that take or return links of the host. Any process there could hold the lock:
+/// so nobody waits for it for ever.
+class HostLock {
+public:
+    explicit HostLock(int host_namespace) : fd_(host_namespace) {
+        for (int tries = 0; tries < 1000 && ::flock(fd_, LOCK_EX | LOCK_NB) < 0; ++tries) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        }
+    }
+    HostLock(const HostLock&) = delete;
+    HostLock& operator=(const HostLock&) = delete;
+    ~HostLock() { (void)::flock(fd_, LOCK_UN); }
+
+private:
+    const int fd_;
+};
+
+/// \throws Error unless \p host is where all of them belong
+void check_home(const std::vector<NicState>& nics, NetlinkSocket& host) {
+    const std::uint64_t here = host.namespace_cookie().value_or(0);
+    for (const NicState& nic : nics) {
+        if (nic.home == 0 || here == 0 || nic.home == here) continue;
+        throw Error(Errc::InvalidState, Stage::Network, "bring back the host's link", nic.name,
+                    "it belongs into another network namespace than that of this process");
+    }
+}
+
 /// The last one first. \returns the failure of one that has to stay where it is
-std::optional<Error> bring_all_back(NetlinkSocket& host, int host_namespace, const std::vector<NicState>& nics,
+std::optional<Error> bring_all_back(NetlinkSocket& host, int host_namespace, std::vector<NicState>& nics,
                                     NetlinkSocket* inside, const Warn& warn) {
+    const HostLock lock(host_namespace);
     std::optional<Error> failed;
+    std::vector<NicState> left;
     for (auto nic = nics.rbegin(); nic != nics.rend(); ++nic) {
         try {
             Return(host, host_namespace, *nic, warn).run(inside);
         } catch (const Error& error) {
             failed = error;
+            left.insert(left.begin(), *nic);
         }
     }
+    nics = std::move(left);
     return failed;
 }
 
@@ -158,8 +213,17 @@ HostNics::HostNics(const Network& network, Warn warn)
     : process_(::getpid()), warn_(std::move(warn)), host_namespace_(own_namespace()) {
     for (const NetworkDevice& device : network.devices) {
         const auto* const nic = std::get_if<HostNic>(&device);
-        if (nic != nullptr) nics_.push_back({*nic, state_of(host_, nic->host_name, container_name_of(device))});
+        if (nic == nullptr) continue;
+        nics_.push_back({*nic, {}});
+        nics_.back().state.inner_name = container_name_of(device);
     }
+}
+
+HostNics::HostNics(const std::vector<NicState>& states, UniqueFd net, Warn warn)
+    : process_(::getpid()), warn_(std::move(warn)), host_namespace_(own_namespace()), net_(std::move(net)) {
+    check_home(states, host_);
+    inside_.emplace(open_netlink_in(net_.get()));
+    for (const NicState& state : states) nics_.push_back({{}, state});
 }
 
 std::vector<NicState> HostNics::states() const {
@@ -168,32 +232,36 @@ std::vector<NicState> HostNics::states() const {
     return states;
 }
 
-HostNics::HostNics(const std::vector<NicState>& states, UniqueFd net, Warn warn)
-    : process_(::getpid()), warn_(std::move(warn)), host_namespace_(own_namespace()), net_(std::move(net)) {
-    for (const NicState& state : states) nics_.push_back({{}, state});
+const NicState* HostNics::find(const LinkView& link, int net) const {
+    if (!net_ || !same_namespace(net, net_.get())) return nullptr;
+    const auto found = std::find_if(nics_.begin(), nics_.end(), [&](const Moved& nic) {
+        return find_nic({link}, nic.state, Where::Container) != nullptr;
+    });
+    return found == nics_.end() ? nullptr : &found->state;
 }
 
 void HostNics::take_over(HostNics& other) {
+    if (!net_) {
+        net_ = std::move(other.net_);
+        inside_ = std::move(other.inside_);
+    }
     std::move(other.nics_.begin(), other.nics_.end(), std::back_inserter(nics_));
     other.leave();
 }
 
-std::shared_ptr<HostNics> HostNics::split(const std::string& name) {
-    const auto found =
-        std::find_if(nics_.begin(), nics_.end(), [&](const Moved& nic) { return nic.state.name == name; });
-    if (found == nics_.end()) return nullptr;
-    auto part = std::make_shared<HostNics>(std::vector{found->state},
-                                           sys::duplicate(net_.get(), Stage::Network, "duplicate a namespace"), warn_);
-    nics_.erase(found);
-    return part;
-}
-
-void HostNics::move_in(UniqueFd net) {
+void HostNics::move_in(UniqueFd net, const Tell& tell) {
+    std::vector<Moved> wanted = std::exchange(nics_, {}); // from now on those that may have moved
+    inside_.emplace(open_netlink_in(net.get()));
     net_ = std::move(net);
-    for (const Moved& nic : nics_) move(nic);
+    const HostLock lock(host_namespace_.get());
+    for (Moved& nic : wanted) nic.state = state_of(host_, nic.wanted.host_name, nic.state.inner_name);
+    nics_ = std::move(wanted);
+    tell(states(), net_.get());
+    for (Moved& nic : nics_) move(nic);
+    tell(states(), net_.get());
 }
 
-void HostNics::move(const Moved& nic) {
+void HostNics::move(Moved& nic) {
     constexpr std::string_view action = "move into the container the host's link";
     const std::string& name = nic.state.name;
     sys::fault_point(Stage::Network, action, name);
@@ -205,27 +273,39 @@ void HostNics::move(const Moved& nic) {
     if (nic.wanted.mtu != 0) message.put(IFLA_MTU, nic.wanted.mtu);
     const Answer answer = host_.request(message);
     if (answer.error != 0) throw network_error(answer.error, answer.text, action, name, hint_of(answer.error));
-    if (!nic.wanted.keep_addresses) return;
-    NetlinkSocket inside(open_netlink_in(net_.get()));
-    add_addresses(inside, nic.state, inside.find_index(nic.state.inner_name));
+    nic.state.inner_index = inside_->find_index(nic.state.inner_name);
+    if (nic.wanted.keep_addresses) add_addresses(*inside_, nic.state, nic.state.inner_index);
 }
 
 void HostNics::leave() noexcept {
     nics_.clear();
+    inside_.reset();
     net_.reset();
 }
 
-void HostNics::bring_back() noexcept {
-    if (process_ != ::getpid()) return;
-    if (!net_) return; // none was moved
+void HostNics::bring_back(const std::string& name) {
+    const auto nic =
+        std::find_if(nics_.begin(), nics_.end(), [&](const Moved& each) { return each.state.name == name; });
+    if (nic == nics_.end() || !inside_) return;
+    std::vector<NicState> states{nic->state};
+    if (const auto failed = bring_all_back(host_, host_namespace_.get(), states, &*inside_, warn_)) throw *failed;
+    nics_.erase(nic);
+}
+
+bool HostNics::try_to_bring_back() noexcept {
+    if (process_ != ::getpid() || !inside_ || nics_.empty()) return true; // none of them is this process's, or moved
     try {
-        NetlinkSocket inside(open_netlink_in(net_.get()));
-        if (const auto failed = bring_all_back(host_, host_namespace_.get(), states(), &inside, warn_)) throw *failed;
+        std::vector<NicState> states = this->states();
+        const auto failed = bring_all_back(host_, host_namespace_.get(), states, &*inside_, warn_);
+        std::erase_if(nics_, [&](const Moved& nic) {
+            return std::find(states.begin(), states.end(), nic.state) == states.end();
+        });
+        if (!failed) return true;
+        warn_(failed->what());
     } catch (const std::exception& error) {
-        warn_(error.what()); // whoever finds the record tries again
+        warn_(error.what());
     }
-    nics_.clear();
-    net_.reset();
+    return false;
 }
 
 void pin_for_nics(const std::string& pin, int net) {
@@ -234,10 +314,19 @@ void pin_for_nics(const std::string& pin, int net) {
     pin_namespaces(pin, {{Namespace::Net, net, {}}});
 }
 
-void bring_back(const std::vector<NicState>& nics, const std::string& pin, const Warn& warn) {
+bool has_nic(const std::vector<NicState>& nics, const std::string& pin, const LinkView& link, int net) {
+    const auto is_it = [&](const NicState& nic) { return find_nic({link}, nic, Where::Container) != nullptr; };
+    if (std::none_of(nics.begin(), nics.end(), is_it)) return false;
+    const UniqueFd pinned(::open(concat(pin, "/net").c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    return pinned && same_namespace(pinned.get(), net);
+}
+
+void bring_back(std::vector<NicState> nics, const std::string& pin, const Warn& warn) {
     struct stat status {};
     if (pin.empty() || ::lstat(pin.c_str(), &status) < 0) return; // nothing was moved, or all is back
     {
+        NetlinkSocket host;
+        check_home(nics, host);
         UniqueFd net;
         try {
             net = open_namespace_file(Namespace::Net, concat(pin, "/net"));
@@ -246,7 +335,6 @@ void bring_back(const std::vector<NicState>& nics, const std::string& pin, const
         }
         std::optional<NetlinkSocket> inside;
         if (net) inside.emplace(open_netlink_in(net.get()));
-        NetlinkSocket host;
         const UniqueFd host_namespace = own_namespace();
         const auto failed = bring_all_back(host, host_namespace.get(), nics, inside ? &*inside : nullptr, warn);
         if (failed) throw *failed;

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,36 +25,42 @@ namespace ct::internal {
 /// "The host" is the network namespace of the thread that makes this object. One call at a time.
 class HostNics {
 public:
-    /// Looks at the links; changes nothing. \p warn is told what could not be restored at the end.
+    /// Changes nothing. \p warn is told what could not be restored at the end.
     HostNics(const Network& network, Warn warn);
+    /// Those that somebody has moved into \p net. \throws Error if they belong into another network namespace
+    HostNics(const std::vector<NicState>& states, UniqueFd net, Warn warn);
     HostNics(const HostNics&) = delete;
     HostNics& operator=(const HostNics&) = delete;
     /// In a copy of the host made by fork(2) nothing happens.
-    ~HostNics() { bring_back(); }
+    ~HostNics() { (void)try_to_bring_back(); }
 
     [[nodiscard]] static bool needed(const Network& network) noexcept;
 
+    /// Told what they are like, and where they go: before the first one moves, and once all have.
+    using Tell = std::function<void(const std::vector<NicState>& states, int net)>;
+    /// Moves them into the namespace \p net. No other user of the library takes or returns a link of the host
+    /// meanwhile. \throws Error; what was moved by then is brought back at the end
+    void move_in(UniqueFd net, const Tell& tell);
     /// What they are like on the host.
     [[nodiscard]] std::vector<NicState> states() const;
-    /// Those that somebody has moved into \p net.
-    HostNics(const std::vector<NicState>& states, UniqueFd net, Warn warn);
-    /// Moves them into the namespace \p net.
-    /// \throws Error; what was moved by then is brought back at the end
-    void move_in(UniqueFd net);
+    [[nodiscard]] bool empty() const noexcept { return nics_.empty(); }
+    /// The one of these that is the link \p link of the namespace \p net; null if it is none.
+    [[nodiscard]] const NicState* find(const LinkView& link, int net) const;
     /// Brings back at the end what \p other has moved, too. Both have the same namespace.
     void take_over(HostNics& other);
-    /// The one that is called \p name on the host, if it is among them: it comes back at the end of the result.
-    [[nodiscard]] std::shared_ptr<HostNics> split(const std::string& name);
     /// They stay where they are.
     void leave() noexcept;
-    void bring_back() noexcept;
+    /// \throws Error if it has to stay where it is; that can be tried again
+    void bring_back(const std::string& name);
+    /// All of them. What fails is told, and can be tried again. \returns whether nothing has failed
+    [[nodiscard]] bool try_to_bring_back() noexcept;
 
 private:
     struct Moved {
         HostNic wanted;
         NicState state;
     };
-    void move(const Moved& nic);
+    void move(Moved& nic);
 
     const pid_t process_;
     const Warn warn_;
@@ -61,14 +68,18 @@ private:
     UniqueFd host_namespace_;
     std::vector<Moved> nics_;
     UniqueFd net_;
+    std::optional<NetlinkSocket> inside_; ///< Made early: the host may be out of descriptors at the end.
 };
 
 /// Lets the namespace \p net outlive this process, by the directory \p pin, see pins.hpp. Nothing happens if it does.
 void pin_for_nics(const std::string& pin, int net);
 
+/// Whether \p link of the namespace \p net is among \p nics, which are in the namespace at \p pin.
+[[nodiscard]] bool has_nic(const std::vector<NicState>& nics, const std::string& pin, const LinkView& link, int net);
+
 /// Brings back what somebody who has been killed has moved.
 /// \param pin  the directory of pin_for_nics(); it is gone afterwards, and nothing happens if there is none
 /// \throws Error if a link has to stay in the namespace, which is kept then
-void bring_back(const std::vector<NicState>& nics, const std::string& pin, const Warn& warn);
+void bring_back(std::vector<NicState> nics, const std::string& pin, const Warn& warn);
 
 } // namespace ct::internal

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The libct authors
 #include <fcntl.h>
+#include <net/if.h>
 
 #include <cerrno>
 
@@ -12,6 +13,7 @@
 #include "launch/net_socket.hpp"
 #include "net/network_state.hpp"
 #include "net/requests.hpp"
+#include "plan/compile.hpp"
 #include "state/cleanup.hpp"
 
 /// The network of a running container: changes, and a look at it.
@@ -36,9 +38,7 @@ struct ContainerCore::Inside {
         }
         const Answer answer = socket.request(message);
         if (answer.error == 0) return;
-        throw network_error(
-            answer.error, answer.text, action, path,
-            answer.error == EPERM ? "needs CAP_NET_ADMIN in the user namespace that owns the network namespace" : "");
+        throw network_error(answer.error, answer.text, action, path, network_hint({}, action, answer.error));
     }
 
     /// What the child does for a device at a start.
@@ -88,7 +88,12 @@ void ContainerCore::change_network(Message message, std::string_view action, std
 }
 
 void ContainerCore::attach_network(const NetworkDevice& device) {
-    with_subject(subject(), [&] { check_network_device(device); });
+    with_subject(subject(), [&] {
+        check_network_device(device);
+        const auto* const veth = std::get_if<Veth>(&device);
+        if (veth == nullptr || !veth->lease) return;
+        throw Error::invalid_config("attach", {"addresses are leased at the start of a container only"});
+    });
     const std::lock_guard updating(updating_);
     Inside inside = enter_network();
     with_subject(subject(), [&] {
@@ -139,10 +144,13 @@ void ContainerCore::check_nic_owner(const Inside& inside) {
 void ContainerCore::attach_nic(const HostNic& nic, Inside& inside) {
     check_nic_owner(inside);
     auto nics = std::make_shared<HostNics>(Network{.devices = {nic}}, warning());
-    if (registration_) registration_->add_nics(nics->states(), nic_pin());
     try {
-        if (registration_) pin_for_nics(nic_pin(), inside.net.get());
-        nics->move_in(sys::duplicate(inside.net.get(), Stage::Network, "duplicate a namespace"));
+        nics->move_in(sys::duplicate(inside.net.get(), Stage::Network, "duplicate a namespace"),
+                      [this](const std::vector<NicState>& states, int net) {
+                          if (!registration_) return;
+                          registration_->add_nics(states, nic_pin());
+                          pin_for_nics(nic_pin(), net);
+                      });
         inside.set_up(nic);
         const std::lock_guard lock(mutex_);
         if (state_ != State::Running) throw wrong_state("attach", "running", state_);
@@ -152,55 +160,82 @@ void ContainerCore::attach_nic(const HostNic& nic, Inside& inside) {
             nics->leave();
         }
     } catch (...) {
-        nics->bring_back();
-        if (registration_) session_->log_errors([&] { registration_->remove_nic(nic.host_name); });
+        const std::vector<NicState> states = nics->states();
+        if (!nics->try_to_bring_back()) {
+            const std::lock_guard lock(mutex_);
+            if (inside.own) host_side_.take_over(std::move(nics)); // tried again at the end
+        } else if (registration_ && !states.empty()) {
+            session_->log_errors([&] { registration_->remove_nic(states.front().name); });
+        }
         throw;
     }
 }
 
-std::shared_ptr<HostNics> ContainerCore::take_nic(const LinkView& link, Inside& inside) {
-    const std::vector<LinkView> links = all_links(inside.socket);
-    const auto find = [&](const std::vector<NicState>& states) -> const NicState* {
-        for (const NicState& state : states) {
-            const LinkView* const found = find_nic(links, state, Where::Container);
-            if (found != nullptr && found->index == link.index) return &state;
-        }
-        return nullptr;
+std::shared_ptr<HostNics> ContainerCore::nics_of_run() {
+    const std::lock_guard lock(mutex_);
+    return host_side_.nics();
+}
+
+void ContainerCore::check_nic_of_others(const LinkView& link, const Inside& inside) {
+    const auto refuse = [&](const std::string& name) {
+        throw Error(Errc::InvalidState, Stage::Network, "detach", link.name,
+                    concat("it is a link of the host that the container '", name, "' has"));
     };
-    if (inside.own) {
-        const std::lock_guard lock(mutex_);
-        if (!host_side_.nics()) return nullptr;
-        const std::vector<NicState> states = host_side_.nics()->states();
-        const NicState* const found = find(states);
-        return found == nullptr ? nullptr : host_side_.nics()->split(found->name);
+    for (const std::shared_ptr<ContainerCore>& other : session_->known()) {
+        const std::shared_ptr<HostNics> nics = other.get() == this ? nullptr : other->nics_of_run();
+        if (nics && nics->find(link, inside.net.get()) != nullptr) refuse(other->name());
     }
-    if (!registration_) return nullptr;
-    const std::vector<NicState> states = registration_->running_nics();
-    const NicState* const found = find(states);
-    if (found == nullptr) return nullptr;
-    check_nic_owner(inside);
-    return std::make_shared<HostNics>(
-        std::vector{*found}, sys::duplicate(inside.net.get(), Stage::Network, "duplicate a namespace"), warning());
+    if (!session_->store) return;
+    for (const std::string& name : session_->store->names()) {
+        const auto stored = name == name_ ? std::nullopt : session_->store->read(name);
+        if (stored && has_nic(stored->record.nics, stored->record.nic_pin, link, inside.net.get())) refuse(name);
+    }
+}
+
+bool ContainerCore::detach_nic(const LinkView& link, Inside& inside) {
+    std::shared_ptr<HostNics> nics;
+    if (inside.own) {
+        nics = nics_of_run();
+    } else if (registration_) {
+        std::vector<NicState> states = registration_->running_nics();
+        std::erase_if(states, [&](const NicState& nic) { return find_nic({link}, nic, Where::Container) == nullptr; });
+        if (!states.empty()) {
+            check_nic_owner(inside);
+            nics = std::make_shared<HostNics>(
+                states, sys::duplicate(inside.net.get(), Stage::Network, "duplicate a namespace"), warning());
+        }
+    }
+    const NicState* const found = nics ? nics->find(link, inside.net.get()) : nullptr;
+    if (found == nullptr) return false;
+    const std::string name = found->name;
+    try {
+        nics->bring_back(name);
+    } catch (...) {
+        if (!inside.own) nics->leave();
+        throw;
+    }
+    if (!inside.own) nics->leave();
+    if (registration_) registration_->remove_nic(name);
+    return true;
 }
 
 void ContainerCore::detach_network(const std::string& device) {
+    constexpr std::string_view action = "detach";
+    with_subject(subject(), [&] { check_link_name("name of the device", device); });
     const std::lock_guard updating(updating_);
     Inside inside = enter_network();
-    constexpr std::string_view action = "detach";
     with_subject(subject(), [&] {
         const std::optional<LinkView> link = find_view(inside.socket, device);
         if (!link) throw sys::error(ENODEV, Stage::Network, action, device);
-        const std::shared_ptr<HostNics> nic = take_nic(*link, inside);
-        if (!nic) {
-            const Answer answer = inside.socket.request(remove_link(link->index));
-            if (answer.error != 0) throw network_error(answer.error, answer.text, action, device);
-            const std::lock_guard lock(mutex_);
-            if (host_side_.links()) host_side_.links()->forget(link->peer);
-            return;
+        if ((link->flags & IFF_LOOPBACK) != 0) {
+            throw sys::error(EINVAL, Stage::Network, action, device, "it is the loopback device");
         }
-        const std::string name = nic->states().front().name;
-        nic->bring_back();
-        if (registration_) registration_->remove_nic(name);
+        if (detach_nic(*link, inside)) return;
+        check_nic_of_others(*link, inside);
+        const Answer answer = inside.socket.request(remove_link(link->index));
+        if (answer.error != 0) throw network_error(answer.error, answer.text, action, device);
+        const std::lock_guard lock(mutex_);
+        if (host_side_.links()) host_side_.links()->forget(link->peer);
     });
 }
 

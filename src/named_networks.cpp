@@ -36,14 +36,15 @@ Error fail(std::string_view action, const std::string& path, std::string_view hi
 
 /// Makes the directory, on a mount that shares with other mount namespaces what comes and goes on it: a name that is
 /// taken away here must not live on elsewhere.
-UniqueFd open_directory(Rollback& rollback) {
+/// \param lock  excludes others as long as it is there: nobody may use a mount that \p rollback takes away
+UniqueFd open_directory(Rollback& rollback, UniqueFd& lock) {
     sys::fault_point(Stage::Namespaces, "make the directory", Directory);
     if (::mkdir(Directory, 0755) == 0) {
         rollback.add([] { ::rmdir(Directory); });
     } else if (errno != EEXIST) {
         throw fail("make the directory", Directory);
     }
-    const UniqueFd lock = sys::open(Directory, O_RDONLY | O_DIRECTORY, Stage::Namespaces);
+    lock = sys::open(Directory, O_RDONLY | O_DIRECTORY, Stage::Namespaces);
     (void)::flock(lock.get(), LOCK_EX); // ip(8) does the same
     if (::mount(nullptr, Directory, nullptr, MS_SHARED | MS_REC, nullptr) < 0) {
         if (errno != EINVAL) throw fail("share the mount on", Directory);
@@ -69,8 +70,9 @@ bool is_network(int fd) {
 
 void pin_named_network(const std::string& name, int network) {
     const std::string path = named_network(name);
+    UniqueFd lock; // outlives the rollback
     Rollback rollback;
-    const UniqueFd directory = open_directory(rollback);
+    const UniqueFd directory = open_directory(rollback, lock);
     sys::fault_point(Stage::Namespaces, "make the file", path);
     const UniqueFd file(
         ::openat(directory.get(), name.c_str(), O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0));

@@ -18,6 +18,15 @@ namespace ct {
 
 namespace internal {
 
+std::vector<std::shared_ptr<ContainerCore>> SessionCore::known() {
+    std::vector<std::shared_ptr<ContainerCore>> found;
+    const std::lock_guard lock(mutex_);
+    for (const auto& [name, container] : containers_) {
+        if (auto held = container.lock()) found.push_back(std::move(held));
+    }
+    return found;
+}
+
 std::shared_ptr<ContainerCore> SessionCore::find(std::string_view name) {
     const std::lock_guard lock(mutex_);
     const auto found = containers_.find(name);
@@ -104,15 +113,8 @@ std::shared_ptr<ContainerCore> SessionCore::open(std::string name) {
 }
 
 std::vector<ContainerInfo> SessionCore::containers() {
-    std::vector<std::shared_ptr<ContainerCore>> own;
-    {
-        const std::lock_guard lock(mutex_);
-        for (const auto& [name, container] : containers_) {
-            if (auto held = container.lock()) own.push_back(std::move(held));
-        }
-    }
     std::map<std::string, ContainerInfo> infos;
-    for (const auto& container : own) infos.emplace(container->name(), container->info());
+    for (const auto& container : known()) infos.emplace(container->name(), container->info());
     if (store) {
         for (const std::string& name : store->names()) {
             log_errors([&] {

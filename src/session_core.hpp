@@ -48,6 +48,8 @@ public:
     std::shared_ptr<ContainerCore> open(std::string name);
     std::shared_ptr<ContainerCore> find(std::string_view name);
     [[nodiscard]] std::vector<ContainerInfo> containers();
+    /// Those to which there are handles, or that run.
+    [[nodiscard]] std::vector<std::shared_ptr<ContainerCore>> known();
     [[nodiscard]] const SessionOptions& options() const noexcept { return options_; }
     [[nodiscard]] OnClose on_close() const noexcept { return options_.on_close; }
     void close() noexcept;

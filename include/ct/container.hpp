@@ -393,6 +393,8 @@ public:
     /// container
     void attach_network(const NetworkDevice& device);
     /// Removes the device of that name in the container, or returns it to the host if it is a HostNic.
+    /// \throws Error also if the link has to stay, which can be tried again, or if it is a HostNic of another container
+    /// with the same network namespace
     void detach_network(const std::string& device);
     void attach_address(const std::string& device, const Address& address);
     void detach_address(const std::string& device, const Address& address);

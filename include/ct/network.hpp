@@ -110,8 +110,9 @@ struct Dummy {
 /// If the name is taken by then it gets another one, and the log says which. Needs CAP_NET_ADMIN and CAP_SYS_ADMIN on
 /// the host.
 ///
-/// If the host process is killed, the next session with the same state directory brings the link back: its namespace is
-/// kept until then. Without a state directory the kernel decides: a network card comes to be in the first network
+/// If the host process is killed, or the container was detached and ends by itself, the next session with the same
+/// state directory brings the link back: its namespace is kept until then. That session has to be in the network
+/// namespace that the link has come from. Without a state directory the kernel decides: a network card comes to be in the first network
 /// namespace of the machine, and what exists in software only is destroyed.
 struct HostNic {
     std::string host_name = {};

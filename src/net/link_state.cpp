@@ -17,6 +17,10 @@
 #include "base/concat.hpp"
 #include "base/sys.hpp"
 
+#ifndef IFLA_PROP_LIST
+#define IFLA_PROP_LIST 52
+#define IFLA_ALT_IFNAME 53
+#endif
 #ifndef IFLA_PERM_ADDRESS
 #define IFLA_PERM_ADDRESS 54
 #endif
@@ -123,9 +127,9 @@ bool is_whole(const std::string& message) {
 }
 
 /// A message that the kernel has given out, as a request. \param index  of the link now, which was \p before
-Message as_request(std::string message, int before, int index) {
+Message as_request(std::string message, int before, int index, int flags = NLM_F_EXCL) {
     nlmsghdr* const header = header_of(message);
-    Message request(header->nlmsg_type, NLM_F_CREATE | NLM_F_EXCL, message.size());
+    Message request(header->nlmsg_type, NLM_F_CREATE | flags, message.size());
     if (header->nlmsg_type == RTM_NEWADDR) {
         body_of<ifaddrmsg>(message).ifa_index = static_cast<std::uint32_t>(index);
     } else {
@@ -146,6 +150,10 @@ Message as_request(std::string message, int before, int index) {
     return request;
 }
 
+bool is_multipath(const std::string& message) {
+    return header_of(message)->nlmsg_type == RTM_NEWROUTE && find(message, sizeof(rtmsg), RTA_MULTIPATH) != nullptr;
+}
+
 /// Adds what is not there. \returns the first failure, or nothing
 std::optional<Error> replay(NetlinkSocket& socket, const std::vector<std::string>& messages, const NicState& nic,
                             int index, std::string_view what) {
@@ -153,7 +161,11 @@ std::optional<Error> replay(NetlinkSocket& socket, const std::vector<std::string
     for (const std::string& message : messages) {
         const std::string bytes = from_hex(message);
         if (!is_whole(bytes)) continue;
-        const Answer answer = socket.request(as_request(bytes, nic.index, index));
+        Answer answer = socket.request(as_request(bytes, nic.index, index));
+        // Of a route with several ways the kernel has kept those that are on other links.
+        if (answer.error == EEXIST && is_multipath(bytes)) {
+            answer = socket.request(as_request(bytes, nic.index, index, NLM_F_REPLACE));
+        }
         if (answer.error == 0 || answer.error == EEXIST || failed) continue;
         failed = network_error(answer.error, answer.text, concat("restore ", what, " of the host's link"), nic.name);
     }
@@ -195,6 +207,12 @@ LinkView view_of(const std::string& message) {
     view.mtu = number_of(attribute(IFLA_MTU));
     view.master = static_cast<int>(number_of(attribute(IFLA_MASTER)));
     view.peer = static_cast<int>(number_of(attribute(IFLA_LINK)));
+    if (nlattr* const names = attribute(IFLA_PROP_LIST)) {
+        auto* name = static_cast<nlattr*>(::nla_data(names));
+        for (int left = ::nla_len(names); ::nla_ok(name, left) != 0; name = ::nla_next(name, &left)) {
+            if (::nla_type(name) == IFLA_ALT_IFNAME) view.other_names.push_back(text_of(name));
+        }
+    }
     if (nlattr* const info = attribute(IFLA_LINKINFO)) {
         auto* const first = static_cast<nlattr*>(::nla_data(info));
         view.kind = text_of(::nla_find(first, ::nla_len(info), IFLA_INFO_KIND));
@@ -234,7 +252,7 @@ NicState state_of(NetlinkSocket& socket, const std::string& name, const std::str
     if ((link->flags & IFF_LOOPBACK) != 0) {
         throw sys::error(EINVAL, Stage::Network, action, name, "it is a loopback device");
     }
-    NicState state{.name = name,
+    NicState state{.name = link->name, // which was asked for by another one, perhaps
                    .inner_name = inner_name,
                    .index = link->index,
                    .kind = link->kind,
@@ -243,6 +261,9 @@ NicState state_of(NetlinkSocket& socket, const std::string& name, const std::str
                    .mtu = link->mtu,
                    .flags = link->flags & SetFlags,
                    .peer = link->peer,
+                   .inner_index = 0,
+                   .home = socket.namespace_cookie().value_or(0),
+                   .other_names = link->other_names,
                    .master = {},
                    .addresses = fetch_addresses(socket, link->index),
                    .routes = fetch_routes(socket, link->index)};
@@ -253,8 +274,12 @@ NicState state_of(NetlinkSocket& socket, const std::string& name, const std::str
 const LinkView* find_nic(const std::vector<LinkView>& links, const NicState& nic, Where where) {
     const LinkView* found = nullptr;
     int best = 0;
+    // A permanent MAC address cannot be forged; all else can, but for the number.
+    const bool numbered = where == Where::Container && nic.inner_index != 0;
     for (const LinkView& link : links) {
-        if (link.kind != nic.kind || to_hex(link.permanent) != nic.permanent || link.peer != nic.peer) continue;
+        if (link.kind != nic.kind || to_hex(link.permanent) != nic.permanent) continue;
+        if (numbered && link.index == nic.inner_index) return &link;
+        if ((numbered && nic.permanent.empty()) || link.peer != nic.peer) continue;
         const bool named = link.name == nic.inner_name || link.name == nic.name;
         const bool same_mac = to_hex(link.mac) == nic.mac;
         // Of VLANs and the like there may be others on the same link, with the same address.
@@ -269,6 +294,23 @@ const LinkView* find_nic(const std::vector<LinkView>& links, const NicState& nic
     return found;
 }
 
+const LinkView* find_unmoved(const std::vector<LinkView>& links, const NicState& nic) {
+    const auto found = std::find_if(links.begin(), links.end(), [&](const LinkView& link) {
+        return link.index == nic.index && link.name == nic.name && link.kind == nic.kind && link.peer == nic.peer &&
+               to_hex(link.permanent) == nic.permanent && to_hex(link.mac) == nic.mac;
+    });
+    return found == links.end() ? nullptr : &*found;
+}
+
+Message change_other_name(int type, int index, const std::string& name) {
+    Message message(type, type == RTM_NEWLINKPROP ? NLM_F_CREATE | NLM_F_EXCL | NLM_F_APPEND : 0);
+    ifinfomsg header{};
+    header.ifi_index = index;
+    message.add_header(header);
+    message.nest(IFLA_PROP_LIST, [&] { message.put(IFLA_ALT_IFNAME, name); });
+    return message;
+}
+
 void restore_nic(NetlinkSocket& socket, const NicState& nic, const LinkView& link, const Warn& warn) {
     const auto try_change = [&](std::string_view what, const auto& fill) {
         Message message(RTM_NEWLINK, 0);
@@ -280,6 +322,14 @@ void restore_nic(NetlinkSocket& socket, const NicState& nic, const LinkView& lin
         warn(
             network_error(answer.error, answer.text, concat("restore ", what, " of the host's link"), nic.name).what());
     };
+    for (const std::string& name : nic.other_names) {
+        if (std::find(link.other_names.begin(), link.other_names.end(), name) != link.other_names.end()) continue;
+        const Answer answer = socket.request(change_other_name(RTM_NEWLINKPROP, link.index, name));
+        if (answer.error == 0) continue;
+        warn(network_error(answer.error, answer.text, concat("give back the name '", name, "' to the host's link"),
+                           nic.name)
+                 .what());
+    }
     // One by one: what fails does not keep the rest from being restored.
     if (to_hex(link.mac) != nic.mac) {
         try_change("the MAC address", [&](Message& message, ifinfomsg&) {

@@ -25,6 +25,7 @@ struct LinkView {
     std::uint32_t flags = 0; ///< IFF_UP and the like.
     int master = 0;
     int peer = 0; ///< The other end of a veth, or what the link is on.
+    std::vector<std::string> other_names;
 };
 [[nodiscard]] LinkView view_of(const std::string& message);
 /// All links of the namespace.
@@ -42,9 +43,12 @@ struct NicState {
     std::uint32_t mtu = 0;
     std::uint32_t flags = 0;
     int peer = 0;
-    std::string master;                 ///< By name.
-    std::vector<std::string> addresses; ///< The kernel's own messages.
-    std::vector<std::string> routes;    ///< In an order in which they can be added.
+    int inner_index = 0;                  ///< In the container, which cannot change it; 0: not known.
+    std::uint64_t home = 0;               ///< The cookie of the host's network namespace; 0: not known.
+    std::vector<std::string> other_names; ///< As `ip link property add altname` gives them.
+    std::string master;                   ///< By name.
+    std::vector<std::string> addresses;   ///< The kernel's own messages.
+    std::vector<std::string> routes;      ///< In an order in which they can be added.
     bool operator==(const NicState&) const = default;
 };
 
@@ -53,14 +57,20 @@ struct NicState {
 
 /// Whose links are looked through: a container has few, and may have changed all that can be changed of them.
 enum class Where { Container, Host };
-/// Which of \p links it is, whatever it is called now; null if none.
+/// Which of \p links it is, whatever it is called now; null if none. What only looks like it does not do if it is known
+/// which number it has in the container.
 [[nodiscard]] const LinkView* find_nic(const std::vector<LinkView>& links, const NicState& nic, Where where);
+
+/// The one of the host's \p links that has never moved; null if it is not there.
+[[nodiscard]] const LinkView* find_unmoved(const std::vector<LinkView>& links, const NicState& nic);
 
 /// Told what could not be done.
 using Warn = std::function<void(const std::string&)>;
 
 /// Makes \p link, which is in the namespace of \p socket and down, as it was: all but its name.
 void restore_nic(NetlinkSocket& socket, const NicState& nic, const LinkView& link, const Warn& warn);
+/// Adds or takes away a further name of a link. \param type  RTM_NEWLINKPROP or RTM_DELLINKPROP
+[[nodiscard]] Message change_other_name(int type, int index, const std::string& name);
 /// Gives the addresses alone to the link \p index. \throws Error
 void add_addresses(NetlinkSocket& socket, const NicState& nic, int index);
 

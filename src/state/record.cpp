@@ -39,17 +39,13 @@ struct Fields<HostMount> {
 template <>
 struct Fields<NicState> {
     static constexpr std::tuple list{
-        field("name", &NicState::name),
-        field("inner_name", &NicState::inner_name),
-        field("index", &NicState::index),
-        field("kind", &NicState::kind),
-        field("mac", &NicState::mac),
-        field("permanent", &NicState::permanent),
-        field("mtu", &NicState::mtu),
-        field("flags", &NicState::flags),
-        field("peer", &NicState::peer),
-        field("master", &NicState::master),
-        field("addresses", &NicState::addresses),
+        field("name", &NicState::name),     field("inner_name", &NicState::inner_name),
+        field("index", &NicState::index),   field("kind", &NicState::kind),
+        field("mac", &NicState::mac),       field("permanent", &NicState::permanent),
+        field("mtu", &NicState::mtu),       field("flags", &NicState::flags),
+        field("peer", &NicState::peer),     field("inner_index", &NicState::inner_index),
+        field("home", &NicState::home),     field("other_names", &NicState::other_names),
+        field("master", &NicState::master), field("addresses", &NicState::addresses),
         field("routes", &NicState::routes),
     };
 };

@@ -296,8 +296,7 @@ void Registration::remove() {
             }
         }
         // Of a failed start something may be left.
-        if (is_current(*entry) && record_.phase == Phase::Starting)
-            keep(finish(store_, *entry, record_, std::nullopt));
+        if (is_current(*entry) && record_.phase == Phase::Starting) keep(finish(store_, *entry, record_, std::nullopt));
         entry->remove();
     }
     record_.saved = false;
@@ -328,7 +327,10 @@ void Registration::add_nics(const std::vector<NicState>& nics, const std::string
     const std::lock_guard lock(mutex_);
     LockedEntry entry = lock_run();
     Record next = record_;
-    next.nics.insert(next.nics.end(), nics.begin(), nics.end());
+    for (const NicState& nic : nics) {
+        std::erase_if(next.nics, [&](const NicState& known) { return known.name == nic.name; });
+        next.nics.push_back(nic);
+    }
     next.nic_pin = pin;
     write(entry, std::move(next));
 }

@@ -48,6 +48,15 @@ TEST_F(CtrunNetwork, ShowsAndChangesARunningContainer) {
     while (::waitpid(-1, nullptr, 0) > 0) continue;
 }
 
+TEST_F(CtrunNetwork, HoldsNoLinksOfTheHost) {
+    for (const char* network : {"veth:host=web0", "bridge:subnet=10.89.7.0/24,bridge=ctrun0", "nic:host=lo1"}) {
+        const Said held = ctrun({"hold", "--network", network, "held"});
+        EXPECT_NE(held.status, 0);
+        EXPECT_TRUE(contains(held.err, "'hold' leaves no process that looks after links on the host"));
+        EXPECT_EQ(::if_nametoindex("web0"), 0U);
+    }
+}
+
 TEST_F(CtrunNetwork, MakesABridgeForItself) {
     const Said result = ctrun(boxed({"--network", "bridge:subnet=10.89.7.0/24,bridge=ctrun0", "--publish", "8080:80",
                                      "--publish", "127.0.0.1:9000-9001:90-91/udp"},
