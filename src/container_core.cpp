@@ -12,6 +12,7 @@
 #include <cerrno>
 
 #include "base/concat.hpp"
+#include "base/subject.hpp"
 #include "base/sys.hpp"
 #include "cgroup/freezer.hpp"
 #include "config/validate.hpp"
