@@ -14,16 +14,17 @@ namespace ct {
 ///
 /// It is made if there is no link of that name, and removed with the last container on it if nobody else has a port
 /// there. One that is there and that libct has not made is used as it is, and left as it is: it needs to have these
-/// addresses. Containers on one bridge describe it in the same way. Needs CAP_NET_ADMIN on the host.
+/// addresses. One is not made in a subnet in which the host has an address, or to which it has a route. Containers on
+/// one bridge describe it in the same way. Needs CAP_NET_ADMIN on the host.
 struct Bridge {
     std::string name = "ct0";
     /// Of the host on the bridge, each with the length of its subnet: "10.88.0.1/16". From these subnets come the
     /// addresses of Veth::lease; the bridge's own is the gateway of the containers.
     std::vector<std::string> addresses = {};
-    std::uint32_t mtu = 0; ///< 0: the kernel's.
+    std::uint32_t mtu = 0; ///< Also of veths there that have none of their own; 0: the kernel's.
     /// Containers reach whatever the host reaches, under the host's address. The host forwards packets meanwhile
     /// (net.ipv4.ip_forward, and net.ipv6.conf.all.forwarding if there is an IPv6 subnet), and no longer than that if
-    /// it did not before.
+    /// it did not before. Veths without a default route get one by the bridge's address in their subnet.
     bool nat = false;
     bool operator==(const Bridge&) const = default;
 };
