@@ -22,7 +22,8 @@ namespace ct::internal {
 
 namespace {
 
-constexpr const char* Mend = "stop the containers on bridges that libct has made, and remove the file and the bridges";
+constexpr const char* Mend =
+    "stop the containers on bridges that libct has made, and remove the file, the bridges and the table 'inet libct'";
 
 bool has_link(NetlinkSocket& socket, const Lease& lease) {
     return std::any_of(lease.links.begin(), lease.links.end(), [&](const BridgedLink& each) {
