@@ -122,14 +122,15 @@ TEST_F(ContainerStats, ThrottlingShows) {
         container.set_controller_value(Controller::Cpu, "cpu.max", "5000 10000");
     }
     start(container, [] {
-        burn(100ms);
-        stay();
+        (void)!::write(1, "ready\n", 6);
+        for (;;) burn(1s);
         return 0;
     });
-    const CpuStats cpu = container.stats().cpu;
-    ASSERT_TRUE(cpu.periods && cpu.throttled_periods && cpu.throttled_time);
-    EXPECT_GE(*cpu.periods, 10U);
-    EXPECT_GE(*cpu.throttled_periods, 1U);
+    CpuStats cpu;
+    do { // on a busy host it may rarely come so far
+        cpu = container.stats().cpu;
+        ASSERT_TRUE(cpu.periods && cpu.throttled_periods && cpu.throttled_time);
+    } while (*cpu.throttled_periods == 0);
     EXPECT_LE(*cpu.throttled_periods, *cpu.periods);
     EXPECT_GT(*cpu.throttled_time, 0ns);
     end(container);
