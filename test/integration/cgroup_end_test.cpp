@@ -52,12 +52,7 @@ void daemonize() {
 
 /// Whether the container has that many processes, once those that are on their way out are gone. Nobody forks any more.
 bool comes_down_to(Container& container, std::size_t count) {
-    const auto end = std::chrono::steady_clock::now() + Patience;
-    while (container.processes().size() != count) {
-        if (std::chrono::steady_clock::now() > end) return false;
-        ::sched_yield();
-    }
-    return true;
+    return await([&] { return container.processes().size() == count; });
 }
 
 class GroupEnd : public ContainerTest {

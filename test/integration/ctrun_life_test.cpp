@@ -3,7 +3,6 @@
 
 // The subcommands of ctrun for containers that outlive it.
 #include <chrono>
-#include <thread>
 
 #include "ctrun_fixture.hpp"
 
@@ -37,9 +36,7 @@ protected:
 
     /// Until the service has set its trap.
     void await_start() {
-        const auto deadline = std::chrono::steady_clock::now() + Patience;
-        while (!contains(content(log_file()), "started") && std::chrono::steady_clock::now() < deadline)
-            std::this_thread::yield();
+        EXPECT_TRUE(await([&] { return contains(content(log_file()), "started"); }));
     }
 };
 

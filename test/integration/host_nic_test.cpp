@@ -26,7 +26,6 @@
 #include <csignal>
 #include <cstdlib>
 #include <functional>
-#include <thread>
 
 #include "base/fault.hpp"
 #include "net/link_state.hpp"
@@ -93,13 +92,8 @@ protected:
 
     /// Waits until the NIC is as it was before the test, which takes the kernel a moment.
     ::testing::AssertionResult is_back() {
-        const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(5);
-        std::string now = look();
-        while (now != before_ && std::chrono::steady_clock::now() < deadline) {
-            std::this_thread::yield();
-            now = look();
-        }
-        if (now == before_) return ::testing::AssertionSuccess();
+        std::string now;
+        if (await([&] { return (now = look()) == before_; })) return ::testing::AssertionSuccess();
         return ::testing::AssertionFailure() << "before:\n" << before_ << "now:\n" << now;
     }
     void remember() { before_ = look(); }

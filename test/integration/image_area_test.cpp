@@ -64,12 +64,7 @@ protected:
 
     /// The kernel takes them away a moment after the last use.
     bool loops_end() const {
-        const auto deadline = std::chrono::steady_clock::now() + Patience;
-        while (!loops().empty()) {
-            if (std::chrono::steady_clock::now() > deadline) return false;
-            std::this_thread::yield();
-        }
-        return true;
+        return await([&] { return loops().empty(); });
     }
 
     ::testing::AssertionResult start_fails(const ImageArea& area, const std::error_code& code,

@@ -30,11 +30,7 @@ protected:
     }
     void TearDown() override {
         // Also those that were killed just now, or are about to notice that their host is gone.
-        const auto end = std::chrono::steady_clock::now() + Patience;
-        while (std::chrono::steady_clock::now() < end &&
-               (::waitpid(-1, nullptr, __WALL | WNOHANG) >= 0 || errno == EINTR)) {
-            ::sched_yield();
-        }
+        EXPECT_TRUE(await([] { return ::waitpid(-1, nullptr, __WALL | WNOHANG) < 0 && errno == ECHILD; }));
         ::prctl(PR_SET_CHILD_SUBREAPER, 0);
         ContainerTest::TearDown();
     }

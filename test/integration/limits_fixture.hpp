@@ -36,12 +36,7 @@ protected:
     [[nodiscard]] static bool gets_throttled(const Container& container, std::uint64_t more) {
         const auto throttled = [&] { return number(container, Controller::Cpu, "cpu.stat", "nr_throttled"); };
         const std::uint64_t wanted = throttled() + more;
-        const auto end = std::chrono::steady_clock::now() + Patience;
-        while (throttled() < wanted) {
-            if (std::chrono::steady_clock::now() > end) return false;
-            ::sched_yield();
-        }
-        return true;
+        return await([&] { return throttled() >= wanted; });
     }
     /// A program whose standard input and output are pipes.
     [[nodiscard]] static ProcessSpec talking(std::vector<std::string> args) {

@@ -62,9 +62,13 @@ TEST_F(LiveNetworkTest, ShowsLinksAddressesRoutesRulesAndNeighbours) {
     web.add_route({.destination = "10.12.0.0/16", .table = 77, .type = RouteType::Unreachable});
     web.add_rule({.from = "10.0.0.0/24", .priority = 100, .table = 77});
     start_ready(web, program({"pause"}));
-    NetworkState state = web.network();
-    // The kernel says so a while after the carrier is there.
-    while (find_link(state, "eth0") != nullptr && find_link(state, "eth0")->state == "unknown") state = web.network();
+    NetworkState state;
+    const auto is_up = [&] {
+        state = web.network();
+        const LinkState* const link = find_link(state, "eth0");
+        return link != nullptr && link->state == "up";
+    };
+    EXPECT_TRUE(await(is_up)) << "which the kernel says a while after the carrier is there";
 
     ASSERT_EQ(state.links.size(), 2U);
     const LinkState* const lo = find_link(state, "lo");

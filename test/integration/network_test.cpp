@@ -103,12 +103,7 @@ protected:
 
     /// Whether the kernel has removed it, in time.
     static bool is_gone(const std::string& name) {
-        const auto deadline = std::chrono::steady_clock::now() + Patience;
-        while (::if_nametoindex(name.c_str()) != 0) {
-            if (std::chrono::steady_clock::now() > deadline) return false;
-            std::this_thread::yield();
-        }
-        return true;
+        return await([&] { return ::if_nametoindex(name.c_str()) == 0; });
     }
 
 private:

@@ -118,8 +118,7 @@ TEST_F(Processes, ZombiesDoNotCount) {
     const pid_t child = children_of(init.pid()).at(0);
     ::kill(child, SIGKILL);
     const std::string stat = "/proc/" + std::to_string(child) + "/stat";
-    const auto end = std::chrono::steady_clock::now() + Patience;
-    while (!contains(content(stat), ") Z ") && std::chrono::steady_clock::now() < end) ::sched_yield();
+    ASSERT_TRUE(await([&] { return contains(content(stat), ") Z "); }));
     EXPECT_EQ(container.processes(), Pids{init.pid()});
     container.kill();
     container.wait();

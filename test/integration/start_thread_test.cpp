@@ -27,15 +27,9 @@ std::vector<fs::path> own_threads() {
 
 /// Whether there are that many, at the latest when threads that are just ending have ended.
 ::testing::AssertionResult has_own_threads(std::size_t count) {
-    const auto deadline = std::chrono::steady_clock::now() + Patience;
-    for (;;) {
-        const std::size_t present = own_threads().size();
-        if (present == count) return ::testing::AssertionSuccess();
-        if (std::chrono::steady_clock::now() > deadline) {
-            return ::testing::AssertionFailure() << "there are " << present << " threads of the library";
-        }
-        std::this_thread::yield();
-    }
+    std::size_t present = 0;
+    if (await([&] { return (present = own_threads().size()) == count; })) return ::testing::AssertionSuccess();
+    return ::testing::AssertionFailure() << "there are " << present << " threads of the library";
 }
 
 class StartThreadTest : public ContainerTest {

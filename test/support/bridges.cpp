@@ -11,7 +11,6 @@
 #include <linux/sockios.h>
 
 #include <cerrno>
-#include <thread>
 
 namespace ct::test {
 
@@ -97,15 +96,6 @@ std::filesystem::path BridgeFixture::record_file() const {
     for (const auto& entry : std::filesystem::directory_iterator{dir() / "network"})
         return entry.path() / "record.json";
     return {};
-}
-
-bool BridgeFixture::await(const std::function<bool()>& condition) {
-    const auto deadline = std::chrono::steady_clock::now() + Patience;
-    while (!condition()) {
-        if (std::chrono::steady_clock::now() > deadline) return false;
-        std::this_thread::yield();
-    }
-    return true;
 }
 
 void BridgeFixture::make_bridge(const std::string& name) {

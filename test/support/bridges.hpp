@@ -4,7 +4,6 @@
 
 #include <filesystem>
 #include <fstream>
-#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,8 +42,6 @@ protected:
     /// Whether sessions have nothing to remember.
     [[nodiscard]] bool nothing_recorded() const;
     [[nodiscard]] std::filesystem::path record_file() const;
-    /// Whether it becomes true in time.
-    [[nodiscard]] static bool await(const std::function<bool()>& condition);
 
     /// A bridge of the host, up, for the time of the test.
     void make_bridge(const std::string& name);

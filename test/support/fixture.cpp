@@ -54,6 +54,15 @@ std::string built_init() {
 
 } // namespace
 
+bool await(const std::function<bool()>& condition) {
+    const auto deadline = std::chrono::steady_clock::now() + Patience;
+    while (!condition()) {
+        if (std::chrono::steady_clock::now() > deadline) return false;
+        std::this_thread::yield();
+    }
+    return true;
+}
+
 ProcessSpec program(std::vector<std::string> args) {
     args.insert(args.begin(), InitPath);
     return {.argv = std::move(args)};

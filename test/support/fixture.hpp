@@ -24,6 +24,8 @@ namespace ct::test {
 
 /// The longest that anything here may take: reached only when something hangs.
 inline constexpr std::chrono::seconds Patience{60};
+/// Whether it becomes true within that time.
+[[nodiscard]] bool await(const std::function<bool()>& condition);
 
 /// ThreadSanitizer gives a forked process a thread of its own, which some system calls and tests cannot have.
 #ifdef __SANITIZE_THREAD__
