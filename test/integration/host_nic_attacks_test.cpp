@@ -116,7 +116,7 @@ TEST_F(HostNicAttacks, ALinkThatTheContainerPassesOffAsItStaysThere) {
 
 TEST_F(HostNicAttacks, IsNotTakenIntoAnotherNetworkNamespace) {
     const Subreaper reaper;
-    lose_host([](Container& box) { ::kill(box.init().pid(), SIGKILL); });
+    lose_host({nic()}, [](Container& box) { ::kill(box.init().pid(), SIGKILL); });
     Subreaper::reap_all();
     EXPECT_TRUE(passes_in_child([&] {
         ASSERT_EQ(::unshare(CLONE_NEWNET), 0);

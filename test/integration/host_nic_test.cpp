@@ -191,7 +191,7 @@ TEST_F(HostNicTest, AnotherSessionThatStopsItBringsItBack) {
 
 TEST_F(HostNicTest, ComesBackAfterSigkillOfTheHostProcess) {
     const Subreaper reaper;
-    lose_host([](Container&) {});
+    lose_host({nic()}, [](Container&) {});
     EXPECT_EQ(look(), "none") << "the container goes on";
     {
         Session next = recording_session();
@@ -207,7 +207,7 @@ TEST_F(HostNicTest, ComesBackAfterSigkillOfTheHostProcess) {
 
 TEST_F(HostNicTest, ComesBackThoughHostAndContainerAreKilled) {
     const Subreaper reaper;
-    lose_host([](Container& box) { ::kill(box.init().pid(), SIGKILL); });
+    lose_host({nic()}, [](Container& box) { ::kill(box.init().pid(), SIGKILL); });
     Subreaper::reap_all(); // the container is gone now
     EXPECT_EQ(look(), "none");
     {
@@ -245,26 +245,7 @@ TEST_F(HostNicTest, MovesIntoARunningContainerAndOut) {
 
 TEST_F(HostNicTest, ThatOfARunningContainerIsInTheRecord) {
     const Subreaper reaper;
-    const auto lose = [&](const std::function<void(Container&)>& last) {
-        const pid_t host = ::fork();
-        if (host == 0) {
-            try {
-                Session session({.state_directory = dir() / "state"});
-                Container box = session.create("box").set_root(image().string());
-                box.add_namespaces({Namespace::Mount, Namespace::Pid, Namespace::Net});
-                start_ready(box, program({"pause"}));
-                last(box);
-                ::kill(::getpid(), SIGKILL);
-            } catch (const std::exception& error) {
-                std::fprintf(stderr, "%s\n", error.what());
-            }
-            ::_exit(1);
-        }
-        int status = 0;
-        ASSERT_EQ(::waitpid(host, &status, 0), host);
-        ASSERT_TRUE(WIFSIGNALED(status));
-    };
-    lose([](Container& box) { box.attach_network(nic()); });
+    lose_host({}, [](Container& box) { box.attach_network(nic()); });
     EXPECT_EQ(look(), "none");
     {
         Session next = recording_session();
@@ -280,7 +261,7 @@ TEST_F(HostNicTest, ThatOfARunningContainerIsInTheRecord) {
         last.open("box").remove(Remove::Force);
         EXPECT_TRUE(is_back()) << log();
     }
-    lose([](Container& box) {
+    lose_host({}, [](Container& box) {
         box.attach_network(nic());
         ::kill(box.init().pid(), SIGKILL);
     });

@@ -121,14 +121,15 @@ Session HostNicFixture::recording_session() {
                     .state_directory = dir() / "state"});
 }
 
-void HostNicFixture::lose_host(const std::function<void(Container&)>& last) {
+void HostNicFixture::lose_host(const std::vector<HostNic>& nics, const std::function<void(Container&)>& last) {
     const pid_t host = ::fork();
     ASSERT_GE(host, 0);
     if (host == 0) {
         try {
             Session session({.state_directory = dir() / "state"});
             Container box = session.create("box").set_root(image().string());
-            box.add_namespaces({Namespace::Mount, Namespace::Pid, Namespace::Net}).add_network(nic());
+            box.add_namespaces({Namespace::Mount, Namespace::Pid, Namespace::Net});
+            for (const HostNic& each : nics) box.add_network(each);
             start_ready(box, program({"pause"}));
             last(box);
             ::kill(::getpid(), SIGKILL);

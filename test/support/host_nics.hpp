@@ -47,8 +47,8 @@ protected:
     Session recording_session();
     [[nodiscard]] const std::string& log() const { return log_; }
 
-    /// Lets a host process start a container "box" with the NIC, do \p last, and be killed.
-    void lose_host(const std::function<void(Container&)>& last);
+    /// Lets a host process start a container "box" with these, do \p last, and be killed.
+    void lose_host(const std::vector<HostNic>& nics, const std::function<void(Container&)>& last);
 
 private:
     void make_nic();
