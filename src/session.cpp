@@ -228,6 +228,7 @@ void SessionCore::close() noexcept {
     }
     if (thread && options_.on_close == OnClose::Detach) thread->outlive_object();
     leftovers.sweep();
+    if (loop && is_in_its_process()) loop->close();
     if (parents_ && is_in_its_process()) parents_->remove_made();
 }
 

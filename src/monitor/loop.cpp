@@ -43,6 +43,7 @@ void Loop::watch(int fd, std::uint32_t events, Id id) {
 Loop::Id Loop::add(int fd, std::uint32_t events, Callback callback) {
     const std::lock_guard lock(mutex_);
     const Id id = ++last_;
+    if (closed_) return id;
     const auto added = watches_.emplace(id, std::make_shared<Watch>(Watch{fd, std::move(callback)})).first;
     try {
         watch(fd, events, id);
@@ -69,8 +70,9 @@ void Loop::open_timer() {
 
 Loop::Id Loop::add_timer(TimePoint when, std::function<void()> callback) {
     const std::lock_guard lock(mutex_);
-    make_timer();
     const Id id = ++last_;
+    if (closed_) return id;
+    make_timer();
     timer_times_.emplace(id, when);
     timers_.emplace(std::pair(when, id), std::move(callback));
     set_timer();
@@ -116,6 +118,16 @@ std::size_t Loop::run_timers() {
         callback();
     }
     return calls;
+}
+
+void Loop::close() noexcept {
+    decltype(watches_) watches; // what they hold may call back: released after the lock
+    Timers timers;
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    watches.swap(watches_);
+    timers.swap(timers_);
+    timer_times_.clear();
 }
 
 void Loop::remove(Id id) noexcept {

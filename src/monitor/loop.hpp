@@ -51,6 +51,8 @@ public:
     void open_timer();
     /// Calls \p callback once, at \p when or later.
     Id add_timer(TimePoint when, std::function<void()> callback);
+    /// Nothing is watched from now on, and add() and add_timer() forget what they are given: it may keep this object.
+    void close() noexcept;
     /// Of a watch or a timer; nothing happens if it is gone.
     void remove(Id id) noexcept;
 
@@ -86,6 +88,7 @@ private:
     std::atomic<std::thread::id> dispatcher_{};
     std::mutex mutex_; ///< Guards what follows; not held while callbacks run.
     Id last_ = TimerId;
+    bool closed_ = false;
     std::unordered_map<Id, std::shared_ptr<Watch>> watches_;
     UniqueFd timer_; ///< Made with the first timer.
     Timers timers_;

@@ -92,14 +92,14 @@ TEST_F(EventsOfAnEnd, TheRecordHasTimesOfAClockThatNobodySets) {
     container.start({}, [] { return 0; });
     const auto running = steady_clock::now();
     container.wait();
-    const auto record = container.exit_record().value();
-    EXPECT_GE(record.monotonic_start, before);
-    EXPECT_LE(record.monotonic_start, running);
-    EXPECT_LE(record.monotonic_end, steady_clock::now());
-    EXPECT_EQ(record.monotonic_end - record.monotonic_start, record.ran);
-    const auto json = nlohmann::json::parse(to_json(record));
-    EXPECT_EQ(json.at("monotonic_start"), record.monotonic_start.time_since_epoch().count());
-    EXPECT_EQ(json.at("monotonic_end"), record.monotonic_end.time_since_epoch().count());
+    record = container.exit_record().value();
+    EXPECT_GE(record->monotonic_start, before);
+    EXPECT_LE(record->monotonic_start, running);
+    EXPECT_LE(record->monotonic_end, steady_clock::now());
+    EXPECT_EQ(record->monotonic_end - record->monotonic_start, record->ran);
+    const auto json = nlohmann::json::parse(to_json(*record));
+    EXPECT_EQ(json.at("monotonic_start"), record->monotonic_start.time_since_epoch().count());
+    EXPECT_EQ(json.at("monotonic_end"), record->monotonic_end.time_since_epoch().count());
     EXPECT_FALSE(json.contains("log")) << "nothing was logged";
 }
 
@@ -128,9 +128,9 @@ TEST_F(EventsOfAnEnd, TheRecordTellsACoreDump) {
     Container container = plain();
     container.start({}, [&] { return dump_core(directory); });
     EXPECT_TRUE(container.wait().core_dumped);
-    const auto record = container.exit_record().value();
-    EXPECT_EQ(record.status, (ExitStatus{ExitStatus::Kind::Signaled, SIGQUIT, true}));
-    EXPECT_EQ(nlohmann::json::parse(to_json(record)).at("core_dumped"), true);
+    record = container.exit_record().value();
+    EXPECT_EQ(record->status, (ExitStatus{ExitStatus::Kind::Signaled, SIGQUIT, true}));
+    EXPECT_EQ(nlohmann::json::parse(to_json(*record)).at("core_dumped"), true);
 }
 
 /// Whether the kernel knows how a process ended that was reaped.
@@ -312,7 +312,8 @@ public:
     BusyGroup& operator=(const BusyGroup&) = delete;
     ~BusyGroup() { release(); }
     void release() {
-        if (!path_.empty()) EXPECT_EQ(::umount2(path_.c_str(), MNT_DETACH), 0) << std::strerror(errno);
+        if (path_.empty()) return;
+        EXPECT_EQ(::umount2(path_.c_str(), MNT_DETACH), 0) << std::strerror(errno);
         path_.clear();
     }
 
