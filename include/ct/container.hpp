@@ -234,12 +234,14 @@ public:
     /// \name Events
     /// What becomes of the container, see ct/events.hpp: told within Session::dispatch(), on the thread that calls it.
     /// Each may be called in any state, and takes the place of the handler before; an empty one tells nothing any more.
-    /// Handlers may call anything but Session::dispatch(), also release the last handle of their container. An exception
-    /// leaves dispatch(); the event counts as told. The first handler of a session makes its epoll descriptor.
+    /// Handlers may call anything but Session::dispatch(), also release the last handle of their container. An
+    /// exception leaves dispatch(); the event counts as told. The first handler of a session makes its epoll
+    /// descriptor.
     /// @{
     Container& on_state(StateHandler handler);
     Container& on_start(StartHandler handler);
     /// With what the run has used. Containers with groups take a few more system calls to end: their files are read.
+    /// The same goes for set_exit_file().
     Container& on_exit(ExitHandler handler);
     /// Needs the memory controller, as on_memory_high(), see Cgroup::controllers and Limits.
     Container& on_oom(OomHandler handler);
@@ -247,10 +249,34 @@ public:
     Container& on_pids_limit(LimitHandler handler);  ///< fork(2) failed because of Limits::pids_max.
     /// Needs a group that can be frozen. Version 1: told of freeze() and thaw() of this session only.
     Container& on_frozen(FrozenHandler handler);
+    /// Health checks are not told.
     Container& on_process_exit(ProcessExitHandler handler);
+    /// One more trigger, or another handler for the same one; an empty handler removes it. Needs a group of version 2
+    /// (Cgroup::own_group makes one) and a kernel that measures pressure. While it runs the trigger is set at once;
+    /// else by each start, which fails if that is not possible. \throws Error Errc::InvalidConfig for a malformed
+    /// trigger; Errc::Unsupported that says where it was looked for
+    Container& on_pressure(const PressureTrigger& trigger, PressureHandler handler);
+    /// Statistics of the running container, as stats() has them, in that interval: the first one that long after the
+    /// start. Times do not drift; those that nobody dispatches in time for are left out. Needs a group, or the start
+    /// fails. What cannot be read is logged, see SessionOptions::log_handler, and left out.
+    /// \param interval  1 ms to a day \throws Error Errc::InvalidConfig; Errc::InvalidState if it runs without a group
+    Container& on_stats(std::chrono::nanoseconds interval, StatsHandler handler);
+    /// Checks the health of the running container, and tells its changes: first Health::Starting, and each later one
+    /// once. A paused container is not checked. Checks end with the container; their programs are killed then.
+    /// A program is started within dispatch(), which takes as long as enter(), and nobody waits for it. Setting a check
+    /// begins anew. What a callable throws leaves dispatch(), and the check has failed.
+    /// \throws Error Errc::InvalidConfig
+    Container& on_health(HealthCheck check, HealthHandler handler);
     /// Of the last run that has ended, also without handlers: what the groups have counted is in it only with
     /// on_exit().
     [[nodiscard]] std::optional<ExitRecord> exit_record() const;
+    /// Has the record of each run that ends written to that file, as to_json() and a newline, before on_exit() is told,
+    /// also if nobody dispatches but waits. Nobody ever sees a part of it: it is written beside its place, in the same
+    /// directory, and renamed, in place of what was there. It is not synced to disk. A file that cannot be written is
+    /// logged, see SessionOptions::log_handler. Any state; an empty path writes none.
+    /// \param path  absolute; the file has mode 0640 and belongs to the host process
+    /// \throws Error with Errc::InvalidConfig
+    Container& set_exit_file(std::string path);
     /// @}
 
     /// Starts the container with a program as its first process.
