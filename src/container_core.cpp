@@ -73,6 +73,7 @@ State ContainerCore::life() {
     std::shared_ptr<ProcessCore> init;
     std::shared_ptr<Output> output;
     if (registration_) read_news();
+    if (const auto hooks = hook_run()) (void)hooks->go_on();
     {
         const std::lock_guard lock(mutex_);
         if (state_ != State::Running || held_) return state_;
@@ -200,11 +201,16 @@ void ContainerCore::finish(const std::shared_ptr<ProcessCore>& init) {
     record->status = last_exit_.value_or(ExitStatus{});
     take_down_host_side();
     entered_->sweep(); // whoever was left has been killed
-    tell_exit(record);
+    bool first = registration_ == nullptr;
     if (registration_) {
         session_->log_errors(
-            [&] { with_subject(subject(), [&] { registration_->ended(last_exit_.value_or(ExitStatus{})); }); });
+            [&] { with_subject(subject(), [&] { first = registration_->ended(last_exit_.value_or(ExitStatus{})); }); });
     }
+    begin_poststop_hooks(first, [this, record] { finish_after_hooks(record); });
+}
+
+void ContainerCore::finish_after_hooks(std::shared_ptr<const ExitRecord> record) {
+    tell_exit(std::move(record));
     if (adopted_ && !spec_->network.bridges.empty()) session_->network.sweep();
     const auto self = shared_from_this(); // the session's may be the last reference
     session_->forget(*this);
@@ -243,6 +249,8 @@ std::optional<ExitStatus> ContainerCore::earlier_exit() const {
 std::optional<ExitStatus> ContainerCore::wait(std::optional<std::chrono::nanoseconds> limit) {
     using Clock = std::chrono::steady_clock;
     const auto begin = Clock::now();
+    const bool only_looks = limit && limit->count() <= 0;
+    if (!only_looks) check_not_in_hook("wait");
     if (!await_start(limit)) return std::nullopt;
     if (const auto earlier = earlier_exit()) return earlier;
     const std::shared_ptr<ProcessCore> process = init();
@@ -251,11 +259,11 @@ std::optional<ExitStatus> ContainerCore::wait(std::optional<std::chrono::nanosec
         if (!limit) return limit;
         return std::max(*limit - (Clock::now() - begin), std::chrono::nanoseconds(0));
     };
-    const bool only_looks = limit && limit->count() <= 0;
     if (!only_looks) check_not_in_handler("wait");
     const std::optional<ExitStatus> status = process->wait(left(), only_looks ? nullptr : output.get());
     if (!status || !deliver_output(output, left())) return std::nullopt;
     finish(process);
+    if (!await_hooks(left())) return std::nullopt;
     // Another thread may be taking it down.
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return init_ != process || state_ != State::Stopping; });
@@ -273,6 +281,7 @@ void ContainerCore::signal(int number) {
 
 ExitStatus ContainerCore::stop(std::chrono::nanoseconds grace, int number) {
     check_not_in_handler("stop");
+    check_not_in_hook("stop");
     (void)await_start(std::nullopt);
     std::shared_ptr<ProcessCore> process;
     {
@@ -294,7 +303,10 @@ ExitStatus ContainerCore::stop(std::chrono::nanoseconds grace, int number) {
 
 void ContainerCore::close(OnClose policy) noexcept {
     session_->log_errors([&] {
-        if (life() != State::Running) return;
+        if (life() != State::Running) {
+            (void)await_hooks(std::nullopt);
+            return;
+        }
         if (adopted_ && !adopter_) return;
         if (close_held(policy)) return;
         if (adopted_ || policy == OnClose::Detach) {
@@ -305,6 +317,7 @@ void ContainerCore::close(OnClose policy) noexcept {
         kill_until_ended(process);
         if (const auto output = this->output()) output->end_now();
         finish(process);
+        (void)await_hooks(std::nullopt);
     });
 }
 

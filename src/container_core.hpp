@@ -21,6 +21,7 @@
 #include "base/subject.hpp"
 #include "cgroup/membership.hpp"
 #include "config/validate.hpp"
+#include "hooks/hook_run.hpp"
 #include "host_side.hpp"
 #include "launch/joins.hpp"
 #include "monitor/events.hpp"
@@ -56,6 +57,10 @@ public:
     void set_spec(Spec spec);
     void add_mount(Mount mount, MountHooks hooks);
     void on_seccomp(SeccompHandler handler);
+
+    // container_hooks.cpp
+    void add_hook(HookPoint point, HookHandler handler);
+    void clear_hooks();
 
     // container_log.cpp
     void set_log(std::optional<Log> log);
@@ -149,6 +154,29 @@ private:
     /// What is known of a run before its host side is taken down.
     [[nodiscard]] std::shared_ptr<ExitRecord> begin_exit_record(const ProcessCore& init, pid_t pid);
     void tell_exit(std::shared_ptr<const ExitRecord> record);
+    // container_hooks.cpp
+    [[nodiscard]] HookSet hooks() const;
+    /// Those of the host at that point; null if there are none.
+    [[nodiscard]] std::shared_ptr<HookRun> make_hook_run(HookPoint point, pid_t pid, HookRun::Failed failed);
+    /// Until they are over.
+    void run_hooks(const std::shared_ptr<HookRun>& run);
+    /// To whom failures are told that fail nothing else.
+    [[nodiscard]] HookRun::Failed log_failure() const;
+    /// Those that run before the root is changed.
+    void plan_created_hooks(Plan& plan);
+    void run_poststart_hooks();
+    /// After a start that has failed.
+    void run_poststop_hooks();
+    /// After a run that has ended. \param then  called once they are over: at once, or by whoever goes on with them
+    /// \param with_commands  this process has ended it in the record, too
+    void begin_poststop_hooks(bool with_commands, std::function<void()> then);
+    /// Of the present moment; null if there are none.
+    [[nodiscard]] std::shared_ptr<HookRun> hook_run() const;
+    /// Waits for poststop hooks, if they run. \returns false if \param limit has passed first
+    bool await_hooks(std::optional<std::chrono::nanoseconds> limit);
+    /// \throws Error in a callable of one of its hooks
+    void check_not_in_hook(std::string_view action) const;
+
     // container_log.cpp
     [[nodiscard]] std::shared_ptr<OutputHandlers> handlers();
     [[nodiscard]] bool is_logged() const;
@@ -271,6 +299,7 @@ private:
                                        StartThread* thread, Role role, std::span<const FilesRoot> bound = {});
     /// Takes down the host's side after the end of \p init, unless another thread does so.
     void finish(const std::shared_ptr<ProcessCore>& init);
+    void finish_after_hooks(std::shared_ptr<const ExitRecord> record);
     /// Waits until no start is under way. \returns false if \p limit has passed first
     [[nodiscard]] bool await_start(std::optional<std::chrono::nanoseconds> limit);
     /// Of a run that another process has seen end.
@@ -295,6 +324,9 @@ private:
     State state_ = State::Stopped;
     std::shared_ptr<const Spec> spec_;                                             ///< Replaced only while stopped.
     std::shared_ptr<const HookTable> hooks_ = std::make_shared<const HookTable>(); ///< Replaced in the same way.
+    std::shared_ptr<const OwnHooks> own_hooks_; ///< Null if there are none; replaced only while stopped.
+    std::shared_ptr<HookRun> hook_run_;         ///< Under way.
+    bool hooks_begun_ = false;                  ///< By the present or last start; changed by the thread that starts.
     std::shared_ptr<const ProcessSpec> process_;
     bool adopted_ = false; ///< The session has not started the process, or has let it go.
     bool adopter_ = false; ///< It was adopted by this session, not opened.

@@ -21,6 +21,7 @@ void ContainerCore::hold() {
     } catch (...) {
         take_down_host_side();
         fail_record();
+        run_poststop_hooks();
         become_stopped();
         throw;
     }
@@ -51,6 +52,7 @@ std::shared_ptr<const Joins> ContainerCore::launch_held() {
     const auto held = std::make_shared<Joins>();
     Plan plan;
     plan_birth(plan, prepared);
+    plan_created_hooks(plan);
     add_group_tasks(plan, spec);
     const std::shared_ptr<StartThread> thread = session_->start_thread();
     compile_hold(plan, prepared.completed ? *prepared.completed : spec, streams.layout(), host_facts(thread.get()),
@@ -145,10 +147,14 @@ void ContainerCore::finish_held(const std::shared_ptr<const Joins>& held) {
         held_.reset();
     }
     take_down_host_side();
-    if (registration_) session_->log_errors([&] { registration_->ended({}); });
+    bool first = registration_ == nullptr;
+    if (registration_) session_->log_errors([&] { first = registration_->ended({}); });
     const auto self = shared_from_this(); // the session's may be the last reference
-    session_->forget(*this);
-    become_stopped();
+    begin_poststop_hooks(first, [this] {
+        session_->forget(*this);
+        become_stopped();
+    });
+    (void)await_hooks(std::nullopt);
 }
 
 } // namespace ct::internal

@@ -47,12 +47,14 @@ std::shared_ptr<ProcessCore> ContainerCore::start(const ProcessSpec& process, co
     } catch (...) {
         take_down_host_side();
         fail_record();
+        run_poststop_hooks();
         become_stopped();
         tell_state(State::Starting, State::Stopped);
         throw;
     }
     run_times_.start.total = std::chrono::steady_clock::now() - run_times_.begin;
     publish(init, nullptr, "start");
+    run_poststart_hooks();
     return init;
 }
 
@@ -234,6 +236,7 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& give
     const std::shared_ptr<const HookTable> hooks = hooks_; // constant like the specification
     Plan plan;
     plan_birth(plan, prepared);
+    plan_created_hooks(plan);
     add_group_tasks(plan, spec);
     const std::shared_ptr<StartThread> thread = session_->start_thread();
     std::optional<FrozenBirth> frozen;

@@ -16,8 +16,8 @@ namespace {
 TEST(Tool, TellsHowItEndedAndItsLastLine) {
     const ToolResult result = run_tool("/bin/sh", {"sh", "-c", "echo first; echo last >&2; echo; exit 3"});
     EXPECT_EQ(result.status, (ExitStatus{ExitStatus::Kind::Exited, 3, false}));
-    EXPECT_EQ(result.output, "last");
-    EXPECT_TRUE(run_tool("/bin/sh", {"sh", "-c", "true"}).output.empty());
+    EXPECT_EQ(result.last_line(), "last");
+    EXPECT_TRUE(run_tool("/bin/sh", {"sh", "-c", "true"}).text.empty());
     EXPECT_EQ(run_tool("/bin/sh", {"sh", "-c", "kill -9 $$"}).status,
               (ExitStatus{ExitStatus::Kind::Signaled, 9, false}));
 }
@@ -28,7 +28,7 @@ TEST(Tool, HasOnlyItsStreamsAndDefaultSignals) {
                              "for fd in 3 4 5 6 7 8 9; do [ ! -e /proc/$$/fd/$fd ] || exit $fd; done\n"
                              "exec grep -c '^Sig\\(Blk\\|Ign\\):.0000000000000000$' /proc/self/status"});
     EXPECT_TRUE(result.status.success()) << result.status.describe();
-    EXPECT_EQ(result.output, "2");
+    EXPECT_EQ(result.last_line(), "2");
 }
 
 TEST(Tool, IsNoChildOfThisProcess) {
