@@ -82,7 +82,8 @@ enum class HookPoint : std::uint8_t {
 /// when it ends with anything but 0. It has a session (setsid(2)) of its own, all signals in their default state, no
 /// other descriptor, and otherwise what the host process has. On the host it is no child of that process: neither
 /// SIGCHLD nor waitpid(2) tell of it. What it leaves behind goes on, unless it was late: once its time is over, or if
-/// the host process ends meanwhile, it is killed with all that it has started.
+/// the host process ends meanwhile, it is killed with all that it has started; at HookPoint::CreateContainer with its
+/// session and what is in the container's pid namespace or groups.
 struct Hook {
     HookPoint point = HookPoint::CreateRuntime;
     HookCommand command = {};
