@@ -78,6 +78,7 @@ State ContainerCore::look() {
     std::shared_ptr<ProcessCore> init;
     std::shared_ptr<Output> output;
     if (registration_) read_news();
+    if (const auto hooks = hook_run()) (void)hooks->go_on();
     {
         const std::lock_guard lock(mutex_);
         if (state_ != State::Running || held_) return state_;
@@ -216,6 +217,8 @@ std::optional<ExitStatus> ContainerCore::earlier_exit() const {
 std::optional<ExitStatus> ContainerCore::wait(std::optional<std::chrono::nanoseconds> limit) {
     using Clock = std::chrono::steady_clock;
     const auto begin = Clock::now();
+    const bool only_looks = limit && limit->count() <= 0;
+    if (!only_looks) check_not_in_hook("wait");
     if (!await_start(limit)) return std::nullopt;
     if (const auto earlier = earlier_exit()) return earlier;
     const std::shared_ptr<ProcessCore> process = init();
@@ -224,11 +227,11 @@ std::optional<ExitStatus> ContainerCore::wait(std::optional<std::chrono::nanosec
         if (!limit) return limit;
         return std::max(*limit - (Clock::now() - begin), std::chrono::nanoseconds(0));
     };
-    const bool only_looks = limit && limit->count() <= 0;
     if (!only_looks) check_not_in_handler("wait");
     const std::optional<ExitStatus> status = process->wait(left(), only_looks ? nullptr : output.get());
     if (!status || !deliver_output(output, left())) return std::nullopt;
     finish(process, Removal::Wait);
+    if (!await_hooks(left())) return std::nullopt;
     await_end(process); // another thread, or the loop, may be taking it down
     return status;
 }
@@ -244,6 +247,7 @@ void ContainerCore::signal(int number) {
 
 ExitStatus ContainerCore::stop(std::chrono::nanoseconds grace, int number) {
     check_not_in_handler("stop");
+    check_not_in_hook("stop");
     (void)await_start(std::nullopt);
     std::shared_ptr<ProcessCore> process;
     {

@@ -21,6 +21,7 @@
 #include "base/subject.hpp"
 #include "cgroup/membership.hpp"
 #include "config/validate.hpp"
+#include "hooks/hook_run.hpp"
 #include "host_side.hpp"
 #include "launch/joins.hpp"
 #include "monitor/events.hpp"
@@ -57,6 +58,10 @@ public:
     void set_spec(Spec spec);
     void add_mount(Mount mount, MountHooks hooks);
     void on_seccomp(SeccompHandler handler);
+
+    // container_hooks.cpp
+    void add_hook(HookPoint point, HookHandler handler);
+    void clear_hooks();
 
     // container_log.cpp
     void set_log(std::optional<Log> log);
@@ -193,12 +198,36 @@ private:
     /// Waits until the end of that run is over, or does what is missing.
     void await_end(const std::shared_ptr<ProcessCore>& init);
     void end_now(Ending& ending);
+    void finish_after_hooks(std::shared_ptr<const ExitRecord> record);
     void fail_start() noexcept;
     void take_down_host_side();
     /// Ends what is left in the groups, and removes them.
     void take_down_groups();
     void remove(const Groups& groups, std::chrono::nanoseconds limit) const;
     void become_stopped();
+    // container_hooks.cpp
+    [[nodiscard]] HookSet hooks() const;
+    /// Those of the host at that point; null if there are none.
+    [[nodiscard]] std::shared_ptr<HookRun> make_hook_run(HookPoint point, pid_t pid, HookRun::Failed failed);
+    /// Until they are over.
+    void run_hooks(const std::shared_ptr<HookRun>& run);
+    /// To whom failures are told that fail nothing else.
+    [[nodiscard]] HookRun::Failed log_failure() const;
+    /// Those that run before the root is changed.
+    void plan_created_hooks(Plan& plan);
+    void run_poststart_hooks();
+    /// After a start that has failed.
+    void run_poststop_hooks();
+    /// After a run that has ended. \param then  called once they are over: at once, or by whoever goes on with them
+    /// \param with_commands  this process has ended it in the record, too
+    void begin_poststop_hooks(bool with_commands, std::function<void()> then);
+    /// Of the present moment; null if there are none.
+    [[nodiscard]] std::shared_ptr<HookRun> hook_run() const;
+    /// Waits for poststop hooks, if they run. \returns false if \param limit has passed first
+    bool await_hooks(std::optional<std::chrono::nanoseconds> limit);
+    /// \throws Error in a callable of one of its hooks
+    void check_not_in_hook(std::string_view action) const;
+
     // container_log.cpp
     [[nodiscard]] std::shared_ptr<OutputHandlers> handlers();
     [[nodiscard]] bool is_logged() const;
@@ -339,6 +368,9 @@ private:
     State state_ = State::Stopped;
     std::shared_ptr<const Spec> spec_;                                             ///< Replaced only while stopped.
     std::shared_ptr<const HookTable> hooks_ = std::make_shared<const HookTable>(); ///< Replaced in the same way.
+    std::shared_ptr<const OwnHooks> own_hooks_; ///< Null if there are none; replaced only while stopped.
+    std::shared_ptr<HookRun> hook_run_;         ///< Under way.
+    bool hooks_begun_ = false;                  ///< By the present or last start; changed by the thread that starts.
     std::shared_ptr<const ProcessSpec> process_;
     bool adopted_ = false; ///< The session has not started the process, or has let it go.
     bool adopter_ = false; ///< It was adopted by this session, not opened.

@@ -77,6 +77,7 @@ void ContainerCore::finish_held(const std::shared_ptr<const Joins>& held) {
         ending->groups = std::exchange(groups_, nullptr);
     }
     go_on_ending(ending, Removal::Wait);
+    (void)await_hooks(std::nullopt);
 }
 
 /// \returns whether nothing is left in the groups, and of the health check
@@ -134,26 +135,30 @@ void ContainerCore::await_end(const std::shared_ptr<ProcessCore>& init) {
     for (;;) {
         {
             std::unique_lock lock(mutex_);
-            changed_.wait(lock, [&] { return init_ != init || state_ != State::Stopping || ending_; });
-            if (init_ != init || !ending_) return;
+            changed_.wait(lock, [&] { return init_ != init || state_ != State::Stopping || ending_ || hook_run_; });
+            if (init_ != init || (!ending_ && !hook_run_)) return;
         }
         look_at_end(Removal::Wait);
+        (void)await_hooks(std::nullopt);
     }
 }
 
 void ContainerCore::end_now(Ending& ending) {
     if (const auto events = present_events()) events->loop()->remove(ending.timer);
     take_down_host_side();
-    if (ending.record) {
-        entered_->sweep(); // whoever was left has been killed
-        tell_exit(ending.record);
-    }
+    if (ending.record) entered_->sweep(); // whoever was left has been killed
+    bool first = registration_ == nullptr;
     if (registration_) {
-        session_->log_errors([&] { with_subject(subject(), [&] { registration_->ended(ending.status); }); });
+        session_->log_errors([&] { with_subject(subject(), [&] { first = registration_->ended(ending.status); }); });
     }
+    forget_watch(); // of groups that are gone
+    begin_poststop_hooks(first, [this, record = std::move(ending.record)] { finish_after_hooks(record); });
+}
+
+void ContainerCore::finish_after_hooks(std::shared_ptr<const ExitRecord> record) {
+    if (record) tell_exit(std::move(record));
     if (adopted_ && !spec_->network.bridges.empty()) session_->network.sweep();
     const auto self = shared_from_this(); // the session's may be the last reference
-    forget_watch();
     session_->forget(*this);
     become_stopped();
 }
@@ -162,6 +167,7 @@ void ContainerCore::fail_start() noexcept {
     forget_watch();
     take_down_host_side();
     if (registration_) session_->log_errors([&] { registration_->failed(); });
+    run_poststop_hooks();
     become_stopped();
 }
 

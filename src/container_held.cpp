@@ -49,6 +49,7 @@ std::shared_ptr<const Joins> ContainerCore::launch_held() {
     const auto held = std::make_shared<Joins>();
     Plan plan;
     plan_birth(plan, prepared);
+    plan_created_hooks(plan);
     add_group_tasks(plan, spec);
     const std::shared_ptr<StartThread> thread = session_->start_thread();
     compile_hold(plan, prepared.planned(spec), streams.layout(), host_facts(thread.get()), *hooks);

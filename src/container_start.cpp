@@ -49,6 +49,7 @@ std::shared_ptr<ProcessCore> ContainerCore::start(const ProcessSpec& process, co
     }
     run_times_.start.total = std::chrono::steady_clock::now() - run_times_.begin;
     publish(init, nullptr, "start");
+    run_poststart_hooks();
     return init;
 }
 
@@ -231,6 +232,7 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& give
     const std::shared_ptr<const HookTable> hooks = hooks_; // constant like the specification
     Plan plan;
     plan_birth(plan, prepared);
+    plan_created_hooks(plan);
     add_group_tasks(plan, spec);
     const std::shared_ptr<StartThread> thread = session_->start_thread();
     std::optional<FrozenBirth> frozen;

@@ -279,6 +279,26 @@ public:
     Container& set_exit_file(std::string path);
     /// @}
 
+    /// \name Hooks: commands and callables at points of the container's life, see HookPoint
+    /// @{
+    /// Appends to Spec::hooks: what is saved has it.
+    Container& add_hook(Hook hook);
+    /// A callable, which runs in the host process: at HookPoint::CreateRuntime and Poststart on the thread that calls
+    /// start() or hold(), at Poststop on the one that finds that the container has ended, in Session::dispatch(),
+    /// wait(), stop(), state() or the like. It runs between the commands as they were added. It has no time limit, and
+    /// whoever waits for the container waits for it. What it throws fails as a command does, with its what().
+    ///
+    /// It may ask anything of the container, but neither wait for it, start nor stop it. It belongs to this container
+    /// as handlers do: save() does not keep it, set_spec() leaves it, and a run that another process has started, or
+    /// whose end another process has seen first, ends with it as well.
+    /// \throws Error with Errc::InvalidConfig for HookPoint::CreateContainer: this process is not in the container
+    Container& add_hook(HookPoint point, HookHandler handler);
+    /// Forgets all hooks of both kinds, but not those of mounts.
+    Container& clear_hooks();
+    /// Sets one of Spec::annotations.
+    Container& set_annotation(std::string key, std::string value);
+    /// @}
+
     /// Starts the container with a program as its first process.
     ///
     /// Returns once the program was executed, or throws and leaves nothing behind. Blocks for as long as that takes,
