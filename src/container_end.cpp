@@ -20,8 +20,8 @@ using std::chrono::nanoseconds;
 /// Time for what is left of an ended container to end.
 constexpr std::chrono::seconds EndPatience{10};
 /// Between two looks at that, for the one who does not wait: from the first to the last of these.
-constexpr std::chrono::milliseconds FirstPause{1};
-constexpr std::chrono::milliseconds LastPause{64};
+constexpr std::chrono::microseconds FirstPause{50};
+constexpr std::chrono::microseconds LastPause{51'200};
 
 } // namespace
 
@@ -32,7 +32,7 @@ struct ContainerCore::Ending {
     std::shared_ptr<const Groups> groups; ///< Null once they are gone.
     std::shared_ptr<ProcessCore> check;   ///< Of its health, killed; null if there is none (any more).
     Clock::time_point deadline = {};
-    std::chrono::milliseconds pause = FirstPause;
+    std::chrono::microseconds pause = FirstPause;
     Loop::Id timer = 0;
 };
 

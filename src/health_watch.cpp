@@ -112,6 +112,10 @@ void HealthWatch::launch(ContainerCore& container, const ProcessSpec& spec) {
         // It has ended, or is paused, since one looked: no fault of the check.
         if (error.code() != Errc::InvalidState) conclude({{}, error.what()});
         arm();
+    } catch (...) {
+        const std::lock_guard lock(mutex_);
+        if (!ended_) arm();
+        throw;
     }
 }
 

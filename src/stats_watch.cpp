@@ -39,7 +39,7 @@ void StatsWatch::tick() {
     const std::lock_guard lock(mutex_); // what is told is told before the end
     if (ended_) return;
     const auto now = std::chrono::steady_clock::now();
-    next_ += wish_->interval * ((now - next_) / wish_->interval + 1);
+    next_ = next_tick(next_, wish_->interval, now);
     arm();
     const auto stats = std::make_shared<Stats>();
     if (!container->try_read_stats(*groups_, *stats)) return;

@@ -42,6 +42,12 @@ private:
     bool ended_ = false;
 };
 
+/// The first time after \p now of those that are \p planned, and as many intervals later as it takes.
+[[nodiscard]] constexpr Loop::TimePoint next_tick(Loop::TimePoint planned, std::chrono::nanoseconds interval,
+                                                  Loop::TimePoint now) noexcept {
+    return now < planned ? planned : planned + interval * ((now - planned) / interval + 1);
+}
+
 /// \throws Error with Errc::InvalidConfig
 void check_interval(std::chrono::nanoseconds interval, std::string_view what);
 

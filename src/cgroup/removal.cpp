@@ -143,7 +143,7 @@ int try_remove_groups(const Groups& groups) {
         return worst;
     };
     if (remove_all(try_remove) == 0) return 0;
-    kill_all(groups, nanoseconds(0));
+    kill_all(groups, std::chrono::milliseconds(2)); // no longer than others may wait
     return remove_all([](const Group& group) { return remove_tree(group.parent->directory.get(), group.name); });
 }
 
