@@ -7,6 +7,7 @@
 //
 //     ct_latency_bench [TURNS]
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -16,6 +17,7 @@
 #include <array>
 #include <charconv>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -74,20 +76,20 @@ int epoll_of(int fd) {
     return epoll;
 }
 
-/// Starts \p argv with its standard output in \p out, if that is not -1.
-pid_t spawn(const std::vector<std::string>& argv, int out = -1) {
+/// Starts \p argv in new \p namespaces, with its standard output in \p out, if that is not -1.
+pid_t spawn(const std::vector<std::string>& argv, int namespaces = 0, int out = -1) {
     std::vector<char*> words;
     for (const std::string& word : argv) words.push_back(const_cast<char*>(word.c_str()));
     words.push_back(nullptr);
-    const pid_t pid = ::vfork();
+    const auto pid = static_cast<pid_t>(::syscall(SYS_clone, SIGCHLD | namespaces, nullptr, nullptr, nullptr, nullptr));
     if (pid != 0) return pid;
     if (out >= 0) ::dup2(out, 1);
     ::execv(words.front(), words.data());
     ::_exit(127);
 }
 
-std::int64_t end_by_hand(const Stamp& stamp) {
-    const pid_t pid = spawn(stamp.program());
+std::int64_t end_by_hand(const Stamp& stamp, int namespaces) {
+    const pid_t pid = spawn(stamp.program(), namespaces);
     const int pidfd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
     const int epoll = epoll_of(pidfd);
     epoll_event event{};
@@ -111,33 +113,36 @@ std::int64_t end_by_libct(const Stamp& stamp, const std::function<void(ct::Conta
     return told - stamp.time();
 }
 
+/// One way to run the program, and how late its end was told each time.
+struct Kind {
+    const char* what;
+    std::function<std::int64_t(const Stamp&)> end;
+    Latencies latencies = {};
+};
+
+Kind libct(const char* what, std::function<void(ct::Container&)> configure) {
+    return {what, [configure = std::move(configure)](const Stamp& stamp) { return end_by_libct(stamp, configure); }};
+}
+
 void compare_ends(std::size_t turns) {
-    const Stamp stamp;
-    struct {
-        const char* what;
-        std::function<void(ct::Container&)> configure;
-        Latencies latencies;
-    } kinds[] = {
-        {"end, libct", [](ct::Container&) {}, {}},
-        {"end, libct, five namespaces",
-         [](ct::Container& box) {
-             using enum ct::Namespace;
-             box.add_namespaces({Pid, Uts, Ipc, Mount, Cgroup});
-         },
-         {}},
-        {"end, libct, limits and a log",
-         [](ct::Container& box) {
-             box.set_limits({.memory_max = 64 * ct::MiB, .pids_max = 10}).on_log([](const ct::LogRecord&) {});
-         },
-         {}},
+    using enum ct::Namespace;
+    constexpr int five = CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNS | CLONE_NEWCGROUP;
+    std::vector<Kind> kinds{
+        libct("end, libct", [](ct::Container&) {}),
+        {"end, by hand: pidfd and epoll", [](const Stamp& stamp) { return end_by_hand(stamp, 0); }},
+        libct("end, libct, a log", [](ct::Container& box) { box.on_log([](const ct::LogRecord&) {}); }),
+        libct("end, libct, limits",
+              [](ct::Container& box) { box.set_limits({.memory_max = 64 * ct::MiB, .pids_max = 10}); }),
+        libct("end, libct, five namespaces",
+              [](ct::Container& box) {
+                  box.add_namespaces({Pid, Uts, Ipc, Mount, Cgroup});
+              }),
+        {"end, by hand, five namespaces", [](const Stamp& stamp) { return end_by_hand(stamp, five); }},
     };
-    Latencies floor;
-    for (std::size_t turn = 0; turn < turns; ++turn) {
-        for (auto& kind : kinds) kind.latencies.push_back(end_by_libct(stamp, kind.configure));
-        floor.push_back(end_by_hand(stamp));
-    }
-    for (auto& kind : kinds) print(kind.what, std::move(kind.latencies));
-    print("end, by hand: pidfd and epoll", std::move(floor));
+    const Stamp stamp;
+    for (std::size_t turn = 0; turn < turns; ++turn)
+        for (Kind& kind : kinds) kind.latencies.push_back(kind.end(stamp));
+    for (Kind& kind : kinds) print(kind.what, std::move(kind.latencies));
 }
 
 std::vector<std::string> writer(std::size_t lines) {
@@ -162,7 +167,7 @@ void lines_by_libct(std::size_t lines, Latencies& latencies) {
 void lines_by_hand(std::size_t lines, Latencies& latencies) {
     std::array<int, 2> ends{};
     if (::pipe2(ends.data(), O_CLOEXEC) != 0) throw std::runtime_error("pipe");
-    const pid_t pid = spawn(writer(lines), ends[1]);
+    const pid_t pid = spawn(writer(lines), 0, ends[1]);
     ::close(ends[1]);
     const int epoll = epoll_of(ends[0]);
     std::array<char, 4096> text{};

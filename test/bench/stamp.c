@@ -5,6 +5,7 @@
 //
 //     stamp exit FILE     writes the time to FILE and ends, once its owner is waiting for that
 //     stamp lines COUNT   writes COUNT lines, with the time in each
+#define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
