@@ -222,7 +222,7 @@ TEST_F(FileSinkTest, DropsWhatTheBacklogHasNoRoomForAndSaysSo) {
 TEST_F(FileSinkTest, TriesASlowReaderSoonAgainAndAStoppedOneSeldom) {
     using namespace std::chrono_literals;
     FullSink sink("box", {.policy = LogPolicy::Block});
-    write(sink, std::vector<std::string>(20, "line"));
+    for (int i = 0; i < 20; ++i) write(sink, {"line"});
     for (int i = 0; i < 10; ++i) {
         const auto when = sink.next_try().value();
         EXPECT_EQ(retried(sink, 1).size(), 1U);
