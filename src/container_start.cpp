@@ -240,7 +240,7 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& give
     compile_start(plan, prepared.planned(spec), process, streams.layout(), host_facts(thread.get()),
                   callable != nullptr, *hooks);
     HostEnds ends = streams.take_host_ends();
-    if (output) output->connect(ends, session_->loop());
+    if (output) output->connect(ends, events()->loop()); // and with events dispatch() takes notice of the end
     const auto planned = std::chrono::steady_clock::now();
     Launched launched = launch_plan(plan, prepared.files_root, callable, thread.get(), Role::First, prepared.bound);
     StartTimes& times = run_times_.start;

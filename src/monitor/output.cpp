@@ -184,9 +184,12 @@ void Output::close(Source& source) noexcept {
 void Output::do_what_is_due(Move& move) {
     const auto now = Clock::now();
     for (const auto& target : targets_) move.guard([&] { target->retry(now); });
-    if (blocked()) return;
-    for (Source& source : sources_)
-        if (source.line_due <= now) flush(source, move);
+    for (Source& source : sources_) {
+        if (blocked()) return;
+        if (source.line.empty() || source.line_due > now) continue;
+        // Who was late to come here finds the rest of the line in the pipe.
+        if (!source.fd || !read(source, move)) flush(source, move);
+    }
 }
 
 std::optional<Output::TimePoint> Output::next_due() const {
