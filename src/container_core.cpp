@@ -169,6 +169,7 @@ void ContainerCore::attach(pid_t pid, UniqueFd pidfd, std::optional<Spec> spec, 
         host_side_ = HostSide::adopted(std::move(chroot));
         state_ = State::Running;
     }
+    stop_recording();
     (void)session_->keep(shared_from_this());
 }
 
@@ -256,6 +257,7 @@ std::optional<ExitStatus> ContainerCore::wait(std::optional<std::chrono::nanosec
     const std::optional<ExitStatus> status = process->wait(left(), only_looks ? nullptr : output.get());
     if (!status || !deliver_output(output, left())) return std::nullopt;
     finish(process);
+    if (adopted_ && registration_ && !limit) registration_->await_owner();
     // Another thread may be taking it down.
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return init_ != process || state_ != State::Stopping; });

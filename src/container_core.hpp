@@ -145,6 +145,10 @@ private:
     [[nodiscard]] std::shared_ptr<Events> present_events() const;
     [[nodiscard]] std::shared_ptr<RunWatch> run_watch() const;
     void tell_state(State from, State to) const;
+    /// From the next start on, if the session does so.
+    void record_events();
+    /// The container is not this session's any more.
+    void stop_recording() const;
     void tell_start(pid_t pid) const;
     /// What is known of a run before its host side is taken down.
     [[nodiscard]] std::shared_ptr<ExitRecord> begin_exit_record(const ProcessCore& init, pid_t pid);
@@ -152,6 +156,7 @@ private:
     // container_log.cpp
     [[nodiscard]] std::shared_ptr<OutputHandlers> handlers();
     [[nodiscard]] bool is_logged() const;
+    [[nodiscard]] std::vector<LogTarget> log_targets() const;
     /// Of the present or last run; null if that is not logged.
     [[nodiscard]] std::shared_ptr<Output> output() const;
     /// For a start; null if nothing is logged.

@@ -66,6 +66,14 @@ std::shared_ptr<Events> ContainerCore::events() {
     return events_;
 }
 
+void ContainerCore::record_events() {
+    if (auto recorder = session_->recorder()) events()->record_with(std::move(recorder));
+}
+
+void ContainerCore::stop_recording() const {
+    if (const auto events = present_events()) events->record_with(nullptr);
+}
+
 void ContainerCore::watch_run(GroupWatch::From from) {
     const std::shared_ptr<Events> events = present_events();
     if (!events) return;
@@ -143,7 +151,7 @@ std::shared_ptr<ExitRecord> ContainerCore::begin_exit_record(const ProcessCore& 
     const auto events = present_events();
     const auto groups = this->groups();
     // Reading what the groups have counted takes longer than all the rest.
-    if (!groups || !events || !events->get<&EventHandlers::exit>()) return record;
+    if (!groups || !events || (!events->get<&EventHandlers::exit>() && !events->recorder())) return record;
     session_->log_errors([&] { with_subject(subject(), [&] { add_stats(*record, read_stats(*groups)); }); });
     return record;
 }

@@ -44,6 +44,11 @@ bool ContainerCore::is_logged() const {
     return log_ || !sinks_.empty() || (handlers_ && handlers_->any());
 }
 
+std::vector<LogTarget> ContainerCore::log_targets() const {
+    const std::lock_guard lock(mutex_);
+    return log_ ? log_->targets : std::vector<LogTarget>();
+}
+
 std::shared_ptr<Output> ContainerCore::output() const {
     const std::lock_guard lock(mutex_);
     return output_;

@@ -38,6 +38,7 @@ void ContainerCore::begin_start(std::string_view action) {
 }
 
 std::shared_ptr<ProcessCore> ContainerCore::start(const ProcessSpec& process, const std::function<int()>& callable) {
+    record_events();
     begin_start("start");
     run_times_ = {std::chrono::steady_clock::now(), std::chrono::system_clock::now()};
     tell_state(State::Stopped, State::Starting);
@@ -96,7 +97,7 @@ ContainerCore::Prepared ContainerCore::prepare(const Spec& spec, const std::vect
     }
     HostSide::Announce announce;
     if (registration_) {
-        registration_->claim(spec_, command, session_->on_close());
+        registration_->claim({spec_, command, session_->on_close(), log_targets(), session_->records_events()});
         announce = [this](const HostMount& mount) { registration_->announce(mount); };
     }
     HostSide host_side(spec, announce, warning(), session_->network, name_);

@@ -12,6 +12,7 @@
 #include "reaper/image.hpp"
 #include "session_core.hpp"
 #include "state/cleanup.hpp"
+#include "state/event_file.hpp"
 #include "systemd/scope.hpp"
 
 namespace ct {
@@ -40,6 +41,7 @@ SessionCore::SessionCore(SessionOptions options)
     if (options_.cgroup_parent) (systemd ? check_slice : check_cgroup_parent)(*options_.cgroup_parent);
     if (!options_.state_directory) return;
     store.emplace(*options_.state_directory);
+    if (options_.record_events) recorder_ = std::make_shared<const EventRecorder>(*options_.state_directory);
     store->set_warn([this](const std::string& text) { log(LogLevel::Warning, text); });
 }
 
@@ -98,7 +100,8 @@ std::shared_ptr<ContainerCore> SessionCore::open(std::string name) {
         case Standing::Reserved:
             throw fail(Errc::InvalidState, concat("process ", stored->record.owner.pid,
                                                   " has made it, and has neither started nor saved it"));
-        case Standing::Starting: store->wait_for_change(name, stored->token, found.owner.get()); break;
+        case Standing::Starting:
+        case Standing::Ending: store->wait_for_change(name, stored->token, found.owner.get()); break;
         case Standing::HalfStarted:
         case Standing::Ended:
         case Standing::Abandoned: settle(*store, name); break;

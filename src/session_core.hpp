@@ -30,6 +30,8 @@
 namespace ct::internal {
 
 class ContainerCore;
+class EventRecorder;
+class LogReaderCore;
 
 /// What a record says, compared with what is there.
 [[nodiscard]] ContainerInfo describe(const Record& record, const Viewpoint& viewpoint);
@@ -52,6 +54,10 @@ public:
     [[nodiscard]] std::vector<std::shared_ptr<ContainerCore>> known();
     [[nodiscard]] const SessionOptions& options() const noexcept { return options_; }
     [[nodiscard]] OnClose on_close() const noexcept { return options_.on_close; }
+    [[nodiscard]] bool records_events() const noexcept { return recorder_ != nullptr; }
+    /// Null if events are not recorded.
+    [[nodiscard]] std::shared_ptr<const EventRecorder> recorder() const noexcept { return recorder_; }
+    [[nodiscard]] std::unique_ptr<LogReaderCore> read_log(const std::string& name, const LogReaderOptions& options);
     void close() noexcept;
     [[nodiscard]] bool closed() const;
 
@@ -102,6 +108,7 @@ private:
 
     const SessionOptions options_;
     const pid_t process_ = ::getpid();
+    std::shared_ptr<const EventRecorder> recorder_;
     std::once_flag parents_found_;
     std::unique_ptr<GroupParents> parents_;
     std::once_flag reaper_made_;

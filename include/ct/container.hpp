@@ -71,6 +71,8 @@ struct ContainerInfo {
     std::optional<std::chrono::system_clock::time_point> created = {};
     std::optional<std::chrono::system_clock::time_point> started = {}; ///< The present or last run.
     std::optional<ExitStatus> last_exit = {};                          ///< Of the last run that has ended.
+    /// Where the output of the present or last run is, or was, logged: by `owner`, and no more if that is gone.
+    std::vector<LogTarget> log = {};
 };
 
 /// A container: a specification that can be started again and again.

@@ -6,11 +6,14 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <type_traits>
 #include <utility>
 
 #include <ct/events.hpp>
 
+#include "monitor/event_fields.hpp"
 #include "monitor/loop.hpp"
+#include "state/event_file.hpp"
 
 namespace ct::internal {
 
@@ -49,6 +52,7 @@ public:
     /// \param make  returns the event, at the time when it is told; it is not told if nobody handles it now or then
     template <auto Slot, typename Make>
     void post(Make make) {
+        if (const auto recorder = this->recorder()) record<Slot>(*recorder, make());
         if (!get<Slot>()) return;
         post([this, make = std::move(make)] {
             if (const auto handler = get<Slot>()) (*handler)(make());
@@ -57,8 +61,26 @@ public:
     /// \param tell  kept no longer than this object
     void post(std::function<void()> tell);
     [[nodiscard]] const std::shared_ptr<Loop>& loop() const noexcept { return loop_; }
+    /// From now on events are recorded as soon as they are posted; not any more without a recorder.
+    void record_with(std::shared_ptr<const EventRecorder> recorder) {
+        const std::lock_guard lock(mutex_);
+        recorder_.swap(recorder);
+    }
+    [[nodiscard]] std::shared_ptr<const EventRecorder> recorder() const {
+        const std::lock_guard lock(mutex_);
+        return recorder_;
+    }
 
 private:
+    template <auto Slot, typename Event>
+    static void record(const EventRecorder& recorder, const Event& event) {
+        if constexpr (std::is_same_v<Event, LimitEvent>) {
+            constexpr bool high = Slot == &EventHandlers::memory_high;
+            recorder.record(event.container, event_fields(event, high ? "memory_high" : "pids_limit"));
+        } else if constexpr (requires { event_fields(event); }) {
+            recorder.record(event.container, event_fields(event));
+        }
+    }
     void schedule();
     void deliver();
     /// Calls the first one. \returns false if there is none
@@ -69,6 +91,7 @@ private:
     EventHandlers handlers_;
     std::deque<std::function<void()>> queue_;
     bool scheduled_ = false;
+    std::shared_ptr<const EventRecorder> recorder_;
 };
 
 } // namespace ct::internal

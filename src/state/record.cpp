@@ -5,6 +5,7 @@
 #include <ct/error.hpp>
 
 #include "state/json.hpp"
+#include "state/log_fields.hpp"
 #include "state/record_fields.hpp"
 
 namespace ct::internal {
@@ -73,6 +74,8 @@ struct Fields<Record> {
         field("started", &Record::started),
         field("last_exit", &Record::last_exit),
         field("command", &Record::command),
+        field("log", &Record::log),
+        field("records_events", &Record::records_events),
         field("area_mount", &Record::area_mount),
         field("links", &Record::links),
         field("nics", &Record::nics),

@@ -119,8 +119,9 @@ LockedEntry Registration::lock_to_claim() {
             throw removed();
         }
         const Standing standing = assess(present->record, store_.viewpoint()).standing;
-        if (is_unsettled(standing)) {
+        if (standing == Standing::Ending || is_unsettled(standing)) {
             entry.reset();
+            await_owner();
             settle(store_, name_);
             continue;
         }
@@ -132,7 +133,7 @@ LockedEntry Registration::lock_to_claim() {
     }
 }
 
-void Registration::claim(std::shared_ptr<const Spec> spec, std::vector<std::string> command, OnClose on_close) {
+void Registration::claim(Run run) {
     const std::lock_guard lock(mutex_);
     LockedEntry entry = lock_to_claim();
     // A name that is reserved is nobody else's, and there is nothing to undo until announce() or born() writes.
@@ -141,9 +142,11 @@ void Registration::claim(std::shared_ptr<const Spec> spec, std::vector<std::stri
     next.phase = Phase::Starting;
     next.viewpoint = store_.viewpoint();
     next.owner = ProcessId::self();
-    next.on_close = on_close;
-    next.command = std::move(command);
-    next.spec = std::move(spec);
+    next.on_close = run.on_close;
+    next.command = std::move(run.command);
+    next.log = std::move(run.log);
+    next.records_events = run.records_events;
+    next.spec = std::move(run.spec);
     if (reserved) {
         record_ = std::move(next);
     } else {
@@ -251,7 +254,18 @@ void Registration::ended(const ExitStatus& status) {
         record_ = std::move(present->record);
     }
     if (record_.phase != Phase::Running) return;
+    if (assess(record_, store_.viewpoint()).standing == Standing::Ending) return;
     keep(finish(store_, *entry, record_, record_.held ? std::nullopt : std::optional(status)));
+}
+
+void Registration::await_owner() const {
+    for (;;) {
+        const auto present = store_.read(name_);
+        if (!present) return;
+        const Assessment found = assess(present->record, store_.viewpoint());
+        if (found.standing != Standing::Ending) return;
+        store_.wait_for_change(name_, present->token, found.owner.get());
+    }
 }
 
 void Registration::keep(std::optional<StoredRecord> stored) {
@@ -283,6 +297,7 @@ void Registration::save(std::shared_ptr<const Spec> spec, std::shared_ptr<const 
 }
 
 void Registration::remove() {
+    await_owner();
     const std::lock_guard lock(mutex_);
     auto entry = store_.lock_present(name_);
     if (entry) {

@@ -35,7 +35,15 @@ public:
     /// \name A start, in this order
     /// \throws Error if somebody else has taken the container
     /// @{
-    void claim(std::shared_ptr<const Spec> spec, std::vector<std::string> command, OnClose on_close);
+    /// What becomes known of a run with its start.
+    struct Run {
+        std::shared_ptr<const Spec> spec;
+        std::vector<std::string> command;
+        OnClose on_close;
+        std::vector<LogTarget> log = {};
+        bool records_events = false;
+    };
+    void claim(Run run);
     void announce(const HostMount& mount);
     void announce_groups(std::vector<std::string> paths, std::string mark);
     void announce_nics(std::vector<NicState> nics, std::string pin);
@@ -58,8 +66,12 @@ public:
     void updated(std::shared_ptr<const Spec> spec);
     /// \p init is a process that somebody else has started.
     void adopted(pid_t init, std::shared_ptr<const Spec> spec);
-    /// The first process has ended, whoever has started it, or the container is not held any more.
+    /// The first process has ended, whoever has started it, or the container is not held any more. If another process
+    /// still logs its output, it is left to that.
     void ended(const ExitStatus& status);
+
+    /// Blocks until nobody else has output of the run to log that has ended.
+    void await_owner() const;
 
     void save(std::shared_ptr<const Spec> spec, std::shared_ptr<const ProcessSpec> process);
     /// \throws Error with Errc::InvalidState if it is running

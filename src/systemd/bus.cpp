@@ -7,13 +7,14 @@
 
 #ifdef CT_HAVE_SYSTEMD
 
-#include <dlfcn.h>
 #include <systemd/sd-bus.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <optional>
 #include <string_view>
+
+#include "systemd/library.hpp"
 
 namespace ct::internal {
 
@@ -50,11 +51,9 @@ struct Library {
 };
 
 Library::Library() {
-    void* const handle = ::dlopen("libsystemd.so.0", RTLD_NOW | RTLD_LOCAL);
-    if (handle == nullptr) throw unsupported(::dlerror());
-    const auto find = [&](auto& function, const char* name) {
-        function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(::dlsym(handle, name));
-        if (function == nullptr) throw unsupported(concat("libsystemd.so.0 has no ", name));
+    const auto find = [](auto& function, const char* name) {
+        function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(
+            find_in_libsystemd(name, Stage::Cgroup, "talk to systemd"));
     };
     find(open_system, "sd_bus_open_system");
     find(open_user, "sd_bus_open_user");
