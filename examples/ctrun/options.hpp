@@ -22,10 +22,18 @@ struct ProcessOptions {
     std::optional<std::chrono::milliseconds> timeout;
 };
 
+/// When the files of a log are renamed.
+struct Rotation {
+    ct::Bytes size = {}; ///< 0: never.
+    unsigned files = 1;  ///< How many old ones are kept.
+};
+
 /// A container that goes on without ctrun.
 struct DetachedOptions {
     bool detached = false;
-    std::string log; ///< What it writes goes to the end of this file; empty: nowhere.
+    /// What parse_log() knows; or what it writes goes to the end of this file; empty: nowhere.
+    std::string log = {};
+    Rotation rotation = {};
 };
 
 /// Where containers have their cgroups.
@@ -51,7 +59,7 @@ struct CreateCommand {
 struct StartCommand {
     std::string name;
     GroupOptions groups;
-    DetachedOptions detached{.detached = true, .log = {}};
+    DetachedOptions detached{.detached = true};
     std::optional<std::chrono::milliseconds> timeout;
 };
 
@@ -113,8 +121,25 @@ struct PsCommand {
 };
 
 struct StatsCommand {
-    std::vector<std::string> names;
+    std::vector<std::string> names; ///< Empty: all that run.
     bool json = false;
+    bool once = false;
+    std::optional<std::chrono::milliseconds> interval;
+};
+
+struct LogsCommand {
+    std::string name;
+    std::string log; ///< As of parse_log(); empty: what the container's record says.
+    bool follow = false;
+    bool timestamps = false;
+    std::optional<ct::LogTime> since;
+    std::optional<std::uint64_t> tail;
+};
+
+struct EventsCommand {
+    std::vector<std::string> names; ///< Empty: all.
+    bool follow = true;
+    std::optional<ct::LogTime> since;
 };
 
 struct DiffCommand {
@@ -163,8 +188,8 @@ struct HelpCommand {
 
 using Command = std::variant<RunCommand, CreateCommand, StartCommand, ExecCommand, HoldCommand, UnpinCommand,
                              MountCommand, UnmountCommand, UpdateCommand, NetworkCommand, ListCommand, InspectCommand,
-                             PsCommand, StatsCommand, DiffCommand, CommitCommand, PauseCommand, UnpauseCommand,
-                             KillCommand, StopCommand, RemoveCommand, CheckCommand, HelpCommand>;
+                             PsCommand, StatsCommand, LogsCommand, EventsCommand, DiffCommand, CommitCommand,
+                             PauseCommand, UnpauseCommand, KillCommand, StopCommand, RemoveCommand, CheckCommand, HelpCommand>;
 
 /// \throws std::runtime_error with what is wrong with the command line.
 Command parse_command_line(int argc, const char* const* argv);

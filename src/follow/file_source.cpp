@@ -143,6 +143,10 @@ bool FileSource::read(const RecordHandler& handler) {
         if (!file_.open_oldest()) return false;
         watch_file();
     }
+    if (std::exchange(interrupted_, false)) {
+        hand_on(handler);
+        return true;
+    }
     const std::size_t before = buffer_.size();
     buffer_.resize(before + Piece);
     const std::size_t count = file_.read(buffer_.data() + before, Piece, offset_);
@@ -190,6 +194,7 @@ void FileSource::hand_on(const RecordHandler& handler) {
         }
     } catch (...) {
         buffer_.erase(0, buffer_.size() - rest.size());
+        interrupted_ = true;
         throw;
     }
     buffer_.erase(0, buffer_.size() - rest.size());

@@ -45,6 +45,7 @@ private:
     std::uint64_t offset_ = 0;  ///< Of what comes after the buffer.
     std::string buffer_;        ///< Begins with a line, or with the rest of one.
     bool within_line_ = false;  ///< The begin of the line was handed on already.
+    bool interrupted_ = false;  ///< A handler has thrown: whole lines are left in the buffer.
     bool complete_ = false;     ///< The open file is not written to any more.
     bool since_passed_ = false; ///< The last record with a time was late enough.
 };

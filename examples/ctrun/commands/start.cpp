@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "../log.hpp"
+#include "../monitor.hpp"
 #include "../terminal.hpp"
 #include "commands.hpp"
 
@@ -75,6 +76,12 @@ ct::ProcessSpec process_spec(const ProcessOptions& options) {
     return spec;
 }
 
+ct::ProcessSpec saved_process(const ct::Container& container) {
+    std::optional<ct::ProcessSpec> process = container.process();
+    if (!process) throw std::runtime_error("container '" + container.name() + "' was saved without a command");
+    return std::move(*process);
+}
+
 /// Where a detached container writes to.
 class Output {
 public:
@@ -117,6 +124,28 @@ void start_detached(ct::Container& container, ct::ProcessSpec spec, const Detach
     container.detach();
 }
 
+struct Monitored {
+    ct::Session session;
+    ct::Container container;
+    ct::ProcessSpec process;
+};
+
+/// Starts the container in the background, where a process looks after it until it has ended.
+/// \param make  called in that process
+int start_monitored(const ct::LogTarget& log, const std::function<Monitored()>& make) {
+    return run_in_background([&](const Started& started) {
+        const Signals signals;
+        auto [session, container, process] = make();
+        if (process.terminal) throw std::runtime_error("a detached container cannot have a terminal that is this one");
+        if (process.stdio.in == ct::Stdio::Inherit) process.stdio.in = ct::Stdio::Null;
+        container.set_log({.targets = {log}});
+        const ct::Process init = container.start(process);
+        started();
+        monitor(session, container, init, signals);
+        return 0;
+    });
+}
+
 int start_attached(ct::Container& container, const ct::ProcessSpec& spec, const Signals& signals,
                    std::optional<std::chrono::milliseconds> timeout) {
     const ct::Process init = container.start(spec);
@@ -130,18 +159,28 @@ int start_attached(ct::Container& container, const ct::ProcessSpec& spec, const 
 ct::Session open_session(const GroupOptions& groups) {
     return ct::Session({.log_handler = print_warning,
                         .state_directory = ct::default_state_directory(),
+                        .record_events = true,
                         .cgroup_parent = groups.parent,
                         .cgroup_manager = groups.manager});
 }
 
 int execute(const RunCommand& command) {
-    const Signals signals; // before anything is started, so that none is lost
     const std::string name = command.name.empty() ? "ctrun-" + std::to_string(::getpid()) : command.name;
+    const auto log = parse_log(command.detached.log, command.detached.rotation);
+    if (command.detached.detached && log) {
+        const int status = start_monitored(*log, [&] {
+            auto [session, container] = create_in(open_session(command.groups), name, command.spec);
+            return Monitored{std::move(session), std::move(container), process_spec(command.process)};
+        });
+        if (status == 0) std::cout << name << '\n';
+        return status;
+    }
+    const Signals signals; // before anything is started, so that none is lost
     const bool needs_record = !command.name.empty() || command.detached.detached;
     auto [session, container] = needs_record ? create_in(open_session(command.groups), name, command.spec)
                                              : create_with_or_without_record(name, command.spec, command.groups);
     if (!command.detached.detached && !command.detached.log.empty()) {
-        container.set_log({.targets = {*parse_log(command.detached.log)}});
+        container.set_log({.targets = {*log}});
         return run_logged(session, container, process_spec(command.process), signals);
     }
     if (!command.detached.detached)
@@ -152,17 +191,23 @@ int execute(const RunCommand& command) {
 }
 
 int execute(const StartCommand& command) {
+    if (const auto log = parse_log(command.detached.log, command.detached.rotation)) {
+        return start_monitored(*log, [&] {
+            ct::Session session = open_session(command.groups);
+            ct::Container container = session.open(command.name);
+            return Monitored{std::move(session), container, saved_process(container)};
+        });
+    }
     const Signals signals;
     ct::Session session = open_session(command.groups);
     ct::Container container = session.open(command.name);
-    std::optional<ct::ProcessSpec> process = container.process();
-    if (!process) throw std::runtime_error("container '" + command.name + "' was saved without a command");
+    ct::ProcessSpec process = saved_process(container);
     if (command.detached.detached) {
-        start_detached(container, *process, command.detached);
+        start_detached(container, process, command.detached);
         return 0;
     }
-    if (process->terminal) process->terminal = terminal_size();
-    return start_attached(container, *process, signals, command.timeout);
+    if (process.terminal) process.terminal = terminal_size();
+    return start_attached(container, process, signals, command.timeout);
 }
 
 int execute(const ExecCommand& command) {
