@@ -12,9 +12,9 @@
 #include <string_view>
 
 #include "base/concat.hpp"
+#include "base/shared_library.hpp"
 #include "base/sys.hpp"
 #include "follow/log_line.hpp"
-#include "systemd/library.hpp"
 
 namespace ct::internal {
 
@@ -45,25 +45,22 @@ struct Library {
 };
 
 Library::Library() {
-    const auto find = [](auto& function, const char* name) {
-        function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(
-            find_in_libsystemd(name, Stage::Stdio, Action));
-    };
-    find(open, "sd_journal_open");
-    find(close, "sd_journal_close");
-    find(has_runtime_files, "sd_journal_has_runtime_files");
-    find(has_persistent_files, "sd_journal_has_persistent_files");
-    find(set_data_threshold, "sd_journal_set_data_threshold");
-    find(add_match, "sd_journal_add_match");
-    find(seek_head, "sd_journal_seek_head");
-    find(seek_tail, "sd_journal_seek_tail");
-    find(seek_realtime_usec, "sd_journal_seek_realtime_usec");
-    find(next, "sd_journal_next");
-    find(previous, "sd_journal_previous");
-    find(get_data, "sd_journal_get_data");
-    find(get_realtime_usec, "sd_journal_get_realtime_usec");
-    find(get_fd, "sd_journal_get_fd");
-    find(process, "sd_journal_process");
+    const SharedLibrary loaded("libsystemd.so.0", Stage::Stdio, std::string(Action));
+    loaded.find(open, "sd_journal_open");
+    loaded.find(close, "sd_journal_close");
+    loaded.find(has_runtime_files, "sd_journal_has_runtime_files");
+    loaded.find(has_persistent_files, "sd_journal_has_persistent_files");
+    loaded.find(set_data_threshold, "sd_journal_set_data_threshold");
+    loaded.find(add_match, "sd_journal_add_match");
+    loaded.find(seek_head, "sd_journal_seek_head");
+    loaded.find(seek_tail, "sd_journal_seek_tail");
+    loaded.find(seek_realtime_usec, "sd_journal_seek_realtime_usec");
+    loaded.find(next, "sd_journal_next");
+    loaded.find(previous, "sd_journal_previous");
+    loaded.find(get_data, "sd_journal_get_data");
+    loaded.find(get_realtime_usec, "sd_journal_get_realtime_usec");
+    loaded.find(get_fd, "sd_journal_get_fd");
+    loaded.find(process, "sd_journal_process");
 }
 
 const Library& library() {
