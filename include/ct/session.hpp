@@ -139,6 +139,7 @@ public:
     /// @}
 
 private:
+    friend class AttachServer;
     std::shared_ptr<internal::SessionCore> core_;
 };
 
