@@ -31,7 +31,7 @@ class Session;
 
 namespace internal {
 class AttachServerCore;
-class AttachTap;
+class StreamTap;
 } // namespace internal
 
 /// What a container is prepared for, see Container::set_attachable(). Plain data.
@@ -78,10 +78,10 @@ public:
     [[nodiscard]] bool attached() const noexcept;
 
     /// Made by libct.
-    explicit AttachStream(std::shared_ptr<internal::AttachTap> tap) noexcept;
+    explicit AttachStream(std::shared_ptr<internal::StreamTap> tap) noexcept;
 
 private:
-    std::shared_ptr<internal::AttachTap> tap_;
+    std::shared_ptr<internal::StreamTap> tap_;
 };
 
 /// What happens to a client that does not read, once AttachServerOptions::queue is full for it.
