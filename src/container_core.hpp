@@ -18,6 +18,7 @@
 #include <ct/container.hpp>
 
 #include "area/overlay_view.hpp"
+#include "attach/point.hpp"
 #include "base/subject.hpp"
 #include "cgroup/membership.hpp"
 #include "config/validate.hpp"
@@ -33,7 +34,9 @@
 
 namespace ct::internal {
 
+class AttachServerCore;
 class RunWatch;
+class StreamTap;
 
 /// A container's specification and, while it runs, its first process and what has to be undone on the host at its end.
 class ContainerCore : public std::enable_shared_from_this<ContainerCore> {
@@ -67,6 +70,14 @@ public:
     void add_sink(std::shared_ptr<LogSink> sink);
     void reopen_log();
     [[nodiscard]] LogStats log_stats() const;
+
+    // container_attach.cpp
+    void set_attachable(std::optional<Attachable> attachable);
+    [[nodiscard]] std::optional<Attachable> attachable() const;
+    std::size_t write_input(std::string_view bytes);
+    void close_input();
+    [[nodiscard]] std::shared_ptr<StreamTap> attach(AttachOptions options);
+    [[nodiscard]] std::shared_ptr<AttachServerCore> serve(AttachServerOptions options);
 
     // container_events.cpp
     /// Made by the first handler.
@@ -153,6 +164,11 @@ private:
     /// What is known of a run before its host side is taken down.
     [[nodiscard]] std::shared_ptr<ExitRecord> begin_exit_record(const ProcessCore& init, pid_t pid);
     void tell_exit(std::shared_ptr<const ExitRecord> record);
+    // container_attach.cpp
+    /// Null if nobody can attach.
+    [[nodiscard]] std::shared_ptr<AttachPoint> attach_point() const;
+    /// \throws Error then
+    [[nodiscard]] std::shared_ptr<AttachPoint> attach_point(std::string_view action) const;
     // container_log.cpp
     [[nodiscard]] std::shared_ptr<OutputHandlers> handlers();
     [[nodiscard]] bool is_logged() const;
@@ -321,7 +337,9 @@ private:
     std::vector<std::shared_ptr<LogSink>> sinks_;
     std::shared_ptr<OutputHandlers> handlers_; ///< Null as long as there never were any.
     std::shared_ptr<Output> output_;
-    std::shared_ptr<Events> events_; ///< Null as long as there never was a handler.
+    std::optional<Attachable> attachable_;
+    std::shared_ptr<AttachPoint> attach_point_; ///< Null as long as it never was attachable.
+    std::shared_ptr<Events> events_;            ///< Null as long as there never was a handler.
     std::shared_ptr<RunWatch> run_watch_;
     std::shared_ptr<const ExitRecord> exit_record_; ///< Of the last run that has ended.
     /// Of the present or last start; changed by the thread that starts.

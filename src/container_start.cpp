@@ -15,6 +15,7 @@
 #include "base/sys.hpp"
 #include "cgroup/freezer.hpp"
 #include "cgroup/starvation.hpp"
+#include "config/attach.hpp"
 #include "config/log.hpp"
 #include "config/validate.hpp"
 #include "launch/exit_status.hpp"
@@ -164,6 +165,8 @@ void ContainerCore::check_process(std::string_view action, const Spec& spec, con
     }
     if (role == Role::First && is_logged()) {
         log_violations(found, process);
+        if (const auto attachable = this->attachable(); attachable && attachable->input)
+            input_violations(found, process);
         if (session_->on_close() == OnClose::Detach) {
             found.push_back("the session logs the output, and so cannot let the container outlive it: OnClose::Detach");
         }
@@ -219,6 +222,7 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& give
     std::optional<ProcessSpec> logged;
     if (output) {
         logged = pipes_for_output(given);
+        if (output->takes_input()) logged = pipe_for_input(*std::move(logged));
         undo.add([output] { output->abandon(); });
     }
     const ProcessSpec& process = logged ? *logged : given;
@@ -262,6 +266,7 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& give
     if (registration_) check_running_record(init);
     if (thread && process.parent_death_signal != 0) thread->watch(ProcessCore::pidfd_of(init));
     undo.dismiss();
+    if (output) output->started();
     std::shared_ptr<Output> replaced = output;
     const std::lock_guard lock(mutex_);
     output_.swap(replaced);

@@ -29,6 +29,8 @@
 
 namespace ct::internal {
 
+class AttachPoint;
+class AttachServerCore;
 class ContainerCore;
 class EventRecorder;
 class LogReaderCore;
@@ -87,6 +89,10 @@ public:
 
     std::optional<Store> store; ///< None: no records.
 
+    /// A server for those who attach to \p point, by default one of its own. It is closed with the session. \throws
+    /// Error
+    [[nodiscard]] std::shared_ptr<AttachServerCore> serve(AttachServerOptions options,
+                                                          std::shared_ptr<AttachPoint> point = nullptr);
     /// What watches for events; made when it is needed first. \throws Error if the session is closed
     [[nodiscard]] std::shared_ptr<Loop> loop();
     /// The program of Init::Reaper, made on first use.
@@ -119,7 +125,8 @@ private:
     std::map<std::string, std::weak_ptr<ContainerCore>, std::less<>> containers_;
     std::map<const ContainerCore*, std::shared_ptr<ContainerCore>> running_;
     std::shared_ptr<Loop> loop_;
-    const ContainerCore* last_visited_ = nullptr; ///< Only compared.
+    std::vector<std::weak_ptr<AttachServerCore>> attach_servers_; ///< Some of them may be gone.
+    const ContainerCore* last_visited_ = nullptr;                 ///< Only compared.
 };
 
 } // namespace ct::internal

@@ -18,6 +18,7 @@
 
 #include <sys/types.h>
 
+#include <ct/attach.hpp>
 #include <ct/events.hpp>
 #include <ct/export.hpp>
 #include <ct/hooks.hpp>
@@ -233,11 +234,38 @@ public:
     [[nodiscard]] LogStats log_stats() const;
     /// @}
 
+    /// \name Input, and those who attach
+    /// See ct/attach.hpp. These are the container's and not part of the specification, as its output.
+    /// @{
+    /// Prepares each later start for what follows. Needs State::Stopped.
+    Container& set_attachable(Attachable attachable);
+    /// Not prepared, as by default.
+    Container& clear_attachable();
+    [[nodiscard]] std::optional<Attachable> attachable() const;
+    /// Writes to the standard input of the first process, or to its terminal. Never blocks: what the process does not
+    /// read is kept by the kernel (64 KiB in a pipe), and nowhere else. From any thread.
+    /// \returns how much was taken, from the beginning of \p bytes on; AttachOptions::on_room tells when to go on
+    /// \throws Error EPIPE if the input was closed, by either side; Errc::InvalidState if it is not running, or has no
+    ///         input
+    std::size_t write_input(std::string_view bytes);
+    /// Closes the standard input: the process reads the end of file after all that was written. A terminal gets its
+    /// end-of-file character if it reads lines, and stays open; whether that has room is nobody's to know, so write
+    /// before only what was taken. Nothing happens if it is closed already.
+    /// \throws Error with Errc::InvalidState as above
+    void close_input();
+    /// As Process::resize_terminal() of the first process.
+    void resize_terminal(TerminalSize size);
+    /// Has a handler get the output of the present run from now on, or that of the next one. Needs no input.
+    /// \throws Error with Errc::InvalidState if it is not attachable, or was not when it was started
+    [[nodiscard]] AttachStream attach(AttachOptions options);
+    /// @}
+
     /// \name Events
     /// What becomes of the container, see ct/events.hpp: told within Session::dispatch(), on the thread that calls it.
     /// Each may be called in any state, and takes the place of the handler before; an empty one tells nothing any more.
-    /// Handlers may call anything but Session::dispatch(), also release the last handle of their container. An exception
-    /// leaves dispatch(); the event counts as told. The first handler of a session makes its epoll descriptor.
+    /// Handlers may call anything but Session::dispatch(), also release the last handle of their container. An
+    /// exception leaves dispatch(); the event counts as told. The first handler of a session makes its epoll
+    /// descriptor.
     /// @{
     Container& on_state(StateHandler handler);
     Container& on_start(StartHandler handler);
@@ -475,6 +503,7 @@ public:
     ~Container();
 
 private:
+    friend class AttachServer;
     std::shared_ptr<internal::ContainerCore> core_;
 };
 

@@ -5,6 +5,7 @@
 /// \file
 /// Everything of libct's C++ interface.
 
+#include <ct/attach.hpp>
 #include <ct/attributes.hpp>
 #include <ct/cgroup.hpp>
 #include <ct/container.hpp>

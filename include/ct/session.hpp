@@ -153,6 +153,7 @@ public:
     /// @}
 
 private:
+    friend class AttachServer;
     std::shared_ptr<internal::SessionCore> core_;
 };
 

@@ -43,6 +43,8 @@ public:
 
     /// Watches \p fd, which stays open until remove().
     Id add(int fd, std::uint32_t events, Callback callback);
+    /// Watches for other events. Nothing happens if the watch is gone.
+    void modify(Id id, std::uint32_t events) noexcept;
     /// Calls \p callback once, at \p when or later.
     Id add_timer(TimePoint when, std::function<void()> callback);
     /// Of a watch or a timer; nothing happens if it is gone.
