@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The libct authors
+#include "attach/foreign_terminal.hpp"
 #include "attach/server.hpp"
 #include "attach/stream_tap.hpp"
 #include "base/concat.hpp"
@@ -60,7 +61,39 @@ std::shared_ptr<StreamTap> ContainerCore::attach(AttachOptions options) {
 
 std::shared_ptr<AttachServerCore> ContainerCore::serve(AttachServerOptions options) {
     const auto point = attach_point("serve those who attach");
-    return with_subject(subject(), [&] { return session_->serve(std::move(options), point); });
+    if (options.path.empty() && options.fd < 0 && registration_)
+        options.path = concat(session_->store->path_of(name_), '/', AttachSocket);
+    const std::string path = options.path;
+    return with_subject(subject(), [&] {
+        auto server = session_->serve(std::move(options), point);
+        bool runs = false;
+        {
+            const std::lock_guard lock(mutex_);
+            attach_socket_ = path;
+            runs = state_ == State::Running;
+        }
+        if (runs && registration_) registration_->set_attach_socket(path);
+        return server;
+    });
+}
+
+std::string ContainerCore::attach_socket() const {
+    const std::lock_guard lock(mutex_);
+    return attachable_ ? attach_socket_ : std::string();
+}
+
+void ContainerCore::resize_terminal(TerminalSize size) {
+    const std::shared_ptr<ProcessCore> process = init();
+    bool foreign = false;
+    {
+        const std::lock_guard lock(mutex_);
+        foreign = adopted_;
+    }
+    if (foreign) {
+        with_subject(subject(), [&] { resize_terminal_of(process->pid(), process->pidfd(), size); });
+    } else {
+        Process(process).resize_terminal(size);
+    }
 }
 
 } // namespace internal
@@ -88,7 +121,7 @@ void Container::close_input() {
 }
 
 void Container::resize_terminal(TerminalSize size) {
-    Process(core_->init()).resize_terminal(size);
+    core_->resize_terminal(size);
 }
 
 AttachStream Container::attach(AttachOptions options) {

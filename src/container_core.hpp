@@ -76,6 +76,7 @@ public:
     [[nodiscard]] std::optional<Attachable> attachable() const;
     std::size_t write_input(std::string_view bytes);
     void close_input();
+    void resize_terminal(TerminalSize size);
     [[nodiscard]] std::shared_ptr<StreamTap> attach(AttachOptions options);
     [[nodiscard]] std::shared_ptr<AttachServerCore> serve(AttachServerOptions options);
 
@@ -165,6 +166,7 @@ private:
     [[nodiscard]] std::shared_ptr<ExitRecord> begin_exit_record(const ProcessCore& init, pid_t pid);
     void tell_exit(std::shared_ptr<const ExitRecord> record);
     // container_attach.cpp
+    [[nodiscard]] std::string attach_socket() const;
     /// Null if nobody can attach.
     [[nodiscard]] std::shared_ptr<AttachPoint> attach_point() const;
     /// \throws Error then
@@ -338,6 +340,7 @@ private:
     std::shared_ptr<OutputHandlers> handlers_; ///< Null as long as there never were any.
     std::shared_ptr<Output> output_;
     std::optional<Attachable> attachable_;
+    std::string attach_socket_; ///< Of the last server.
     std::shared_ptr<AttachPoint> attach_point_; ///< Null as long as it never was attachable.
     std::shared_ptr<Events> events_;            ///< Null as long as there never was a handler.
     std::shared_ptr<RunWatch> run_watch_;

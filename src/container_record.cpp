@@ -47,6 +47,7 @@ ContainerInfo recorded(const Record& record) {
     info.on_close = record.on_close;
     info.command = record.command;
     info.log = record.log;
+    info.attach_socket = record.attach_socket;
     info.created = time_point(record.created);
     info.started = time_point(record.started);
     info.last_exit = record.last_exit;

@@ -98,7 +98,12 @@ ContainerCore::Prepared ContainerCore::prepare(const Spec& spec, const std::vect
     }
     HostSide::Announce announce;
     if (registration_) {
-        registration_->claim({spec_, command, session_->on_close(), log_targets(), session_->records_events()});
+        registration_->claim({.spec = spec_,
+                              .command = command,
+                              .on_close = session_->on_close(),
+                              .log = log_targets(),
+                              .attach_socket = attach_socket(),
+                              .records_events = session_->records_events()});
         announce = [this](const HostMount& mount) { registration_->announce(mount); };
     }
     HostSide host_side(spec, announce, warning(), session_->network, name_);

@@ -74,6 +74,7 @@ struct ContainerInfo {
     std::optional<ExitStatus> last_exit = {};                          ///< Of the last run that has ended.
     /// Where the output of the present or last run is, or was, logged: by `owner`, and no more if that is gone.
     std::vector<LogTarget> log = {};
+    std::string attach_socket = {}; ///< Where an AttachServer of `owner` serves, or has served, that run.
 };
 
 /// A container: a specification that can be started again and again.
@@ -253,7 +254,9 @@ public:
     /// before only what was taken. Nothing happens if it is closed already.
     /// \throws Error with Errc::InvalidState as above
     void close_input();
-    /// As Process::resize_terminal() of the first process.
+    /// As Process::resize_terminal() of the first process. If another process has started the container, this is the
+    /// terminal that the first process has as its standard streams; needs the right to look into that, see ptrace(2).
+    /// \throws Error with Errc::InvalidState if it has none
     void resize_terminal(TerminalSize size);
     /// Has a handler get the output of the present run from now on, or that of the next one. Needs no input.
     /// \throws Error with Errc::InvalidState if it is not attachable, or was not when it was started

@@ -74,6 +74,7 @@ struct Fields<Record> {
         field("last_exit", &Record::last_exit),
         field("command", &Record::command),
         field("log", &Record::log),
+        field("attach_socket", &Record::attach_socket),
         field("records_events", &Record::records_events),
         field("area_mount", &Record::area_mount),
         field("links", &Record::links),

@@ -145,6 +145,7 @@ void Registration::claim(Run run) {
     next.on_close = run.on_close;
     next.command = std::move(run.command);
     next.log = std::move(run.log);
+    next.attach_socket = std::move(run.attach_socket);
     next.records_events = run.records_events;
     next.spec = std::move(run.spec);
     if (reserved) {
@@ -355,6 +356,14 @@ void Registration::remove_nic(const std::string& name) {
     LockedEntry entry = lock_run();
     Record next = record_;
     std::erase_if(next.nics, [&](const NicState& nic) { return nic.name == name; });
+    write(entry, std::move(next));
+}
+
+void Registration::set_attach_socket(const std::string& path) {
+    const std::lock_guard lock(mutex_);
+    LockedEntry entry = lock_run();
+    Record next = record_;
+    next.attach_socket = path;
     write(entry, std::move(next));
 }
 

@@ -41,6 +41,7 @@ public:
         std::vector<std::string> command;
         OnClose on_close;
         std::vector<LogTarget> log = {};
+        std::string attach_socket = {};
         bool records_events = false;
     };
     void claim(Run run);
@@ -62,7 +63,9 @@ public:
     void remove_nic(const std::string& name);
     /// The links of the host that the run has, as whoever has moved one last has left it.
     [[nodiscard]] std::vector<NicState> running_nics();
-    /// Another one, for the run that goes on.
+    /// For the run that goes on, as the next.
+    void set_attach_socket(const std::string& path);
+    /// Another specification.
     void updated(std::shared_ptr<const Spec> spec);
     /// \p init is a process that somebody else has started.
     void adopted(pid_t init, std::shared_ptr<const Spec> spec);

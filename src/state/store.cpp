@@ -203,7 +203,7 @@ void LockedEntry::write_text(std::string_view text) {
 
 void LockedEntry::remove() noexcept {
     // The lock last: who waits for it sees that it has no name any more, and looks for the directory again.
-    for (const char* file : {RecordFile, DraftFile, LockFile}) ::unlinkat(directory_.get(), file, 0);
+    for (const char* file : {AttachSocket, RecordFile, DraftFile, LockFile}) ::unlinkat(directory_.get(), file, 0);
     ::unlinkat(store_, name_.c_str(), AT_REMOVEDIR);
 }
 

@@ -16,6 +16,9 @@
 
 namespace ct::internal {
 
+/// What an AttachServer's socket is called, in the directory of its container.
+inline constexpr const char* AttachSocket = "attach";
+
 /// One version of a record file: another version has another token.
 struct RecordToken {
     dev_t device = 0;

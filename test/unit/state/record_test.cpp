@@ -26,6 +26,7 @@ Record full_record() {
     record.command = {"sh", "-c"};
     record.log = {LogFile{.path = "/log", .format = LogFormat::Json, .labels = {{"a", "b"}}}, Journald{.tag = "t"},
                   Syslog{.facility = 16}};
+    record.attach_socket = "/run/attach";
     record.records_events = true;
     record.area_mount = HostMount{"/mnt", 8};
     record.files_root = "/root";
@@ -48,6 +49,7 @@ TEST(RecordText, ComesBackAsItWas) {
     EXPECT_EQ(after.viewpoint, before.viewpoint);
     EXPECT_EQ(after.started, before.started);
     EXPECT_EQ(after.log, before.log);
+    EXPECT_EQ(after.attach_socket, before.attach_socket);
     EXPECT_EQ(after.records_events, before.records_events);
 }
 
