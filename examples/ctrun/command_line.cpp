@@ -51,6 +51,12 @@ constexpr const char* LogsExamples = R"(Examples:
 What went to standard error goes there. A container that is not saved is forgotten at its end: then
 the log has to be named. See ctrun(1).)";
 
+constexpr const char* AttachExamples = R"(Example:
+    ctrun run -d -t --name box --root /srv/debian --new all --default-mounts -- /bin/sh
+    ctrun attach box
+
+The container has to be one of 'ctrun run -d' with --interactive, --tty or --log. See ctrun(1).)";
+
 /// CLI11 knows nothing of the command after "--".
 class Formatter final : public CLI::Formatter {
 public:
@@ -114,6 +120,10 @@ private:
                    "Rename the file of the log before it grows beyond SIZE, and keep COUNT old ones; by default 1",
                    [&](const std::string& text) { detached.rotation = parse_rotation(text); });
     }
+    static void add_interactive(Adder& add, DetachedOptions& detached) {
+        add.flag("-i,--interactive", "In the background: keep its standard input open for ctrun attach",
+                 [&] { detached.interactive = true; });
+    }
     static void add_timeout(Adder& add, std::optional<std::chrono::milliseconds>& timeout) {
         add.option("--timeout", "SECONDS", "Then send SIGTERM, and 5 seconds later SIGKILL",
                    [&](const std::string& text) { timeout = parse_seconds(text); });
@@ -140,6 +150,10 @@ private:
         const DetachedOptions& detached = run.detached;
         if (detached.detached && run.process.timeout) throw wrong("--timeout is not for a detached container");
         check_rotation(detached);
+        if (detached.interactive && !detached.detached) throw wrong("--interactive is for a detached container");
+        const bool attachable = detached.interactive || (detached.detached && run.process.terminal);
+        if (attachable && !detached.log.empty() && !parse_log(detached.log))
+            throw wrong("--log of a file alone is not for --interactive or --tty; see plain:FILE");
         if (detached.log.empty()) return;
         const bool has_driver = parse_log(detached.log).has_value();
         if (detached.detached) return;
@@ -152,6 +166,9 @@ private:
         if (detached.detached && start.timeout) throw wrong("--timeout is not for a detached container; see --attach");
         if (!detached.detached && !detached.log.empty()) throw wrong("--log is not for --attach");
         check_rotation(detached);
+        if (detached.interactive && !detached.detached) throw wrong("--interactive is not for --attach");
+        if (detached.interactive && !detached.log.empty() && !parse_log(detached.log))
+            throw wrong("--log of a file alone is not for --interactive; see plain:FILE");
     }
 
     CLI::App app_{"Runs commands in containers.", "ctrun"};
@@ -170,6 +187,7 @@ private:
     PsCommand ps_;
     StatsCommand stats_;
     LogsCommand logs_;
+    AttachCommand attach_;
     EventsCommand events_;
     DiffCommand diff_;
     CommitCommand commit_;
@@ -181,8 +199,8 @@ private:
     CheckCommand check_;
     std::variant<std::monostate, RunCommand*, CreateCommand*, StartCommand*, ExecCommand*, HoldCommand*, UnpinCommand*,
                  MountCommand*, UnmountCommand*, UpdateCommand*, NetworkCommand*, ListCommand*, InspectCommand*,
-                 PsCommand*, StatsCommand*, LogsCommand*, EventsCommand*, DiffCommand*, CommitCommand*, PauseCommand*, UnpauseCommand*, KillCommand*,
-                 StopCommand*, RemoveCommand*, CheckCommand*>
+                 PsCommand*, StatsCommand*, LogsCommand*, AttachCommand*, EventsCommand*, DiffCommand*, CommitCommand*,
+                 PauseCommand*, UnpauseCommand*, KillCommand*, StopCommand*, RemoveCommand*, CheckCommand*>
         command_;
 };
 
@@ -193,6 +211,7 @@ void Parser::add_starting() {
                [&](const std::string& text) { run_.name = text; });
     run.flag("-d,--detach", "Do not wait: print the name, and let the container go on",
              [&] { run_.detached.detached = true; });
+    add_interactive(run, run_.detached);
     add_log(run, run_.detached);
     add_timeout(run, run_.process.timeout);
     add_group_place_options(run, run_.groups);
@@ -212,6 +231,7 @@ void Parser::add_starting() {
     start.flag("-a,--attach", "Stay with it, with these standard streams, as 'ctrun run' does",
                [&] { start_.detached.detached = false; });
     add_group_place_options(start, start_.groups);
+    add_interactive(start, start_.detached);
     add_log(start, start_.detached);
     add_timeout(start, start_.timeout);
 
@@ -321,19 +341,31 @@ void Parser::add_following() {
     logs_app.add_flag("-f,--follow", logs_.follow, "Go on until the container has ended");
     logs_app.add_flag("-t,--timestamps", logs_.timestamps, "Print the time before each line");
     Adder logs(logs_app);
-    logs.option("--since", "TIME", "Only what was written then or later: 2024-02-29T23:59:58Z, or 10m for that long ago",
+    logs.option("--since", "TIME",
+                "Only what was written then or later: 2024-02-29T23:59:58Z, or 10m for that long ago",
                 [&](const std::string& text) { logs_.since = parse_since(text); });
     logs.option("--tail", "NUMBER", "Only so many lines from the end",
                 [&](const std::string& text) { logs_.tail = parse_number(text); });
     logs.option("--log", "LOG", "Read this log, as of ctrun run --log, rather than where the container is known to log",
                 [&](const std::string& text) { logs_.log = text; });
 
+    CLI::App& attach_app = subcommand("attach", "Connect these standard streams to a container in the background",
+                                      attach_, AttachExamples);
+    add_name(attach_app, attach_.name);
+    attach_app.add_flag_callback(
+        "--no-stdin", [&] { attach_.input = false; }, "Only show what it writes from now on");
+    attach_.detach_keys = parse_keys("ctrl-p,ctrl-q");
+    Adder(attach_app)
+        .option("--detach-keys", "KEY[,KEY...]", "What is typed to leave the container alone; by default ctrl-p,ctrl-q",
+                [&](const std::string& text) { attach_.detach_keys = parse_keys(text); });
+
     CLI::App& events_app = subcommand("events", "Show what becomes of containers, as lines of JSON", events_);
     events_app.add_option("NAME", events_.names, "The containers' names; by default all");
     events_app.add_flag_callback(
         "--no-follow", [&] { events_.follow = false; }, "Show what is recorded, and end");
-    Adder(events_app).option("--since", "TIME", "Begin with what is recorded of that time, as for ctrun logs",
-                             [&](const std::string& text) { events_.since = parse_since(text); });
+    Adder(events_app)
+        .option("--since", "TIME", "Begin with what is recorded of that time, as for ctrun logs",
+                [&](const std::string& text) { events_.since = parse_since(text); });
 }
 
 void Parser::add_ending() {

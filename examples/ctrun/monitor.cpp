@@ -94,16 +94,19 @@ int run_in_background(const std::function<int(const Started&)>& body) {
     return count == 1 ? 0 : wait_for(child);
 }
 
-void monitor(ct::Session& session, ct::Container& container, const ct::Process& init, const Signals& signals) {
-    while (!container.try_wait()) {
+void monitor(ct::Session& session, ct::Container& container, const ct::Process& init, const Signals& signals,
+             const ct::AttachServer* server) {
+    for (bool ended = false;;) {
+        ended = ended || container.try_wait();
+        if (ended && (server == nullptr || server->finished())) break;
         std::array<pollfd, 3> fds{{{.fd = session.fd(), .events = POLLIN, .revents = 0},
                                    {.fd = signals.fd(), .events = POLLIN, .revents = 0},
-                                   {.fd = init.pidfd(), .events = POLLIN, .revents = 0}}};
+                                   {.fd = ended ? -1 : init.pidfd(), .events = POLLIN, .revents = 0}}};
         if (::poll(fds.data(), fds.size(), -1) < 0 && errno != EINTR) throw_errno("poll");
-        while (const auto info = signals.next()) init.signal(static_cast<int>(info->ssi_signo));
+        while (const auto info = signals.next())
+            if (!ended) init.signal(static_cast<int>(info->ssi_signo));
         session.dispatch();
     }
-    session.dispatch(); // what is left to be told
 }
 
 } // namespace ctrun

@@ -20,6 +20,8 @@ using Started = std::function<void()>;
 int run_in_background(const std::function<int(const Started& started)>& body);
 
 /// Looks after the container until it has ended: moves its output, and hands on signals to its first process.
-void monitor(ct::Session& session, ct::Container& container, const ct::Process& init, const Signals& signals);
+/// \param server  whose clients are awaited, too; or null
+void monitor(ct::Session& session, ct::Container& container, const ct::Process& init, const Signals& signals,
+             const ct::AttachServer* server = nullptr);
 
 } // namespace ctrun

@@ -31,6 +31,7 @@ struct Rotation {
 /// A container that goes on without ctrun.
 struct DetachedOptions {
     bool detached = false;
+    bool interactive = false; ///< Its standard input is for those who attach.
     /// What parse_log() knows; or what it writes goes to the end of this file; empty: nowhere.
     std::string log = {};
     Rotation rotation = {};
@@ -136,6 +137,12 @@ struct LogsCommand {
     std::optional<std::uint64_t> tail;
 };
 
+struct AttachCommand {
+    std::string name;
+    std::string detach_keys; ///< The bytes that are typed to end ctrun; empty: none.
+    bool input = true;
+};
+
 struct EventsCommand {
     std::vector<std::string> names; ///< Empty: all.
     bool follow = true;
@@ -186,10 +193,11 @@ struct HelpCommand {
     std::string text;
 };
 
-using Command = std::variant<RunCommand, CreateCommand, StartCommand, ExecCommand, HoldCommand, UnpinCommand,
-                             MountCommand, UnmountCommand, UpdateCommand, NetworkCommand, ListCommand, InspectCommand,
-                             PsCommand, StatsCommand, LogsCommand, EventsCommand, DiffCommand, CommitCommand,
-                             PauseCommand, UnpauseCommand, KillCommand, StopCommand, RemoveCommand, CheckCommand, HelpCommand>;
+using Command =
+    std::variant<RunCommand, CreateCommand, StartCommand, ExecCommand, HoldCommand, UnpinCommand, MountCommand,
+                 UnmountCommand, UpdateCommand, NetworkCommand, ListCommand, InspectCommand, PsCommand, StatsCommand,
+                 LogsCommand, AttachCommand, EventsCommand, DiffCommand, CommitCommand, PauseCommand, UnpauseCommand,
+                 KillCommand, StopCommand, RemoveCommand, CheckCommand, HelpCommand>;
 
 /// \throws std::runtime_error with what is wrong with the command line.
 Command parse_command_line(int argc, const char* const* argv);

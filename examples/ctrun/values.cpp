@@ -170,6 +170,20 @@ std::chrono::milliseconds parse_duration(std::string_view text) {
     return std::chrono::milliseconds(sum);
 }
 
+std::string parse_keys(std::string_view text) {
+    constexpr std::string_view prefix = "ctrl-";
+    std::string keys;
+    if (text.empty()) return keys;
+    for (const std::string& word : split(text, ',')) {
+        const char last = word.empty() ? '\0' : word.back();
+        const bool control = word.size() == prefix.size() + 1 && word.starts_with(prefix) &&
+                             ((last >= 'a' && last <= 'z') || (last >= '@' && last <= '_'));
+        if (!control && word.size() != 1) reject(text, "a list of keys such as ctrl-p,ctrl-q");
+        keys += control ? static_cast<char>(last & 0x1f) : last;
+    }
+    return keys;
+}
+
 ct::LogTime parse_since(std::string_view text) {
     if (const auto time = ct::parse_rfc3339(text)) return *time;
     try {

@@ -32,6 +32,7 @@ int execute(const PsCommand& command);
 int execute(const StatsCommand& command);
 
 int execute(const LogsCommand& command);
+int execute(const AttachCommand& command);
 int execute(const EventsCommand& command);
 
 int execute(const DiffCommand& command);

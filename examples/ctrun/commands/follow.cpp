@@ -13,39 +13,21 @@
 #include <unistd.h>
 
 #include "../log.hpp"
+#include "../output.hpp"
 #include "commands.hpp"
 
 namespace ctrun {
 
 namespace {
 
-/// Nobody reads what is printed any more: a reason to end, and none to complain.
-struct NobodyReads {};
-
 [[noreturn]] void throw_errno(const char* what) {
     throw std::system_error(errno, std::system_category(), what);
 }
 
-void write_all(int fd, std::string_view bytes) {
-    while (!bytes.empty()) {
-        const ssize_t count = ::write(fd, bytes.data(), bytes.size());
-        if (count >= 0) {
-            bytes.remove_prefix(static_cast<std::size_t>(count));
-        } else if (errno == EAGAIN) {
-            pollfd room{fd, POLLOUT, 0};
-            if (::poll(&room, 1, -1) < 0 && errno != EINTR) throw_errno("poll");
-        } else if (errno == EPIPE) {
-            throw NobodyReads();
-        } else if (errno != EINTR) {
-            throw_errno("write");
-        }
-    }
-}
-
 /// Waits until \p fd is readable.
 void wait_for(int fd) {
-    std::array<pollfd, 2> fds{{{.fd = fd, .events = POLLIN, .revents = 0},
-                               {.fd = STDOUT_FILENO, .events = 0, .revents = 0}}};
+    std::array<pollfd, 2> fds{
+        {{.fd = fd, .events = POLLIN, .revents = 0}, {.fd = STDOUT_FILENO, .events = 0, .revents = 0}}};
     while (fds[0].revents == 0) {
         if (::poll(fds.data(), fds.size(), -1) < 0 && errno != EINTR) throw_errno("poll");
         if (fds[1].revents != 0) throw NobodyReads();

@@ -123,10 +123,9 @@ void LiveStats::print_json_line() const {
         const auto cpu = cpu_percent(sample, before == before_.end() ? nullptr : &before->second);
         Json json = stats_to_json(name, sample.stats);
         json["cpu_percent"] = cpu ? Json(*cpu) : Json();
-        json["network"] =
-            sample.traffic
-                ? Json{{"received", sample.traffic->received.count}, {"sent", sample.traffic->sent.count}}
-                : Json();
+        json["network"] = sample.traffic
+                              ? Json{{"received", sample.traffic->received.count}, {"sent", sample.traffic->sent.count}}
+                              : Json();
         list.push_back(std::move(json));
     }
     std::cout << list.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n';

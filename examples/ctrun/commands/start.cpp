@@ -82,6 +82,14 @@ ct::ProcessSpec saved_process(const ct::Container& container) {
     return std::move(*process);
 }
 
+constexpr const char* NoTerminal =
+    "a detached container cannot have a terminal that is this one; with --interactive it has one for ctrun attach";
+
+/// Whether a process has to look after the container.
+bool needs_monitor(const DetachedOptions& options) {
+    return options.detached && (options.interactive || parse_log(options.log));
+}
+
 /// Where a detached container writes to.
 class Output {
 public:
@@ -97,7 +105,7 @@ public:
 
     /// Gives \p spec standard streams that do not need ctrun, in place of ctrun's own.
     void connect(ct::ProcessSpec& spec) const {
-        if (spec.terminal) throw std::runtime_error("a detached container cannot have a terminal that is this one");
+        if (spec.terminal) throw std::runtime_error(NoTerminal);
         if (spec.stdio.in == ct::Stdio::Inherit) spec.stdio.in = ct::Stdio::Null;
         for (const auto& [number, stream] : {std::pair{1, &spec.stdio.out}, std::pair{2, &spec.stdio.err}}) {
             if (*stream != ct::Stdio::Inherit) continue;
@@ -132,16 +140,18 @@ struct Monitored {
 
 /// Starts the container in the background, where a process looks after it until it has ended.
 /// \param make  called in that process
-int start_monitored(const ct::LogTarget& log, const std::function<Monitored()>& make) {
+int start_monitored(const DetachedOptions& options, const std::function<Monitored()>& make) {
     return run_in_background([&](const Started& started) {
         const Signals signals;
         auto [session, container, process] = make();
-        if (process.terminal) throw std::runtime_error("a detached container cannot have a terminal that is this one");
-        if (process.stdio.in == ct::Stdio::Inherit) process.stdio.in = ct::Stdio::Null;
-        container.set_log({.targets = {log}});
+        if (process.terminal && !options.interactive) throw std::runtime_error(NoTerminal);
+        if (const auto log = parse_log(options.log, options.rotation)) container.set_log({.targets = {*log}});
+        container.set_attachable({.input = options.interactive});
+        const ct::AttachServer server(container, {});
+        if (!options.interactive && process.stdio.in == ct::Stdio::Inherit) process.stdio.in = ct::Stdio::Null;
         const ct::Process init = container.start(process);
         started();
-        monitor(session, container, init, signals);
+        monitor(session, container, init, signals, &server);
         return 0;
     });
 }
@@ -166,9 +176,10 @@ ct::Session open_session(const GroupOptions& groups) {
 
 int execute(const RunCommand& command) {
     const std::string name = command.name.empty() ? "ctrun-" + std::to_string(::getpid()) : command.name;
-    const auto log = parse_log(command.detached.log, command.detached.rotation);
-    if (command.detached.detached && log) {
-        const int status = start_monitored(*log, [&] {
+    DetachedOptions detached = command.detached;
+    detached.interactive = detached.interactive || command.process.terminal;
+    if (needs_monitor(detached)) {
+        const int status = start_monitored(detached, [&] {
             auto [session, container] = create_in(open_session(command.groups), name, command.spec);
             return Monitored{std::move(session), std::move(container), process_spec(command.process)};
         });
@@ -180,7 +191,7 @@ int execute(const RunCommand& command) {
     auto [session, container] = needs_record ? create_in(open_session(command.groups), name, command.spec)
                                              : create_with_or_without_record(name, command.spec, command.groups);
     if (!command.detached.detached && !command.detached.log.empty()) {
-        container.set_log({.targets = {*log}});
+        container.set_log({.targets = {*parse_log(command.detached.log, command.detached.rotation)}});
         return run_logged(session, container, process_spec(command.process), signals);
     }
     if (!command.detached.detached)
@@ -191,8 +202,8 @@ int execute(const RunCommand& command) {
 }
 
 int execute(const StartCommand& command) {
-    if (const auto log = parse_log(command.detached.log, command.detached.rotation)) {
-        return start_monitored(*log, [&] {
+    if (needs_monitor(command.detached)) {
+        return start_monitored(command.detached, [&] {
             ct::Session session = open_session(command.groups);
             ct::Container container = session.open(command.name);
             return Monitored{std::move(session), container, saved_process(container)};
