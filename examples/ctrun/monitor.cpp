@@ -106,6 +106,7 @@ void monitor(ct::Session& session, ct::Container& container, const ct::Process& 
         while (const auto info = signals.next())
             if (!ended) init.signal(static_cast<int>(info->ssi_signo));
         session.dispatch();
+        if (!ended && init.try_wait()) container.wait(); // what is left to be written, and hooks
     }
 }
 

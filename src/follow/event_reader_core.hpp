@@ -52,8 +52,8 @@ private:
     const EventReaderOptions options_;
     RotatedFile file_;
     std::uint64_t offset_ = 0;
-    bool complete_ = false; ///< The open file is not written to any more.
-    std::string buffer_;    ///< Begins with a line.
+    bool complete_ = false;            ///< The open file is not written to any more.
+    std::string buffer_;               ///< Begins with a line.
     std::vector<std::string> derived_; ///< Lines that no file has.
     UniqueFd poll_;
     UniqueFd watch_;

@@ -79,8 +79,8 @@ UniqueFd RotatedFile::open(unsigned number) const {
     const std::string path = number == 0 ? path_ : concat(path_, '.', number);
     int fd;
     do {
-        fd = ::openat(directory_.get(), name(number).c_str(),
-                      O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        fd =
+            ::openat(directory_.get(), name(number).c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     } while (fd < 0 && errno == EINTR);
     UniqueFd file(fd);
     if (!file && errno == ENOENT) return file;

@@ -2,6 +2,8 @@
 // SPDX-FileCopyrightText: The libct authors
 #include "monitor/event_fields.hpp"
 
+#include <array>
+
 #include "base/concat.hpp"
 
 namespace ct::internal {
@@ -54,6 +56,17 @@ std::string event_fields(const ProcessExitEvent& exit) {
 
 std::string event_fields(const FrozenEvent& frozen) {
     return concat(event("frozen"), R"(,"frozen":)", frozen.frozen ? "true" : "false");
+}
+
+std::string event_fields(const PressureEvent& pressure) {
+    constexpr std::array<std::string_view, 3> resources{"cpu", "memory", "io"};
+    const auto resource = static_cast<std::size_t>(pressure.trigger.resource);
+    return concat(event("pressure"), R"(,"resource":")", resources.at(resource), '"');
+}
+
+std::string event_fields(const HealthEvent& health) {
+    return concat(event("health"), R"(,"health":")", to_string(health.health), '"',
+                  member("failures", health.failures));
 }
 
 std::string event_fields(const LimitEvent& limit, std::string_view event_name) {

@@ -15,6 +15,8 @@ namespace ct::internal {
 [[nodiscard]] std::string event_fields(const OomEvent& event);
 [[nodiscard]] std::string event_fields(const ProcessExitEvent& event);
 [[nodiscard]] std::string event_fields(const FrozenEvent& event);
+[[nodiscard]] std::string event_fields(const PressureEvent& event);
+[[nodiscard]] std::string event_fields(const HealthEvent& event);
 /// \param event_name  there are several such events
 [[nodiscard]] std::string event_fields(const LimitEvent& event, std::string_view event_name);
 

@@ -29,8 +29,8 @@ void LockedEntry::append_line(const char* file, std::string_view line, std::uint
     const std::string path = concat(name_, '/', file);
     const auto fail = [&] { return sys::error(errno, Stage::State, "write", path); };
     const auto open = [&] {
-        return UniqueFd(::openat(directory_.get(), file,
-                                 O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600));
+        return UniqueFd(
+            ::openat(directory_.get(), file, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600));
     };
     UniqueFd fd = open();
     struct stat status {};
@@ -48,7 +48,8 @@ void LockedEntry::append_line(const char* file, std::string_view line, std::uint
     text += '\n';
     // A writer was killed within its line.
     char last = '\n';
-    if (size > 0 && ::pread(fd.get(), &last, 1, static_cast<off_t>(size) - 1) == 1 && last != '\n') text.insert(0, "\n");
+    if (size > 0 && ::pread(fd.get(), &last, 1, static_cast<off_t>(size) - 1) == 1 && last != '\n')
+        text.insert(0, "\n");
     const ssize_t written = ::write(fd.get(), text.data(), text.size());
     if (written == static_cast<ssize_t>(text.size())) return;
     if (written >= 0) errno = ENOSPC;

@@ -35,9 +35,8 @@ class EventRecorder {
 public:
     explicit EventRecorder(const std::string& state_directory) : store_(state_directory) {}
 
-    void record(std::string_view container, std::string_view fields) const {
-        append_event(store_, event_line(container, fields));
-    }
+    /// \param lines  without the last newline
+    void write(std::string_view lines) const noexcept { append_event(store_, lines); }
 
 private:
     const Store store_;

@@ -71,7 +71,8 @@ public:
     void adopted(pid_t init, std::shared_ptr<const Spec> spec);
     /// The first process has ended, whoever has started it, or the container is not held any more. If another process
     /// still logs its output, it is left to that.
-    void ended(const ExitStatus& status);
+    /// \returns whether nobody else was faster to take notice
+    bool ended(const ExitStatus& status);
 
     /// Blocks until nobody else has output of the run to log that has ended.
     void await_owner() const;

@@ -63,7 +63,8 @@ TEST_F(CtrunAttachTest, CarriesInputAndBothStreams) {
 }
 
 TEST_F(CtrunAttachTest, ATerminalIsRawResizedAndRestored) {
-    const Said run = run_detached("trap 'stty size' WINCH; echo ready; while :; do read x && echo got $x; done", {"-t"});
+    const Said run =
+        run_detached("trap 'stty size' WINCH; echo ready; while :; do read x && echo got $x; done", {"-t"});
     ASSERT_EQ(run.status, 0) << run;
     const Terminal mine = terminal(33, 77);
     Ctrun attach = spawn({"attach", "box"}, mine.slave.get(), mine.slave.get());

@@ -30,8 +30,9 @@ std::vector<std::string> told(const std::string& out) {
     return found;
 }
 
-const std::vector<std::string> WholeRun{"state stopped starting", "state starting running", "start",
-                                        "state running stopping", "exit exited", "state stopping stopped"};
+const std::vector<std::string> WholeRun{
+    "state stopped starting", "state starting running", "start", "state running stopping", "exit exited",
+    "state stopping stopped"};
 
 TEST_F(CtrunEventsTest, OfARunComeInOrderToAllFollowers) {
     Ctrun first = start({"events"});
@@ -40,7 +41,8 @@ TEST_F(CtrunEventsTest, OfARunComeInOrderToAllFollowers) {
     // A follower that is there has made the file's directory, and watches it before it says anything.
     ctrun(shell({"--name", "second"}, "true"));
     std::string seen;
-    const auto last = R"("from":"stopping","to":"stopped"})" "\n";
+    const auto last = R"("from":"stopping","to":"stopped"})"
+                      "\n";
     EXPECT_TRUE(read_until(first.out.get(), seen, last));
     seen.clear();
     EXPECT_EQ(run_detached("exit 3").status, 0);
@@ -70,7 +72,9 @@ TEST_F(CtrunEventsTest, TellTheEndOfAContainerWithoutAMonitor) {
     EXPECT_TRUE(read_until(follower.out.get(), seen, "\n"));
     const std::string pid = json_value(ctrun({"list", "--json"}).out, "pid");
     ASSERT_EQ(::kill(std::stoi(pid), SIGKILL), 0); // nobody looks after it
-    EXPECT_TRUE(read_until(follower.out.get(), seen, R"("from":"stopping","to":"stopped"})" "\n"));
+    EXPECT_TRUE(read_until(follower.out.get(), seen,
+                           R"("from":"stopping","to":"stopped"})"
+                           "\n"));
     auto expected = WholeRun;
     expected[4] = "exit unknown";
     EXPECT_EQ(told(seen), expected) << seen;
@@ -87,7 +91,9 @@ TEST_F(CtrunEventsTest, TellTheEndOfAContainerWhoseMonitorWasKilled) {
     const pid_t pid = std::stoi(json_value(ctrun({"list", "--json"}).out, "pid"));
     ASSERT_EQ(::kill(owner(), SIGKILL), 0);
     ASSERT_EQ(::kill(pid, SIGKILL), 0);
-    EXPECT_TRUE(read_until(follower.out.get(), seen, R"("from":"stopping","to":"stopped"})" "\n"));
+    EXPECT_TRUE(read_until(follower.out.get(), seen,
+                           R"("from":"stopping","to":"stopped"})"
+                           "\n"));
     auto expected = WholeRun;
     expected[4] = "exit unknown";
     EXPECT_EQ(told(seen), expected) << seen;
@@ -141,8 +147,8 @@ protected:
         if (hierarchies.find(Controller::Memory) == nullptr) GTEST_SKIP() << "no memory controller on this host";
     }
     Words limited(const Words& more = {}) const {
-        Words words{"--log", log(), "--memory-max", "32M", "--swap-max", "0", "--pids-max", "20", "--cgroup-parent",
-                    cgroup_parent()};
+        Words words{"--log",      log(), "--memory-max",    "32M",          "--swap-max", "0",
+                    "--pids-max", "20",  "--cgroup-parent", cgroup_parent()};
         words.insert(words.end(), more.begin(), more.end());
         return words;
     }

@@ -190,7 +190,8 @@ TEST_F(CtrunLogsTest, AContainerWhoseMonitorWasKilledGoesOn) {
 TEST_F(CtrunLogsTest, StoppingWaitsUntilAllIsLogged) {
     for (int i = 0; i < 5; ++i) {
         fs::remove(log_path());
-        ASSERT_EQ(run_detached("trap 'seq 1 20000; exit 0' TERM; echo started; while :; do sleep 0.01; done").status, 0);
+        ASSERT_EQ(run_detached("trap 'seq 1 20000; exit 0' TERM; echo started; while :; do sleep 0.01; done").status,
+                  0);
         await_content("started");
         Ctrun follower = start({"logs", "-f", "box"});
         EXPECT_EQ(ctrun({"stop", "--grace", "60", "box"}).status, 0);

@@ -263,6 +263,13 @@ const Scenario Scenarios[] = {
          process.seccomp = Seccomp::standard();
          process.landlock.emplace().paths.push_back({.path = "/", .read = true, .execute = true});
      }},
+    {"Hooks",
+     [](Container& container, ProcessSpec&) {
+         for (const HookPoint point : {HookPoint::CreateRuntime, HookPoint::CreateContainer, HookPoint::Poststop}) {
+             container.add_hook({.point = point, .command = {.argv = {"/bin/sh", "-c", "cat >&2"}}});
+         }
+         container.add_hook(HookPoint::CreateRuntime, [](const HookEvent&) {});
+     }},
     {"TimeNamespace", [](Container& container, ProcessSpec&) { container.add_namespace(Namespace::Time); }},
     {"Callable",
      [](Container& container, ProcessSpec& process) {

@@ -106,11 +106,12 @@ TEST_F(LogReaderTest, ReadsWhatSinksWrite) {
 
 TEST_F(LogReaderTest, TakesForeignLinesAsTheyAre) {
     using namespace std::string_literals;
-    write("no time\n\n2024-02-29T10:00:00Z stdin F x\n2024-02-29T10:00:00Z stdout X x\n2024-13-29T10:00:00Z stdout F x\n"s +
-          "\0\0\n"s + line(1, "stderr P:tag with spaces ") + "2024-02-29T10:00:00+01:00 stdout F");
-    EXPECT_THAT(all(), ElementsAre("o:no time", "o:", "o:2024-02-29T10:00:00Z stdin F x",
-                                   "o:2024-02-29T10:00:00Z stdout X x", "o:2024-13-29T10:00:00Z stdout F x",
-                                   "o:\0\0"s, "e:with spaces +", "o:+"));
+    write(
+        "no time\n\n2024-02-29T10:00:00Z stdin F x\n2024-02-29T10:00:00Z stdout X x\n2024-13-29T10:00:00Z stdout F x\n"s +
+        "\0\0\n"s + line(1, "stderr P:tag with spaces ") + "2024-02-29T10:00:00+01:00 stdout F");
+    EXPECT_THAT(all(),
+                ElementsAre("o:no time", "o:", "o:2024-02-29T10:00:00Z stdin F x", "o:2024-02-29T10:00:00Z stdout X x",
+                            "o:2024-13-29T10:00:00Z stdout F x", "o:\0\0"s, "e:with spaces +", "o:+"));
     fs::remove(path());
     write(R"({"log":"a\n","stream":"stdout","time":"2024-02-29T10:00:00Z","attrs":{"log":"no"}})"
           "\n"
@@ -339,10 +340,10 @@ TEST(Rfc3339, IsReadAndWritten) {
     EXPECT_EQ(back("2024-02-29 23:59:58.1234567891-00:01"), "2024-03-01T00:00:58.123456789Z");
     EXPECT_EQ(back("1969-12-31T23:59:59.999999999Z"), "1969-12-31T23:59:59.999999999Z");
     EXPECT_EQ(back("2016-12-31T23:59:60Z"), "2017-01-01T00:00:00.000000000Z");
-    for (const char* wrong : {"", "2024", "2023-02-29T00:00:00Z", "2024-02-29T24:00:00Z", "2024-02-29T00:60:00Z",
-                              "2024-02-29T00:00:61Z", "2024-02-29T00:00:00", "2024-02-29T00:00:00.Z",
-                              "2024-02-29T00:00:00Zx", "2024-02-29T00:00:00+0100", "9999-01-01T00:00:00Z",
-                              "-024-02-29T00:00:00Z", "0001-01-01T00:00:00Z"})
+    for (const char* wrong :
+         {"", "2024", "2023-02-29T00:00:00Z", "2024-02-29T24:00:00Z", "2024-02-29T00:60:00Z", "2024-02-29T00:00:61Z",
+          "2024-02-29T00:00:00", "2024-02-29T00:00:00.Z", "2024-02-29T00:00:00Zx", "2024-02-29T00:00:00+0100",
+          "9999-01-01T00:00:00Z", "-024-02-29T00:00:00Z", "0001-01-01T00:00:00Z"})
         EXPECT_EQ(back(wrong), "none") << wrong;
 }
 
