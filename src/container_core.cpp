@@ -176,6 +176,7 @@ void ContainerCore::attach(pid_t pid, UniqueFd pidfd, std::optional<Spec> spec, 
         run_times_ = {std::chrono::steady_clock::now(), std::chrono::system_clock::now(), pid};
         change_state(State::Running);
     }
+    stop_recording();
     (void)session_->keep(shared_from_this());
 }
 
@@ -233,6 +234,7 @@ std::optional<ExitStatus> ContainerCore::wait(std::optional<std::chrono::nanosec
     finish(process, Removal::Wait);
     if (!await_hooks(left())) return std::nullopt;
     await_end(process); // another thread, or the loop, may be taking it down
+    if (adopted_ && registration_ && !limit) registration_->await_owner();
     return status;
 }
 

@@ -18,6 +18,7 @@
 #include <ct/container.hpp>
 
 #include "area/overlay_view.hpp"
+#include "attach/point.hpp"
 #include "base/subject.hpp"
 #include "cgroup/membership.hpp"
 #include "config/validate.hpp"
@@ -34,7 +35,9 @@
 
 namespace ct::internal {
 
+class AttachServerCore;
 class RunWatch;
+class StreamTap;
 
 /// A container's specification and, while it runs, its first process and what has to be undone on the host at its end.
 class ContainerCore : public std::enable_shared_from_this<ContainerCore> {
@@ -73,6 +76,15 @@ public:
     void add_sink(std::shared_ptr<LogSink> sink);
     void reopen_log();
     [[nodiscard]] LogStats log_stats() const;
+
+    // container_attach.cpp
+    void set_attachable(std::optional<Attachable> attachable);
+    [[nodiscard]] std::optional<Attachable> attachable() const;
+    std::size_t write_input(std::string_view bytes);
+    void close_input();
+    void resize_terminal(TerminalSize size);
+    [[nodiscard]] std::shared_ptr<StreamTap> attach(AttachOptions options);
+    [[nodiscard]] std::shared_ptr<AttachServerCore> serve(AttachServerOptions options);
 
     // container_events.cpp
     /// Made by the first handler.
@@ -178,6 +190,18 @@ private:
     void tell_exit(std::shared_ptr<const ExitRecord> record);
     /// Whether anybody wants to have what the groups have counted.
     [[nodiscard]] bool is_exit_told() const;
+    /// From the next start on, if the session does so.
+    void record_events();
+    /// The container is not this session's any more.
+    void stop_recording() const;
+    /// Writes what was posted by now. Called without the mutex.
+    void write_records() const noexcept;
+    // container_attach.cpp
+    [[nodiscard]] std::string attach_socket() const;
+    /// Null if nobody can attach.
+    [[nodiscard]] std::shared_ptr<AttachPoint> attach_point() const;
+    /// \throws Error then
+    [[nodiscard]] std::shared_ptr<AttachPoint> attach_point(std::string_view action) const;
     // container_end.cpp
     /// Whether it is awaited that those who are left in the groups have ended, and the groups gone.
     enum class Removal : std::uint8_t {
@@ -231,6 +255,7 @@ private:
     // container_log.cpp
     [[nodiscard]] std::shared_ptr<OutputHandlers> handlers();
     [[nodiscard]] bool is_logged() const;
+    [[nodiscard]] std::vector<LogTarget> log_targets() const;
     /// Of the present or last run; null if that is not logged.
     [[nodiscard]] std::shared_ptr<Output> output() const;
     /// For a start; null if nothing is logged.
@@ -392,7 +417,10 @@ private:
     std::vector<std::shared_ptr<LogSink>> sinks_;
     std::shared_ptr<OutputHandlers> handlers_; ///< Null as long as there never were any.
     std::shared_ptr<Output> output_;
-    std::shared_ptr<Events> events_; ///< Null as long as there never was a handler.
+    std::optional<Attachable> attachable_;
+    std::string attach_socket_;                 ///< Of the last server.
+    std::shared_ptr<AttachPoint> attach_point_; ///< Null as long as it never was attachable.
+    std::shared_ptr<Events> events_;            ///< Null as long as there never was a handler.
     std::shared_ptr<RunWatch> run_watch_;
     std::shared_ptr<const ExitRecord> exit_record_; ///< Of the last run that has ended.
     std::string exit_file_;                         ///< Or empty.

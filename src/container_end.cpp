@@ -199,6 +199,7 @@ void ContainerCore::become_stopped() {
         change_state(State::Stopped);
     }
     changed_.notify_all();
+    write_records();
 }
 
 } // namespace ct::internal

@@ -135,6 +135,18 @@ std::shared_ptr<Events> ContainerCore::events() {
     return events_;
 }
 
+void ContainerCore::record_events() {
+    if (auto recorder = session_->recorder()) events()->record_with(std::move(recorder));
+}
+
+void ContainerCore::stop_recording() const {
+    if (const auto events = present_events()) events->record_with(nullptr);
+}
+
+void ContainerCore::write_records() const noexcept {
+    if (const auto events = present_events()) events->write_records();
+}
+
 void ContainerCore::prepare_watch(const Spec& spec) {
     const std::shared_ptr<Events> events = present_events();
     if (!events) return;
@@ -283,7 +295,7 @@ std::shared_ptr<ExitRecord> ContainerCore::begin_exit_record(const ProcessCore& 
 
 bool ContainerCore::is_exit_told() const {
     const std::lock_guard lock(mutex_);
-    return !exit_file_.empty() || (events_ && events_->has<&EventHandlers::exit>());
+    return !exit_file_.empty() || (events_ && (events_->has<&EventHandlers::exit>() || events_->records()));
 }
 
 void ContainerCore::tell_exit(std::shared_ptr<const ExitRecord> record) {

@@ -14,6 +14,7 @@
 namespace ct::internal {
 
 void ContainerCore::hold() {
+    record_events();
     begin_start("hold");
     std::shared_ptr<const Joins> held;
     try {

@@ -29,6 +29,7 @@ State state_of(Standing standing, Phase phase) {
     case Standing::Starting:
     case Standing::HalfStarted: return State::Starting;
     case Standing::Running: return State::Running;
+    case Standing::Ending: return State::Stopping;
     case Standing::Elsewhere: break;
     }
     return phase == Phase::Idle ? State::Stopped : phase == Phase::Starting ? State::Starting : State::Running;
@@ -45,6 +46,8 @@ ContainerInfo recorded(const Record& record) {
     info.saved = record.saved;
     info.on_close = record.on_close;
     info.command = record.command;
+    info.log = record.log;
+    info.attach_socket = record.attach_socket;
     info.created = time_point(record.created);
     info.started = time_point(record.started);
     info.last_exit = record.last_exit;
@@ -222,6 +225,7 @@ void ContainerCore::detach() {
         init = init_;
         bridges = host_side_.bridges();
     }
+    stop_recording();
     if (bridges) bridges->leave();
     // As a child of ours it has to be reaped all the same.
     session_->leftovers.add(init);

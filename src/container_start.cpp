@@ -15,6 +15,7 @@
 #include "base/sys.hpp"
 #include "cgroup/freezer.hpp"
 #include "cgroup/starvation.hpp"
+#include "config/attach.hpp"
 #include "config/log.hpp"
 #include "config/validate.hpp"
 #include "launch/exit_status.hpp"
@@ -38,6 +39,7 @@ void ContainerCore::begin_start(std::string_view action) {
 }
 
 std::shared_ptr<ProcessCore> ContainerCore::start(const ProcessSpec& process, const std::function<int()>& callable) {
+    record_events();
     begin_start("start");
     run_times_ = {std::chrono::steady_clock::now(), std::chrono::system_clock::now()};
     std::shared_ptr<ProcessCore> init;
@@ -70,6 +72,7 @@ void ContainerCore::publish(std::shared_ptr<ProcessCore> init, std::shared_ptr<c
         if (kept && has_init) tell_start();
     }
     changed_.notify_all();
+    write_records();
     if (kept) {
         try {
             with_subject(subject(), [&] { watch_run(GroupWatch::From::Beginning); });
@@ -93,7 +96,12 @@ ContainerCore::Prepared ContainerCore::prepare(const Spec& spec, const std::vect
     }
     HostSide::Announce announce;
     if (registration_) {
-        registration_->claim(spec_, command, session_->on_close());
+        registration_->claim({.spec = spec_,
+                              .command = command,
+                              .on_close = session_->on_close(),
+                              .log = log_targets(),
+                              .attach_socket = attach_socket(),
+                              .records_events = session_->records_events()});
         announce = [this](const HostMount& mount) { registration_->announce(mount); };
     }
     HostSide host_side(spec, announce, warning(), session_->network, name_);
@@ -161,6 +169,8 @@ void ContainerCore::check_process(std::string_view action, const Spec& spec, con
     }
     if (role == Role::First && is_logged()) {
         log_violations(found, process);
+        if (const auto attachable = this->attachable(); attachable && attachable->input)
+            input_violations(found, process);
         if (session_->on_close() == OnClose::Detach) {
             found.push_back("the session logs the output, and so cannot let the container outlive it: OnClose::Detach");
         }
@@ -216,6 +226,7 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& give
     std::optional<ProcessSpec> logged;
     if (output) {
         logged = pipes_for_output(given);
+        if (output->takes_input()) logged = pipe_for_input(*std::move(logged));
         undo.add([output] { output->abandon(); });
     }
     const ProcessSpec& process = logged ? *logged : given;
@@ -260,6 +271,7 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& give
     if (registration_) check_running_record(init);
     if (thread && process.parent_death_signal != 0) thread->watch(ProcessCore::pidfd_of(init));
     undo.dismiss();
+    if (output) output->started();
     std::shared_ptr<Output> replaced = output;
     const std::lock_guard lock(mutex_);
     output_.swap(replaced);

@@ -18,6 +18,7 @@
 
 #include <sys/types.h>
 
+#include <ct/attach.hpp>
 #include <ct/events.hpp>
 #include <ct/export.hpp>
 #include <ct/hooks.hpp>
@@ -71,6 +72,9 @@ struct ContainerInfo {
     std::optional<std::chrono::system_clock::time_point> created = {};
     std::optional<std::chrono::system_clock::time_point> started = {}; ///< The present or last run.
     std::optional<ExitStatus> last_exit = {};                          ///< Of the last run that has ended.
+    /// Where the output of the present or last run is, or was, logged: by `owner`, and no more if that is gone.
+    std::vector<LogTarget> log = {};
+    std::string attach_socket = {}; ///< Where an AttachServer of `owner` serves, or has served, that run.
 };
 
 /// A container: a specification that can be started again and again.
@@ -229,6 +233,34 @@ public:
     void reopen_log();
     /// Of the present or last run.
     [[nodiscard]] LogStats log_stats() const;
+    /// @}
+
+    /// \name Input, and those who attach
+    /// See ct/attach.hpp. These are the container's and not part of the specification, as its output.
+    /// @{
+    /// Prepares each later start for what follows. Needs State::Stopped.
+    Container& set_attachable(Attachable attachable);
+    /// Not prepared, as by default.
+    Container& clear_attachable();
+    [[nodiscard]] std::optional<Attachable> attachable() const;
+    /// Writes to the standard input of the first process, or to its terminal. Never blocks: what the process does not
+    /// read is kept by the kernel (64 KiB in a pipe), and nowhere else. From any thread.
+    /// \returns how much was taken, from the beginning of \p bytes on; AttachOptions::on_room tells when to go on
+    /// \throws Error EPIPE if the input was closed, by either side; Errc::InvalidState if it is not running, or has no
+    ///         input
+    std::size_t write_input(std::string_view bytes);
+    /// Closes the standard input: the process reads the end of file after all that was written. A terminal gets its
+    /// end-of-file character if it reads lines, and stays open; whether that has room is nobody's to know, so write
+    /// before only what was taken. Nothing happens if it is closed already.
+    /// \throws Error with Errc::InvalidState as above
+    void close_input();
+    /// As Process::resize_terminal() of the first process. If another process has started the container, this is the
+    /// terminal that the first process has as its standard streams; needs the right to look into that, see ptrace(2).
+    /// \throws Error with Errc::InvalidState if it has none
+    void resize_terminal(TerminalSize size);
+    /// Has a handler get the output of the present run from now on, or that of the next one. Needs no input.
+    /// \throws Error with Errc::InvalidState if it is not attachable, or was not when it was started
+    [[nodiscard]] AttachStream attach(AttachOptions options);
     /// @}
 
     /// \name Events
@@ -519,6 +551,7 @@ public:
     ~Container();
 
 private:
+    friend class AttachServer;
     std::shared_ptr<internal::ContainerCore> core_;
 };
 

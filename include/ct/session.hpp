@@ -18,8 +18,10 @@
 
 #include <ct/cgroup.hpp>
 #include <ct/container.hpp>
+#include <ct/event_reader.hpp>
 #include <ct/export.hpp>
 #include <ct/host_feature.hpp>
+#include <ct/log_reader.hpp>
 
 namespace ct {
 
@@ -62,6 +64,10 @@ struct SessionOptions {
     /// half-started containers are killed and undone, ended ones are removed unless they are saved; running ones go
     /// on. Default: no records.
     std::optional<std::string> state_directory = {};
+    /// Write what becomes of the containers to a file in the state directory, where Session::read_events() of any
+    /// program finds it: at most 1 MiB is kept. What cannot be written, as on a full disk, is lost. Programs that do
+    /// not dispatch() tell of limits that were met only at the end of a container.
+    bool record_events = false;
     /// An absolute path: what is known of each ct::Bridge is recorded there, the addresses above all. Sessions that
     /// share a network namespace have to share this directory, too; what a killed program has left on the host's side
     /// of a bridge is undone by the next session, or by the next start that uses one. It is made if it is missing, at
@@ -115,6 +121,14 @@ public:
     [[nodiscard]] Container open(std::string name);
     /// Those of this session and all others that are recorded in the state directory, by name.
     [[nodiscard]] std::vector<ContainerInfo> containers() const;
+    /// What was logged of the output of a container of the state directory: that of the present or last run, by
+    /// whoever has started it, as far as the container is known. Of several targets the first that can be read counts.
+    /// \throws Error with Errc::NotFound; with Errc::InvalidState if its output is not logged; see LogReader
+    [[nodiscard]] LogReader read_log(const std::string& name, LogReaderOptions options = {}) const;
+    /// What becomes of the containers of the state directory. Following also notices the end of those that have
+    /// outlived their owners. Must not outlive the session.
+    /// \throws Error with Errc::InvalidState without a state directory
+    [[nodiscard]] EventReader read_events(EventReaderOptions options = {}) const;
     /// A running container whose first process is \p pid, which somebody else started. It can be entered, signalled
     /// and waited for; closing the session leaves it alone. Its exit status may be unknown.
     /// \throws Error with ESRCH if there is no such process, Errc::NameInUse.
@@ -146,6 +160,7 @@ public:
     /// @}
 
 private:
+    friend class AttachServer;
     std::shared_ptr<internal::SessionCore> core_;
 };
 

@@ -32,13 +32,41 @@ void Events::post(std::function<void()> tell) {
     schedule();
 }
 
+void Events::record_with(std::shared_ptr<const EventRecorder> recorder) {
+    write_records();
+    const std::lock_guard lock(mutex_);
+    recorder_.swap(recorder);
+}
+
+void Events::record(std::string line) {
+    line += '\n';
+    const std::lock_guard lock(mutex_);
+    lines_ += line;
+    schedule();
+}
+
+void Events::write_records() noexcept {
+    const std::lock_guard writing(writing_);
+    std::string lines;
+    std::shared_ptr<const EventRecorder> recorder;
+    {
+        const std::lock_guard lock(mutex_);
+        if (lines_.empty()) return;
+        lines.swap(lines_);
+        recorder = recorder_;
+    }
+    lines.pop_back();
+    if (recorder) recorder->write(lines);
+}
+
 void Events::schedule() {
-    if (scheduled_ || queue_.empty()) return;
+    if (scheduled_ || (queue_.empty() && lines_.empty())) return;
     loop_->add_timer(std::chrono::steady_clock::now(), [self = shared_from_this()] { self->deliver(); });
     scheduled_ = true;
 }
 
 void Events::deliver() {
+    write_records();
     Rollback again; // also if a handler throws
     again.add([this] {
         const std::lock_guard lock(mutex_);

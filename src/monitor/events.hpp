@@ -8,11 +8,15 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <string>
+#include <type_traits>
 #include <utility>
 
 #include <ct/events.hpp>
 
+#include "monitor/event_fields.hpp"
 #include "monitor/loop.hpp"
+#include "state/event_file.hpp"
 
 namespace ct::internal {
 
@@ -78,6 +82,7 @@ public:
     /// \param make  returns the event, at the time when it is told; it is not told if nobody handles it now or then
     template <auto Slot, typename Make>
     void post(Make make) {
+        if (records()) record<Slot>(make());
         if (!has<Slot>()) return; // without a copy, which could be the last one while the caller holds a lock
         post([this, make = std::move(make)] {
             if (const auto handler = get<Slot>()) (*handler)(make());
@@ -86,8 +91,29 @@ public:
     /// \param tell  kept no longer than this object
     void post(std::function<void()> tell);
     [[nodiscard]] const std::shared_ptr<Loop>& loop() const noexcept { return loop_; }
+    /// \name Recording
+    /// From now on events are recorded that are posted; not any more without a recorder. They are written by the next
+    /// dispatch(), or by write_records(), which is not to be called while a container is locked.
+    /// @{
+    void record_with(std::shared_ptr<const EventRecorder> recorder);
+    [[nodiscard]] bool records() const {
+        const std::lock_guard lock(mutex_);
+        return recorder_ != nullptr;
+    }
+    void write_records() noexcept;
+    /// @}
 
 private:
+    template <auto Slot, typename Event>
+    void record(const Event& event) {
+        if constexpr (std::is_same_v<Event, LimitEvent>) {
+            constexpr bool high = Slot == &EventHandlers::memory_high;
+            record(event_line(event.container, event_fields(event, high ? "memory_high" : "pids_limit")));
+        } else if constexpr (requires { event_fields(event); }) {
+            record(event_line(event.container, event_fields(event)));
+        }
+    }
+    void record(std::string line);
     void schedule();
     void deliver();
     /// Calls the first one. \returns false if there is none
@@ -98,6 +124,9 @@ private:
     EventHandlers handlers_;
     std::deque<std::function<void()>> queue_;
     bool scheduled_ = false;
+    std::shared_ptr<const EventRecorder> recorder_;
+    std::string lines_;  ///< To be recorded; each with a newline.
+    std::mutex writing_; ///< Held while they are written, in their order.
 };
 
 } // namespace ct::internal

@@ -54,6 +54,16 @@ Loop::Id Loop::add(int fd, std::uint32_t events, Callback callback) {
     return id;
 }
 
+void Loop::modify(Id id, std::uint32_t events) noexcept {
+    const std::lock_guard lock(mutex_);
+    const auto found = watches_.find(id);
+    if (found == watches_.end()) return;
+    epoll_event event{};
+    event.events = events;
+    event.data.u64 = id;
+    (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, found->second->fd, &event); // fails for bad arguments only
+}
+
 void Loop::make_timer() {
     if (timer_) return;
     UniqueFd fd(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));

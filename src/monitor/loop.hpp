@@ -47,6 +47,8 @@ public:
 
     /// Watches \p fd, which stays open until remove().
     Id add(int fd, std::uint32_t events, Callback callback);
+    /// Watches for other events. Nothing happens if the watch is gone.
+    void modify(Id id, std::uint32_t events) noexcept;
     /// From then on add_timer() needs no more descriptors.
     void open_timer();
     /// Calls \p callback once, at \p when or later.

@@ -3,6 +3,7 @@
 #include "state/record.hpp"
 
 #include "state/json.hpp"
+#include "state/log_fields.hpp"
 #include "state/record_fields.hpp"
 #include "state/versioned.hpp"
 
@@ -72,6 +73,9 @@ struct Fields<Record> {
         field("started", &Record::started),
         field("last_exit", &Record::last_exit),
         field("command", &Record::command),
+        field("log", &Record::log),
+        field("attach_socket", &Record::attach_socket),
+        field("records_events", &Record::records_events),
         field("area_mount", &Record::area_mount),
         field("links", &Record::links),
         field("nics", &Record::nics),
