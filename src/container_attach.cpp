@@ -53,6 +53,7 @@ std::shared_ptr<StreamTap> ContainerCore::attach(AttachOptions options) {
     const std::size_t history = options.history.count;
     auto tap = std::make_shared<StreamTap>(name_, std::move(options), point);
     point->add(tap, history);
+    notice_end_for_attached();
     // What was written before is told as everything else: by whoever moves the output, and not from here.
     if (const auto output = this->output(); output && history > 0) output->catch_up_soon();
     return tap;
@@ -60,7 +61,16 @@ std::shared_ptr<StreamTap> ContainerCore::attach(AttachOptions options) {
 
 std::shared_ptr<AttachServerCore> ContainerCore::serve(AttachServerOptions options) {
     const auto point = attach_point("serve those who attach");
-    return with_subject(subject(), [&] { return session_->serve(std::move(options), point); });
+    return with_subject(subject(), [&] {
+        auto server = session_->serve(std::move(options), point);
+        notice_end_for_attached();
+        return server;
+    });
+}
+
+void ContainerCore::notice_end_for_attached() {
+    (void)events();
+    watch_run(GroupWatch::From::Now);
 }
 
 } // namespace internal

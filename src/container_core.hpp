@@ -165,6 +165,8 @@ private:
     [[nodiscard]] std::shared_ptr<AttachPoint> attach_point() const;
     /// \throws Error then
     [[nodiscard]] std::shared_ptr<AttachPoint> attach_point(std::string_view action) const;
+    /// Has dispatch() take notice of the end of this run, or of the next one, as with a handler of events.
+    void notice_end_for_attached();
     // container_log.cpp
     [[nodiscard]] std::shared_ptr<OutputHandlers> handlers();
     [[nodiscard]] bool is_logged() const;

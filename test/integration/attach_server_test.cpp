@@ -115,10 +115,12 @@ protected:
     }
     /// Dispatches until the container has ended and all clients are gone.
     [[nodiscard]] bool dispatch_to_end(Container& box, const AttachServer& server, std::initializer_list<Client*> all) {
-        return dispatch_until([&] {
+        const bool ended = dispatch_until([&] {
             for (Client* client : all) client->read();
-            return !box.running() && server.finished();
+            return server.finished() && !box.running();
         });
+        for (Client* client : all) client->read();
+        return ended;
     }
 };
 
@@ -532,14 +534,15 @@ TEST_F(AttachServerTest, LingeringIsLimited) {
     Container box = attachable();
     AttachServerOptions options = at_path();
     options.linger = 0ms;
+    options.queue = 32 * MiB;
     AttachServer server(box, options);
     Client client(path());
     ASSERT_TRUE(accepts(server, 1));
-    box.start(shell("head -c 900000 /dev/zero"));
+    box.start(shell("head -c 16777216 /dev/zero"));
     ASSERT_TRUE(dispatch_until([&] { return !box.running() && server.finished(); }));
     EXPECT_TRUE(client.read());
     EXPECT_GT(client.out.size(), 0U);
-    EXPECT_LT(client.out.size(), 900000U);
+    EXPECT_LT(client.out.size(), 16777216U);
 }
 
 TEST_F(AttachServerTest, HandlersMayDestroyServerAndContainer) {
@@ -682,12 +685,13 @@ TEST_F(AttachServerTest, ServesStreamsOfTheCallersToo) {
     server.write(Stream::Error, "err");
     server.write(Stream::Output, "after");
     std::array<int, 2> pipe{};
-    ASSERT_EQ(::pipe2(pipe.data(), O_CLOEXEC), 0);
+    ASSERT_EQ(::pipe2(pipe.data(), O_CLOEXEC | O_NONBLOCK), 0);
     server.set_input(pipe[1]);
     ::close(pipe[1]);
     std::array<char, 16> text{};
-    ASSERT_TRUE(dispatch_until([&] { return client.read(), client.out == "before after"; }));
-    EXPECT_EQ(::read(pipe[0], text.data(), text.size()), 5);
+    ASSERT_TRUE(dispatch_until([&] { return ::read(pipe[0], text.data(), text.size()) == 5; }));
+    client.read();
+    EXPECT_EQ(client.out, "before after");
     EXPECT_EQ(client.err, "err");
     EXPECT_TRUE(server.takes_output());
     EXPECT_FALSE(server.finished());
