@@ -17,7 +17,6 @@
 #include "cgroup/freezer.hpp"
 #include "config/validate.hpp"
 #include "plan/namespace_flags.hpp"
-#include "run_watch.hpp"
 
 namespace ct::internal {
 
@@ -65,14 +64,21 @@ Error ContainerCore::wrong_state(std::string_view action, std::string_view wante
 }
 
 State ContainerCore::state() {
-    const State now = life();
+    look_at_end(Removal::Later);
+    const State now = look();
     return now == State::Running && is_paused() ? State::Paused : now;
 }
 
 State ContainerCore::life() {
+    look_at_end(Removal::Wait);
+    return look();
+}
+
+State ContainerCore::look() {
     std::shared_ptr<ProcessCore> init;
     std::shared_ptr<Output> output;
     if (registration_) read_news();
+    if (const auto hooks = hook_run()) (void)hooks->go_on();
     {
         const std::lock_guard lock(mutex_);
         if (state_ != State::Running || held_) return state_;
@@ -80,7 +86,7 @@ State ContainerCore::life() {
         output = output_;
     }
     const bool ended = init->wait(std::chrono::nanoseconds(0)).has_value();
-    if (ended && (!output || output->end(Output::Call::SinksOnly))) finish(init);
+    if (ended && (!output || output->end(Output::Call::SinksOnly))) finish(init, Removal::Wait);
     const std::lock_guard lock(mutex_);
     return state_;
 }
@@ -167,7 +173,8 @@ void ContainerCore::attach(pid_t pid, UniqueFd pidfd, std::optional<Spec> spec, 
         output_.reset(); // of a run of its own
         spec_ = std::make_shared<const Spec>(spec ? std::move(*spec) : std::move(found));
         host_side_ = HostSide::adopted(std::move(chroot));
-        state_ = State::Running;
+        run_times_ = {std::chrono::steady_clock::now(), std::chrono::system_clock::now(), pid};
+        change_state(State::Running);
     }
     (void)session_->keep(shared_from_this());
 }
@@ -187,44 +194,11 @@ std::shared_ptr<ProcessCore> ContainerCore::running_init(std::string_view action
     return init_;
 }
 
-void ContainerCore::finish(const std::shared_ptr<ProcessCore>& init) {
-    {
-        const std::lock_guard lock(mutex_);
-        if (init_ != init || state_ != State::Running) return;
-        state_ = State::Stopping;
-        last_exit_ = init->wait(std::chrono::nanoseconds(0));
+void ContainerCore::change_state(State to) {
+    const State from = std::exchange(state_, to);
+    if (events_) {
+        events_->post<&EventHandlers::state>([name = name_, from, to] { return StateEvent{name, from, to}; });
     }
-    if (const auto watch = run_watch()) watch->look();
-    tell_state(State::Running, State::Stopping);
-    const auto record = begin_exit_record(*init, run_times_.pid);
-    record->status = last_exit_.value_or(ExitStatus{});
-    take_down_host_side();
-    entered_->sweep(); // whoever was left has been killed
-    tell_exit(record);
-    if (registration_) {
-        session_->log_errors(
-            [&] { with_subject(subject(), [&] { registration_->ended(last_exit_.value_or(ExitStatus{})); }); });
-    }
-    if (adopted_ && !spec_->network.bridges.empty()) session_->network.sweep();
-    const auto self = shared_from_this(); // the session's may be the last reference
-    session_->forget(*this);
-    become_stopped();
-    tell_state(State::Stopping, State::Stopped);
-}
-
-void ContainerCore::take_down_host_side() {
-    take_down_groups();
-    HostSide ended; // outlives the lock: unmounting may block
-    const std::lock_guard lock(mutex_);
-    ended = std::exchange(host_side_, HostSide());
-}
-
-void ContainerCore::become_stopped() {
-    {
-        const std::lock_guard lock(mutex_);
-        state_ = State::Stopped;
-    }
-    changed_.notify_all();
 }
 
 bool ContainerCore::await_start(std::optional<std::chrono::nanoseconds> limit) {
@@ -243,6 +217,8 @@ std::optional<ExitStatus> ContainerCore::earlier_exit() const {
 std::optional<ExitStatus> ContainerCore::wait(std::optional<std::chrono::nanoseconds> limit) {
     using Clock = std::chrono::steady_clock;
     const auto begin = Clock::now();
+    const bool only_looks = limit && limit->count() <= 0;
+    if (!only_looks) check_not_in_hook("wait");
     if (!await_start(limit)) return std::nullopt;
     if (const auto earlier = earlier_exit()) return earlier;
     const std::shared_ptr<ProcessCore> process = init();
@@ -251,14 +227,12 @@ std::optional<ExitStatus> ContainerCore::wait(std::optional<std::chrono::nanosec
         if (!limit) return limit;
         return std::max(*limit - (Clock::now() - begin), std::chrono::nanoseconds(0));
     };
-    const bool only_looks = limit && limit->count() <= 0;
     if (!only_looks) check_not_in_handler("wait");
     const std::optional<ExitStatus> status = process->wait(left(), only_looks ? nullptr : output.get());
     if (!status || !deliver_output(output, left())) return std::nullopt;
-    finish(process);
-    // Another thread may be taking it down.
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return init_ != process || state_ != State::Stopping; });
+    finish(process, Removal::Wait);
+    if (!await_hooks(left())) return std::nullopt;
+    await_end(process); // another thread, or the loop, may be taking it down
     return status;
 }
 
@@ -273,6 +247,7 @@ void ContainerCore::signal(int number) {
 
 ExitStatus ContainerCore::stop(std::chrono::nanoseconds grace, int number) {
     check_not_in_handler("stop");
+    check_not_in_hook("stop");
     (void)await_start(std::nullopt);
     std::shared_ptr<ProcessCore> process;
     {
@@ -294,7 +269,14 @@ ExitStatus ContainerCore::stop(std::chrono::nanoseconds grace, int number) {
 
 void ContainerCore::close(OnClose policy) noexcept {
     session_->log_errors([&] {
-        if (life() != State::Running) return;
+        if (life() != State::Running) {
+            std::shared_ptr<ProcessCore> last;
+            {
+                const std::lock_guard lock(mutex_);
+                last = init_;
+            }
+            return await_end(last); // the loop would take it down, which nobody will ask to
+        }
         if (adopted_ && !adopter_) return;
         if (close_held(policy)) return;
         if (adopted_ || policy == OnClose::Detach) {
@@ -304,7 +286,8 @@ void ContainerCore::close(OnClose policy) noexcept {
         const std::shared_ptr<ProcessCore> process = init();
         kill_until_ended(process);
         if (const auto output = this->output()) output->end_now();
-        finish(process);
+        finish(process, Removal::Wait);
+        await_end(process);
     });
 }
 

@@ -22,6 +22,7 @@
 #include "base/subject.hpp"
 #include "cgroup/membership.hpp"
 #include "config/validate.hpp"
+#include "hooks/hook_run.hpp"
 #include "host_side.hpp"
 #include "launch/joins.hpp"
 #include "monitor/events.hpp"
@@ -49,7 +50,8 @@ public:
     [[nodiscard]] const std::string& name() const noexcept { return name_; }
     /// Takes notice of an end that nobody waited for.
     [[nodiscard]] State state();
-    /// The same, without a look at whether it is paused: State::Running then.
+    /// The same, without a look at whether it is paused: State::Running then. Waits for an end that is under way in the
+    /// loop.
     [[nodiscard]] State life();
     [[nodiscard]] Spec spec() const;
 
@@ -59,6 +61,10 @@ public:
     void set_spec(Spec spec);
     void add_mount(Mount mount, MountHooks hooks);
     void on_seccomp(SeccompHandler handler);
+
+    // container_hooks.cpp
+    void add_hook(HookPoint point, HookHandler handler);
+    void clear_hooks();
 
     // container_log.cpp
     void set_log(std::optional<Log> log);
@@ -84,6 +90,17 @@ public:
     [[nodiscard]] std::shared_ptr<Events> events();
     /// Begins to watch the present run, if there is one and a handler.
     void watch_run(GroupWatch::From from);
+    void set_exit_file(std::string path);
+    template <auto Slot, typename Handler>
+    void on_event(Handler handler) {
+        events()->set<Slot>(std::move(handler));
+        watch_run(GroupWatch::From::Now);
+    }
+    void on_pressure(const PressureTrigger& trigger, PressureHandler handler);
+    void on_stats(std::chrono::nanoseconds interval, StatsHandler handler);
+    void on_health(HealthCheck check, HealthHandler handler);
+    /// Without the groups of a run being over. \returns false if that failed, which is logged
+    [[nodiscard]] bool try_read_stats(const Groups& groups, Stats& stats) const noexcept;
     /// The first process seems to have ended: takes notice of that, for the one who dispatches.
     void notice_end();
     [[nodiscard]] std::optional<ExitRecord> exit_record() const;
@@ -93,7 +110,10 @@ public:
     void set_process(ProcessSpec process);
     /// Null if none was set.
     [[nodiscard]] std::shared_ptr<const ProcessSpec> process();
-    std::shared_ptr<ProcessCore> enter(const ProcessSpec& process, const std::function<int()>& callable);
+    /// Whether the end of a process that enters is an event.
+    enum class Tell : std::uint8_t { Handler, Nobody };
+    std::shared_ptr<ProcessCore> enter(const ProcessSpec& process, const std::function<int()>& callable,
+                                       Tell whom = Tell::Handler);
     void adopt(pid_t pid);
     void hold();
 
@@ -125,6 +145,7 @@ public:
     // container_freeze.cpp
     void freeze(std::chrono::nanoseconds limit);
     void thaw(std::chrono::nanoseconds limit);
+    [[nodiscard]] bool is_paused() const;
 
     // live_mount.cpp
     void mount(const Mount& mount);
@@ -155,8 +176,14 @@ private:
     // container_events.cpp
     [[nodiscard]] std::shared_ptr<Events> present_events() const;
     [[nodiscard]] std::shared_ptr<RunWatch> run_watch() const;
-    void tell_state(State from, State to) const;
-    void tell_start(pid_t pid) const;
+    /// Called with the mutex, as the next: what happens is told in that order.
+    void change_state(State to);
+    void tell_start() const;
+    /// Finds out before there is a process what cannot be watched of it.
+    void prepare_watch(const Spec& spec);
+    void forget_watch() noexcept;
+    /// Heeds what the handlers of the present run want.
+    void update_watch();
     /// What is known of a run before its host side is taken down.
     [[nodiscard]] std::shared_ptr<ExitRecord> begin_exit_record(const ProcessCore& init, pid_t pid);
     void tell_exit(std::shared_ptr<const ExitRecord> record);
@@ -167,6 +194,58 @@ private:
     [[nodiscard]] std::shared_ptr<AttachPoint> attach_point(std::string_view action) const;
     /// Has dispatch() take notice of the end of this run, or of the next one, as with a handler of events.
     void notice_end_for_attached();
+    /// Whether anybody wants to have what the groups have counted.
+    [[nodiscard]] bool is_exit_told() const;
+    // container_end.cpp
+    /// Whether it is awaited that those who are left in the groups have ended, and the groups gone.
+    enum class Removal : std::uint8_t {
+        Wait,
+        Later, ///< If it takes time, the loop goes on with it.
+    };
+    struct Ending;
+    [[nodiscard]] State look();
+    [[nodiscard]] bool begin_end(const std::function<bool()>& is_due, Ending& ending);
+    /// Takes down the host's side after the end of \p init, unless another thread does so.
+    void finish(const std::shared_ptr<ProcessCore>& init, Removal how);
+    void finish_held(const std::shared_ptr<const Joins>& held);
+    [[nodiscard]] bool is_left_by_all(Ending& ending, Removal how);
+    void go_on_ending(const std::shared_ptr<Ending>& ending, Removal how);
+    [[nodiscard]] bool postpone(const std::shared_ptr<Ending>& ending);
+    /// Goes on with an end that is under way, unless another thread does so.
+    void look_at_end(Removal how);
+    /// Waits until the end of that run is over, or does what is missing.
+    void await_end(const std::shared_ptr<ProcessCore>& init);
+    void end_now(Ending& ending);
+    void finish_after_hooks(std::shared_ptr<const ExitRecord> record);
+    void fail_start() noexcept;
+    void take_down_host_side();
+    /// Ends what is left in the groups, and removes them.
+    void take_down_groups();
+    void remove(const Groups& groups, std::chrono::nanoseconds limit) const;
+    void become_stopped();
+    // container_hooks.cpp
+    [[nodiscard]] HookSet hooks() const;
+    /// Those of the host at that point; null if there are none.
+    [[nodiscard]] std::shared_ptr<HookRun> make_hook_run(HookPoint point, pid_t pid, HookRun::Failed failed);
+    /// Until they are over.
+    void run_hooks(const std::shared_ptr<HookRun>& run);
+    /// To whom failures are told that fail nothing else.
+    [[nodiscard]] HookRun::Failed log_failure() const;
+    /// Those that run before the root is changed.
+    void plan_created_hooks(Plan& plan);
+    void run_poststart_hooks();
+    /// After a start that has failed.
+    void run_poststop_hooks();
+    /// After a run that has ended. \param then  called once they are over: at once, or by whoever goes on with them
+    /// \param with_commands  this process has ended it in the record, too
+    void begin_poststop_hooks(bool with_commands, std::function<void()> then);
+    /// Of the present moment; null if there are none.
+    [[nodiscard]] std::shared_ptr<HookRun> hook_run() const;
+    /// Waits for poststop hooks, if they run. \returns false if \param limit has passed first
+    bool await_hooks(std::optional<std::chrono::nanoseconds> limit);
+    /// \throws Error in a callable of one of its hooks
+    void check_not_in_hook(std::string_view action) const;
+
     // container_log.cpp
     [[nodiscard]] std::shared_ptr<OutputHandlers> handlers();
     [[nodiscard]] bool is_logged() const;
@@ -190,6 +269,9 @@ private:
         /// The specification with what was chosen for this start, if anything was; for the plan alone.
         std::optional<Spec> completed = {};
         std::shared_ptr<BridgeUse> bridges = {}; ///< Null if there is nothing on bridges that libct keeps.
+
+        /// What to plan with.
+        [[nodiscard]] const Spec& planned(const Spec& given) const { return completed ? *completed : given; }
     };
     [[nodiscard]] Prepared prepare(const Spec& spec, const std::vector<std::string>& command);
     /// What the host does once there is a child: it tells who it is, in case that this process dies, and gives it its
@@ -219,9 +301,6 @@ private:
     void kill_until_ended(const std::shared_ptr<ProcessCore>& process);
     /// Kills a first process that has just been started, and waits for its end.
     void give_up(const std::shared_ptr<ProcessCore>& init) noexcept;
-    [[nodiscard]] bool is_paused() const;
-    /// Ends what is left in them, and removes them.
-    void take_down_groups();
     /// Those of the present run; null if it has none.
     [[nodiscard]] std::shared_ptr<const Groups> groups() const;
     /// \throws Error if it is not running, or has none
@@ -259,7 +338,6 @@ private:
     void end_held(std::optional<std::chrono::nanoseconds> grace, int number);
     /// \returns whether it is such a container
     bool close_held(OnClose policy);
-    void finish_held(const std::shared_ptr<const Joins>& held);
     struct Inside;
     /// The network namespace of the running container, for a change.
     [[nodiscard]] Inside enter_network();
@@ -287,15 +365,10 @@ private:
     /// Makes the process, and watches what its filter reports.
     [[nodiscard]] Launched launch_plan(Plan& plan, int files_root, const std::function<int()>& callable,
                                        StartThread* thread, Role role, std::span<const FilesRoot> bound = {});
-    /// Takes down the host's side after the end of \p init, unless another thread does so.
-    void finish(const std::shared_ptr<ProcessCore>& init);
     /// Waits until no start is under way. \returns false if \p limit has passed first
     [[nodiscard]] bool await_start(std::optional<std::chrono::nanoseconds> limit);
     /// Of a run that another process has seen end.
     [[nodiscard]] std::optional<ExitStatus> earlier_exit() const;
-    void take_down_host_side();
-    void become_stopped();
-    void fail_record() noexcept;
     /// The directories of the overlay, as far as they are of use: empty if a throw-away upper directory is not there.
     [[nodiscard]] std::optional<OverlayView> overlay(std::string_view action) const;
     [[nodiscard]] std::shared_ptr<ProcessCore> running_init(std::string_view action);
@@ -313,6 +386,9 @@ private:
     State state_ = State::Stopped;
     std::shared_ptr<const Spec> spec_;                                             ///< Replaced only while stopped.
     std::shared_ptr<const HookTable> hooks_ = std::make_shared<const HookTable>(); ///< Replaced in the same way.
+    std::shared_ptr<const OwnHooks> own_hooks_; ///< Null if there are none; replaced only while stopped.
+    std::shared_ptr<HookRun> hook_run_;         ///< Under way.
+    bool hooks_begun_ = false;                  ///< By the present or last start; changed by the thread that starts.
     std::shared_ptr<const ProcessSpec> process_;
     bool adopted_ = false; ///< The session has not started the process, or has let it go.
     bool adopter_ = false; ///< It was adopted by this session, not opened.
@@ -339,6 +415,8 @@ private:
     std::shared_ptr<Events> events_;            ///< Null as long as there never was a handler.
     std::shared_ptr<RunWatch> run_watch_;
     std::shared_ptr<const ExitRecord> exit_record_; ///< Of the last run that has ended.
+    std::string exit_file_;                         ///< Or empty.
+    std::shared_ptr<Ending> ending_;                ///< With which nobody is at work.
     /// Of the present or last start; changed by the thread that starts.
     struct RunTimes {
         std::chrono::steady_clock::time_point begin = {};

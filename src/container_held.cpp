@@ -19,9 +19,7 @@ void ContainerCore::hold() {
     try {
         held = with_subject(subject(), [&] { return launch_held(); });
     } catch (...) {
-        take_down_host_side();
-        fail_record();
-        become_stopped();
+        fail_start();
         throw;
     }
     publish(nullptr, std::move(held), "hold");
@@ -51,10 +49,10 @@ std::shared_ptr<const Joins> ContainerCore::launch_held() {
     const auto held = std::make_shared<Joins>();
     Plan plan;
     plan_birth(plan, prepared);
+    plan_created_hooks(plan);
     add_group_tasks(plan, spec);
     const std::shared_ptr<StartThread> thread = session_->start_thread();
-    compile_hold(plan, prepared.completed ? *prepared.completed : spec, streams.layout(), host_facts(thread.get()),
-                 *hooks);
+    compile_hold(plan, prepared.planned(spec), streams.layout(), host_facts(thread.get()), *hooks);
     plan.parent_tasks.push_back(
         {Await::SetUp, [&](const WaitingChild& child) {
              for (const auto& [kind, source] : spec.namespaces) {
@@ -135,20 +133,6 @@ bool ContainerCore::close_held(OnClose policy) {
         end_held(std::chrono::nanoseconds(0), SIGKILL);
     }
     return true;
-}
-
-void ContainerCore::finish_held(const std::shared_ptr<const Joins>& held) {
-    {
-        const std::lock_guard lock(mutex_);
-        if (held_ != held || state_ != State::Running) return;
-        state_ = State::Stopping;
-        held_.reset();
-    }
-    take_down_host_side();
-    if (registration_) session_->log_errors([&] { registration_->ended({}); });
-    const auto self = shared_from_this(); // the session's may be the last reference
-    session_->forget(*this);
-    become_stopped();
 }
 
 } // namespace ct::internal

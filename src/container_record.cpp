@@ -117,6 +117,7 @@ void ContainerCore::follow(StoredRecord stored) {
             const std::lock_guard lock(mutex_);
             groups_ = std::move(groups);
         }
+        watch_run(GroupWatch::From::Now);
     } catch (const Error& error) {
         if (error.code() != std::errc::no_such_process) throw; // it has just ended
     }
@@ -236,10 +237,6 @@ void ContainerCore::check_running_record(const std::shared_ptr<ProcessCore>& ini
         give_up(init);
         throw;
     }
-}
-
-void ContainerCore::fail_record() noexcept {
-    if (registration_) session_->log_errors([&] { registration_->failed(); });
 }
 
 } // namespace ct::internal

@@ -35,25 +35,22 @@ void ContainerCore::begin_start(std::string_view action) {
         throw Error(Errc::InvalidState, Stage::Configure, concat(subject(), ": ", action), {}, "its session is closed");
     if (removed_)
         throw Error(Errc::InvalidState, Stage::Configure, concat(subject(), ": ", action), {}, "it was removed");
-    state_ = State::Starting;
+    change_state(State::Starting);
 }
 
 std::shared_ptr<ProcessCore> ContainerCore::start(const ProcessSpec& process, const std::function<int()>& callable) {
     begin_start("start");
     run_times_ = {std::chrono::steady_clock::now(), std::chrono::system_clock::now()};
-    tell_state(State::Stopped, State::Starting);
     std::shared_ptr<ProcessCore> init;
     try {
         init = with_subject(subject(), [&] { return launch_first(process, callable); });
     } catch (...) {
-        take_down_host_side();
-        fail_record();
-        become_stopped();
-        tell_state(State::Starting, State::Stopped);
+        fail_start();
         throw;
     }
     run_times_.start.total = std::chrono::steady_clock::now() - run_times_.begin;
     publish(init, nullptr, "start");
+    run_poststart_hooks();
     return init;
 }
 
@@ -62,19 +59,19 @@ void ContainerCore::publish(std::shared_ptr<ProcessCore> init, std::shared_ptr<c
     // Registered before anybody can see it run, and notice its end.
     starter_ = ::getpid();
     const bool kept = session_->keep(shared_from_this());
+    const bool has_init = init != nullptr;
     {
         const std::lock_guard lock(mutex_);
-        if (const auto owner = pid_owner_.lock(); owner && init) owner->add(init);
+        if (const auto owner = pid_owner_.lock(); owner && has_init) owner->add(init);
         init_ = std::move(init);
         adopted_ = false;
         held_ = std::move(held);
         enter_target_ = {init_ ? init_->pidfd() : -1, static_cast<unsigned>(namespace_flags(*spec_)), -1, {}};
-        state_ = State::Running;
+        change_state(State::Running);
+        if (kept && has_init) tell_start();
     }
     changed_.notify_all();
-    tell_state(State::Starting, State::Running);
     if (kept) {
-        if (init_) tell_start(run_times_.pid);
         try {
             with_subject(subject(), [&] { watch_run(GroupWatch::From::Beginning); });
         } catch (...) {
@@ -118,6 +115,7 @@ ContainerCore::Prepared ContainerCore::prepare(const Spec& spec, const std::vect
         host_side_ = std::move(host_side);
     }
     prepare_groups(spec);
+    prepare_watch(spec);
     return prepared;
 }
 
@@ -238,12 +236,13 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& give
     const std::shared_ptr<const HookTable> hooks = hooks_; // constant like the specification
     Plan plan;
     plan_birth(plan, prepared);
+    plan_created_hooks(plan);
     add_group_tasks(plan, spec);
     const std::shared_ptr<StartThread> thread = session_->start_thread();
     std::optional<FrozenBirth> frozen;
     if (spec.cgroup.born_frozen) frozen.emplace([this] { return groups(); }, process, callable != nullptr).add_to(plan);
-    compile_start(plan, prepared.completed ? *prepared.completed : spec, process, streams.layout(),
-                  host_facts(thread.get()), callable != nullptr, *hooks);
+    compile_start(plan, prepared.planned(spec), process, streams.layout(), host_facts(thread.get()),
+                  callable != nullptr, *hooks);
     HostEnds ends = streams.take_host_ends();
     if (output) output->connect(ends, session_->loop());
     const auto planned = std::chrono::steady_clock::now();
@@ -272,7 +271,8 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& give
     return init;
 }
 
-std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, const std::function<int()>& callable) {
+std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, const std::function<int()>& callable,
+                                                  Tell whom) {
     const std::shared_ptr<ProcessCore> init = running_init("enter");
     if (is_paused()) throw wrong_state("enter", "running", State::Paused); // the process would be frozen at its birth
     EnterTarget target{};
@@ -318,7 +318,7 @@ std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, co
         if (thread && process.parent_death_signal != 0) thread->watch(ProcessCore::pidfd_of(entering));
         entered->add(entering);
         if (pid_owner) pid_owner->add(entering);
-        if (const auto watch = run_watch()) watch->watch_entered(entering);
+        if (const auto watch = run_watch(); watch && whom == Tell::Handler) watch->watch_entered(entering);
         return entering;
     });
 }

@@ -61,7 +61,7 @@ void SessionCore::sweep_records() noexcept {
 std::shared_ptr<ContainerCore> SessionCore::insert(std::string name, Spec spec, std::string_view action) {
     check_container_name(name);
     // A container that has ended unnoticed and has no handles left does not keep its name.
-    if (const auto holder = find(name)) (void)holder->state();
+    if (const auto holder = find(name)) (void)holder->life();
     auto container = std::make_shared<ContainerCore>(shared_from_this(), name, std::move(spec));
     const std::lock_guard lock(mutex_);
     const std::string subject = concat("container '", name, "': ", action);
@@ -233,6 +233,7 @@ void SessionCore::close() noexcept {
         if (const auto server = each.lock()) server->close();
     if (thread && options_.on_close == OnClose::Detach) thread->outlive_object();
     leftovers.sweep();
+    if (loop && is_in_its_process()) loop->close();
     if (parents_ && is_in_its_process()) parents_->remove_made();
 }
 
@@ -338,6 +339,10 @@ std::size_t Session::dispatch() {
 
 std::size_t Session::dispatch_for(std::chrono::nanoseconds limit) {
     return core_->loop()->dispatch_for(limit);
+}
+
+void Session::run(std::stop_token stop) {
+    core_->loop()->run(stop);
 }
 
 } // namespace ct

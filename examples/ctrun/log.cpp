@@ -39,6 +39,7 @@ int run_logged(ct::Session& session, ct::Container& container, const ct::Process
             throw std::system_error(errno, std::system_category(), "poll");
         while (const auto info = signals.next()) init.signal(static_cast<int>(info->ssi_signo));
         session.dispatch();
+        if (init.try_wait()) container.wait(); // what is left to be written, and hooks
     }
     return init.wait().shell_code();
 }

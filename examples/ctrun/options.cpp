@@ -13,6 +13,7 @@
 #include "adder.hpp"
 #include "attribute_values.hpp"
 #include "cgroup_options.hpp"
+#include "hook_options.hpp"
 #include "limits.hpp"
 #include "network_options.hpp"
 #include "seccomp.hpp"
@@ -227,6 +228,7 @@ void add_container_options(Adder& add, ct::Spec& spec) {
     add.flag("--limits-after-setup", "Limit the container once it is set up, not already while it is",
              [&] { spec.cgroup.limits_after_set_up = true; });
     add_network_options(add, spec);
+    add_hook_options(add, spec);
 }
 
 void add_process_options(Adder& add, ProcessOptions& process) {

@@ -268,6 +268,7 @@ public:
     Container& on_state(StateHandler handler);
     Container& on_start(StartHandler handler);
     /// With what the run has used. Containers with groups take a few more system calls to end: their files are read.
+    /// The same goes for set_exit_file().
     Container& on_exit(ExitHandler handler);
     /// Needs the memory controller, as on_memory_high(), see Cgroup::controllers and Limits.
     Container& on_oom(OomHandler handler);
@@ -275,10 +276,54 @@ public:
     Container& on_pids_limit(LimitHandler handler);  ///< fork(2) failed because of Limits::pids_max.
     /// Needs a group that can be frozen. Version 1: told of freeze() and thaw() of this session only.
     Container& on_frozen(FrozenHandler handler);
+    /// Health checks are not told.
     Container& on_process_exit(ProcessExitHandler handler);
+    /// One more trigger, or another handler for the same one; an empty handler removes it. Needs a group of version 2
+    /// (Cgroup::own_group makes one) and a kernel that measures pressure. While it runs the trigger is set at once;
+    /// else by each start, which fails if that is not possible. \throws Error Errc::InvalidConfig for a malformed
+    /// trigger; Errc::Unsupported that says where it was looked for
+    Container& on_pressure(const PressureTrigger& trigger, PressureHandler handler);
+    /// Statistics of the running container, as stats() has them, in that interval: the first one that long after the
+    /// start. Times do not drift; those that nobody dispatches in time for are left out. Needs a group, or the start
+    /// fails. What cannot be read is logged, see SessionOptions::log_handler, and left out.
+    /// \param interval  1 ms to a day \throws Error Errc::InvalidConfig; Errc::InvalidState if it runs without a group
+    Container& on_stats(std::chrono::nanoseconds interval, StatsHandler handler);
+    /// Checks the health of the running container, and tells its changes: first Health::Starting, and each later one
+    /// once. A paused container is not checked. Checks end with the container; their programs are killed then.
+    /// A program is started within dispatch(), which takes as long as enter(), and nobody waits for it. Setting a check
+    /// begins anew. What a callable throws leaves dispatch(), and the check has failed.
+    /// \throws Error Errc::InvalidConfig
+    Container& on_health(HealthCheck check, HealthHandler handler);
     /// Of the last run that has ended, also without handlers: what the groups have counted is in it only with
     /// on_exit().
     [[nodiscard]] std::optional<ExitRecord> exit_record() const;
+    /// Has the record of each run that ends written to that file, as to_json() and a newline, before on_exit() is told,
+    /// also if nobody dispatches but waits. Nobody ever sees a part of it: it is written beside its place, in the same
+    /// directory, and renamed, in place of what was there. It is not synced to disk. A file that cannot be written is
+    /// logged, see SessionOptions::log_handler. Any state; an empty path writes none.
+    /// \param path  absolute; the file has mode 0640 and belongs to the host process
+    /// \throws Error with Errc::InvalidConfig
+    Container& set_exit_file(std::string path);
+    /// @}
+
+    /// \name Hooks: commands and callables at points of the container's life, see HookPoint
+    /// @{
+    /// Appends to Spec::hooks: what is saved has it.
+    Container& add_hook(Hook hook);
+    /// A callable, which runs in the host process: at HookPoint::CreateRuntime and Poststart on the thread that calls
+    /// start() or hold(), at Poststop on the one that finds that the container has ended, in Session::dispatch(),
+    /// wait(), stop(), state() or the like. It runs between the commands as they were added. It has no time limit, and
+    /// whoever waits for the container waits for it. What it throws fails as a command does, with its what().
+    ///
+    /// It may ask anything of the container, but neither wait for it, start nor stop it. It belongs to this container
+    /// as handlers do: save() does not keep it, set_spec() leaves it, and a run that another process has started, or
+    /// whose end another process has seen first, ends with it as well.
+    /// \throws Error with Errc::InvalidConfig for HookPoint::CreateContainer: this process is not in the container
+    Container& add_hook(HookPoint point, HookHandler handler);
+    /// Forgets all hooks of both kinds, but not those of mounts.
+    Container& clear_hooks();
+    /// Sets one of Spec::annotations.
+    Container& set_annotation(std::string key, std::string value);
     /// @}
 
     /// Starts the container with a program as its first process.

@@ -52,6 +52,7 @@ enum class Stage {
     Signal,      ///< Sending a signal.
     Wait,        ///< Waiting for a process.
     State,       ///< Reading or writing the record of a container.
+    Hooks,       ///< Running a hook.
 };
 
 /// The stage as one lower-case word, for logs.

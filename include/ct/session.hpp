@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -124,9 +125,9 @@ public:
     [[nodiscard]] std::vector<HostFeature> capabilities() const;
 
     /// \name Events
-    /// Callbacks run only within dispatch() and dispatch_for(), on the thread that calls these. They may call anything
-    /// but these two and the destructor of the session. An exception from a callback leaves dispatch(); its event is
-    /// consumed, and the others come with the next call.
+    /// Callbacks run only within dispatch(), dispatch_for() and run(), on the thread that calls these. They may call
+    /// anything but these and the destructor of the session. An exception from a callback leaves dispatch(); its event
+    /// is consumed, and the others come with the next call.
     /// @{
     /// A descriptor that is readable (POLLIN) whenever dispatch() has something to do, for an event loop of the host's
     /// own. Borrowed; the same one until the session closes. It is made at the first call, or with the first event to
@@ -136,6 +137,12 @@ public:
     std::size_t dispatch();
     /// Waits until something is due, at most for \p limit, and dispatches.
     std::size_t dispatch_for(std::chrono::nanoseconds limit);
+    /// Dispatches until \p stop is requested, by any thread or from a callback: the callbacks that are due at that
+    /// moment come with the next call. Sleeps in between; nothing wakes it up but events and the request. It takes one
+    /// descriptor, an eventfd, as long as it runs. While another thread dispatches it waits, and then goes on. An
+    /// exception from a callback leaves it, as it leaves dispatch(): call it again to go on.
+    /// \throws Error Errc::InvalidState within a callback; with Stage::Session if the descriptor is not to be had
+    void run(std::stop_token stop);
     /// @}
 
 private:

@@ -10,6 +10,7 @@
 
 #include <ct/cgroup.hpp>
 #include <ct/export.hpp>
+#include <ct/hooks.hpp>
 #include <ct/namespaces.hpp>
 #include <ct/network.hpp>
 #include <ct/private_area.hpp>
@@ -135,6 +136,8 @@ struct Spec {
     std::vector<std::string> read_only_paths = {}; ///< The same, but read-only with all that is mounted below.
     Cgroup cgroup = {};
     Network network = {};
+    std::vector<Hook> hooks = {};                         ///< Those of one point run in this order.
+    std::map<std::string, std::string> annotations = {}; ///< For the hooks to read; libct makes nothing of them.
 
     bool operator==(const Spec&) const = default;
 };

@@ -42,7 +42,7 @@ void AttachServerCore::open() {
     listener_ = std::make_shared<AttachListener>(options_);
     point_->add(shared_from_this(), 0);
     try {
-        loop_->remove(loop_->add_timer(std::chrono::steady_clock::now(), [] {})); // pause() needs its descriptor
+        loop_->open_timer(); // there may be no descriptor left when pause() needs it
         listen();
     } catch (...) {
         close();

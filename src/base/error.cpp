@@ -77,6 +77,7 @@ std::string_view to_string(Stage stage) noexcept {
     case Stage::Signal: return "signal";
     case Stage::Wait: return "wait";
     case Stage::State: return "state";
+    case Stage::Hooks: return "hooks";
     }
     return "unknown";
 }

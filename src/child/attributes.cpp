@@ -58,6 +58,17 @@ long unblock_signals() noexcept {
     return raw_syscall(SYS_rt_sigprocmask, SetMask, &none, nullptr, KernelSigsetSize);
 }
 
+void write_number(char* text, long number) noexcept {
+    char digits[20];
+    int count = 0;
+    do {
+        digits[count++] = static_cast<char>('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    while (count > 0) *text++ = digits[--count];
+    *text = '\0';
+}
+
 long resource_limit(const LimitArgs& args) noexcept {
     return raw_syscall(SYS_prlimit64, 0, args.resource, args.limit, nullptr);
 }

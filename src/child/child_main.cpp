@@ -153,17 +153,6 @@ void run_continuation(void* argument) noexcept {
     exit_now(127);
 }
 
-void write_number(char* text, long number) noexcept {
-    char digits[20];
-    int count = 0;
-    do {
-        digits[count++] = static_cast<char>('0' + number % 10);
-        number /= 10;
-    } while (number > 0);
-    while (count > 0) *text++ = digits[--count];
-    *text = '\0';
-}
-
 /// Has a child perform all that comes after step \p at, and becomes its reaper.
 /// \returns -errno, or 0 if the child has failed and said so
 long start_reaper(std::uint32_t at, const StepList& steps, Context& context) noexcept {

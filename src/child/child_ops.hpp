@@ -74,6 +74,8 @@ long bind_name_file(Context& context, const NameFileArgs& args) noexcept;
 long enter_own_time(int proc) noexcept;
 long reset_signals() noexcept;
 long unblock_signals() noexcept;
+/// In decimal digits, with a NUL.
+void write_number(char* text, long number) noexcept;
 long resource_limit(const LimitArgs& args) noexcept;
 long drop_bounding_set(const CapabilityArgs& args) noexcept;
 long set_credentials(const CredentialsArgs& args) noexcept;

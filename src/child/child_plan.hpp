@@ -91,6 +91,7 @@ enum class Op : std::uint32_t {
 /// When the child waits for the parent.
 enum class Await : std::uint32_t {
     Birth,   ///< Before all else, still in the host's descriptor table.
+    Mounted, ///< All is mounted, but the root is not changed yet.
     SetUp,   ///< Namespaces, files and names are set up; the process itself is not.
     Created, ///< Handshake::created is full; the parent takes note of it.
     Filter,  ///< Not an Op::AwaitParent, but within Op::Seccomp: the filter is installed.
@@ -158,6 +159,10 @@ struct CommandArgs {
     const char* const* argv;
     const char* const* envp;
     const char* directory; ///< Or null: the present one.
+    /// What it reads, all but the pid of this process and a closing brace; or null: it has the host's streams.
+    const char* state = nullptr;
+    std::size_t state_length = 0;
+    std::int64_t time_limit = 0; ///< Nanoseconds; 0 for none.
 };
 struct CallableArgs {
     int (*call)(const void* callable);

@@ -141,25 +141,46 @@ void check_device(const Device& device) {
     if (device.type > DeviceType::Block) reject(concat("device '", device.path, "' is of an unknown type"));
 }
 
-void check_hooks(const Mount& mount, const MountHooks& hooks) {
+namespace {
+
+/// \param subject  "a hook of ..."
+void check_command(std::string_view subject, const HookCommand& command) {
     const auto check_text = [&](const std::string& text) {
-        if (has_nul(text)) reject(concat("a hook of the mount on '", mount.target, "' has a NUL byte"));
+        if (has_nul(text)) reject(concat(subject, " has a NUL byte"));
     };
+    if (command.argv.empty() || command.argv.front().empty()) reject(concat(subject, " names no program"));
+    for (const std::string& argument : command.argv) check_text(argument);
+    for (const std::string& entry : command.environment.value_or(std::vector<std::string>{})) check_text(entry);
+    check_text(command.working_directory);
+}
+
+} // namespace
+
+void check_hooks(const Mount& mount, const MountHooks& hooks) {
+    const std::string subject = concat("a hook of the mount on '", mount.target, '\'');
     const auto check = [&](const MountHook& hook) {
         if (const auto* callable = std::get_if<std::function<int()>>(&hook)) {
-            if (!*callable) reject(concat("a hook of the mount on '", mount.target, "' is an empty function"));
+            if (!*callable) reject(concat(subject, " is an empty function"));
             return;
         }
-        const auto& command = std::get<HookCommand>(hook);
-        if (command.argv.empty() || command.argv.front().empty()) {
-            reject(concat("a hook of the mount on '", mount.target, "' names no program"));
-        }
-        for (const std::string& argument : command.argv) check_text(argument);
-        for (const std::string& entry : command.environment.value_or(std::vector<std::string>{})) check_text(entry);
-        check_text(command.working_directory);
+        check_command(subject, std::get<HookCommand>(hook));
     };
     for (const MountHook& hook : hooks.before) check(hook);
     for (const MountHook& hook : hooks.after) check(hook);
+}
+
+void check_hook(const Hook& hook) {
+    if (hook.point > HookPoint::Poststop) reject("a hook is for an unknown point");
+    const std::string subject = concat("a ", to_string(hook.point), " hook");
+    check_command(subject, hook.command);
+    if (hook.time_limit <= std::chrono::milliseconds(0) || hook.time_limit > std::chrono::hours(24)) {
+        reject(concat(subject, " has a time limit that is not between 1 ms and one day"));
+    }
+}
+
+void check_annotation(const std::string& key, const std::string& value) {
+    if (key.empty()) reject("an annotation has no key");
+    if (has_nul(key) || has_nul(value)) reject(concat("annotation '", key, "' has a NUL byte"));
 }
 
 namespace {
@@ -232,6 +253,8 @@ void check_spec(const Spec& spec) {
     check_network(spec.network);
     for (const std::string& path : spec.masked_paths) check_inner_path("masked path", path);
     for (const std::string& path : spec.read_only_paths) check_inner_path("read-only path", path);
+    for (const Hook& hook : spec.hooks) check_hook(hook);
+    for (const auto& [key, value] : spec.annotations) check_annotation(key, value);
 }
 
 } // namespace ct::internal

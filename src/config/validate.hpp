@@ -26,6 +26,8 @@ void check_mount(const Mount& mount);
 void check_inner_path(std::string_view what, const std::string& path);
 void check_device(const Device& device);
 void check_hooks(const Mount& mount, const MountHooks& hooks);
+void check_hook(const Hook& hook);
+void check_annotation(const std::string& key, const std::string& value);
 void check_private_area(const PrivateArea& area);
 void check_root(const Root& root);
 void check_cgroup(const Cgroup& cgroup);

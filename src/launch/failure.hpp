@@ -2,9 +2,12 @@
 // SPDX-FileCopyrightText: The libct authors
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include <ct/error.hpp>
 #include <ct/process.hpp>
@@ -26,6 +29,11 @@ namespace ct::internal {
 
 /// One more clause for a failed step that mounts, makes nodes or runs hooks; or empty.
 [[nodiscard]] std::string mount_hint(const Plan& plan, const Handshake& handshake);
+
+/// The clause for a hook's command: how it ended, and the last that it wrote.
+/// \param time_limit  if it was killed because of that
+[[nodiscard]] std::string hook_hint(std::optional<std::chrono::milliseconds> time_limit, const ExitStatus& status,
+                                    std::string_view text);
 
 /// Removes the mount points and nodes that a failed child has created in the directory \p root_lock or one of those
 /// \p bound below it, if they are still what it created, are empty and no other container holds a lock on that

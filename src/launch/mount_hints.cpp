@@ -107,7 +107,48 @@ std::string cgroup_hint(int error) {
     }
 }
 
+std::string describe(std::chrono::milliseconds time) {
+    return time.count() % 1000 == 0 ? concat(time.count() / 1000, " s") : concat(time.count(), " ms");
+}
+
+/// Its end, on one line.
+std::string ending_of(std::string_view text) {
+    constexpr std::size_t most = 512;
+    const bool cut = text.size() > most;
+    if (cut) text.remove_prefix(text.size() - most);
+    std::string line;
+    for (const char c : text) {
+        const bool space = c == ' ' || (c >= '\t' && c <= '\r');
+        if (!space) line += c;
+        if (space && !line.empty() && line.back() != ' ') line += ' ';
+    }
+    while (!line.empty() && line.back() == ' ') line.pop_back();
+    // A character that was cut in two.
+    std::size_t rest = 0;
+    while (cut && rest < line.size() && (static_cast<unsigned char>(line[rest]) & 0xC0U) == 0x80U) ++rest;
+    return (cut ? "..." : "") + line.substr(rest);
+}
+
+std::string command_hint(const Plan& plan, const Handshake& handshake) {
+    if (handshake.error != ECANCELED && handshake.error != ETIMEDOUT) return {};
+    const auto& step = plan.steps.steps().at(handshake.step);
+    std::optional<std::chrono::milliseconds> limit;
+    if (handshake.error == ETIMEDOUT) {
+        const auto& args = *static_cast<const CommandArgs*>(step.args);
+        limit = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::nanoseconds(args.time_limit));
+    }
+    return hook_hint(limit, from_wait_status(static_cast<int>(handshake.candidate)), handshake.message);
+}
+
 } // namespace
+
+std::string hook_hint(std::optional<std::chrono::milliseconds> time_limit, const ExitStatus& status,
+                      std::string_view text) {
+    std::string hint = time_limit ? concat("it was killed after its time limit of ", describe(*time_limit))
+                                  : concat("it ", status.describe());
+    if (const std::string ending = ending_of(text); !ending.empty()) hint += concat("; it wrote: ", ending);
+    return hint;
+}
 
 std::string mount_hint(const Plan& plan, const Handshake& handshake) {
     const int error = handshake.error;
@@ -127,7 +168,7 @@ std::string mount_hint(const Plan& plan, const Handshake& handshake) {
         if (error == EINVAL) return "nothing is mounted there, or it is protected by the user namespace";
         if (error == ELOOP) return "one of its components is a symbolic link, which is not followed here";
         return {};
-    case Op::RunCommand:
+    case Op::RunCommand: return command_hint(plan, handshake);
     case Op::RunCallable:
         return error == ECANCELED ? concat("it ", from_wait_status(static_cast<int>(handshake.candidate)).describe())
                                   : "";

@@ -8,6 +8,24 @@
 
 namespace ct::internal {
 
+PressureWishes Events::set_pressure(const PressureTrigger& trigger, PressureHandler handler) {
+    auto next = std::make_shared<PressureWishes>();
+    std::shared_ptr<const PressureWishes> before; // released after the lock
+    const std::lock_guard lock(mutex_);
+    before = handlers_.pressure;
+    if (before) *next = *before;
+    next->erase(trigger);
+    if (handler) next->emplace(trigger, std::make_shared<const PressureHandler>(std::move(handler)));
+    handlers_.pressure = std::move(next);
+    return before ? *before : PressureWishes();
+}
+
+void Events::put_back(PressureWishes wishes) {
+    std::shared_ptr<const PressureWishes> next = std::make_shared<PressureWishes>(std::move(wishes));
+    const std::lock_guard lock(mutex_);
+    handlers_.pressure.swap(next);
+}
+
 void Events::post(std::function<void()> tell) {
     const std::lock_guard lock(mutex_);
     queue_.push_back(std::move(tell));

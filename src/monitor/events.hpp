@@ -2,8 +2,10 @@
 // SPDX-FileCopyrightText: The libct authors
 #pragma once
 
+#include <chrono>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -13,6 +15,20 @@
 #include "monitor/loop.hpp"
 
 namespace ct::internal {
+
+struct StatsWish {
+    std::chrono::nanoseconds interval{0};
+    StatsHandler handler;
+    explicit operator bool() const noexcept { return static_cast<bool>(handler); }
+};
+
+struct HealthWish {
+    HealthCheck check;
+    HealthHandler handler;
+    explicit operator bool() const noexcept { return static_cast<bool>(handler); }
+};
+
+using PressureWishes = std::map<PressureTrigger, std::shared_ptr<const PressureHandler>>;
 
 /// The functions that are told what becomes of a container; null for none.
 struct EventHandlers {
@@ -24,13 +40,17 @@ struct EventHandlers {
     std::shared_ptr<const LimitHandler> pids_limit;
     std::shared_ptr<const ProcessExitHandler> process_exit;
     std::shared_ptr<const FrozenHandler> frozen;
+    std::shared_ptr<const PressureWishes> pressure;
+    std::shared_ptr<const StatsWish> stats;
+    std::shared_ptr<const HealthWish> health;
 };
 
 /// The events of one container, on their way to its handlers. Any thread may post them; the loop's dispatch() tells
 /// them one after the other.
 class Events : public std::enable_shared_from_this<Events> {
 public:
-    explicit Events(std::shared_ptr<Loop> loop) : loop_(std::move(loop)) {}
+    /// \throws Error if the loop cannot have timers: posting does not fail for want of descriptors
+    explicit Events(std::shared_ptr<Loop> loop) : loop_(std::move(loop)) { loop_->open_timer(); }
     Events(const Events&) = delete;
     Events& operator=(const Events&) = delete;
 
@@ -46,10 +66,19 @@ public:
         return handlers_.*Slot;
     }
 
+    template <auto Slot>
+    [[nodiscard]] bool has() const {
+        const std::lock_guard lock(mutex_);
+        return handlers_.*Slot != nullptr;
+    }
+    /// \returns what was there before, for put_back()
+    PressureWishes set_pressure(const PressureTrigger& trigger, PressureHandler handler);
+    void put_back(PressureWishes wishes);
+
     /// \param make  returns the event, at the time when it is told; it is not told if nobody handles it now or then
     template <auto Slot, typename Make>
     void post(Make make) {
-        if (!get<Slot>()) return;
+        if (!has<Slot>()) return; // without a copy, which could be the last one while the caller holds a lock
         post([this, make = std::move(make)] {
             if (const auto handler = get<Slot>()) (*handler)(make());
         });

@@ -142,6 +142,8 @@ void plan_area_tasks(Plan& plan, const Spec& spec, const FdLayout& fds);
 void plan_area(Plan& plan, const Spec& spec, const FdLayout& fds);
 void plan_mounts(Plan& plan, const std::vector<Mount>& mounts, const MountSetup& setup);
 void plan_hooks(Plan& plan, const std::vector<MountHook>& hooks, std::string_view moment, const std::string& target);
+/// Before the root is changed: HookPoint::CreateRuntime is the parent's task, HookPoint::CreateContainer the child's.
+void plan_created_hooks(Plan& plan, const Spec& spec);
 [[nodiscard]] bool has_callables(const HookTable& hooks);
 void plan_masks(Plan& plan, const Spec& spec);
 void plan_devices(Plan& plan, const Spec& spec, const FdLayout& fds);

@@ -11,15 +11,13 @@ int call(const void* callable) {
     return (*static_cast<const std::function<int()>*>(callable))();
 }
 
-void plan_command(Plan& plan, const HookCommand& command, const StepInfo& info) {
+CommandArgs compiled(Plan& plan, const HookCommand& command) {
     ProcessSpec process;
     process.environment = command.environment;
     const std::vector<std::string_view> entries = plan_environment(plan, process);
     const char* const directory = command.working_directory.empty() ? nullptr : plan.text(command.working_directory);
-    plan.steps.add(Op::RunCommand,
-                   CommandArgs{plan.strings(exec_candidates(command.argv.at(0), entries)), plan.strings(command.argv),
-                               plan.strings(entries), directory},
-                   info);
+    return {plan.strings(exec_candidates(command.argv.at(0), entries)), plan.strings(command.argv),
+            plan.strings(entries), directory};
 }
 
 } // namespace
@@ -30,10 +28,25 @@ void plan_hooks(Plan& plan, const std::vector<MountHook>& hooks, std::string_vie
         const std::string name = command != nullptr ? concat('\'', command->argv.at(0), '\'') : "a callable";
         const StepInfo info{Stage::Mounts, plan.text("run ", name, " ", moment, " the mount on"), plan.text(target)};
         if (command != nullptr) {
-            plan_command(plan, *command, info);
+            plan.steps.add(Op::RunCommand, compiled(plan, *command), info);
         } else {
             plan.steps.add(Op::RunCallable, CallableArgs{call, &std::get<std::function<int()>>(hook)}, info);
         }
+    }
+}
+
+void plan_created_hooks(Plan& plan, const Spec& spec) {
+    if (plan.has_tasks(Await::Mounted)) {
+        plan.steps.add(Op::AwaitParent, AwaitArgs{Await::Mounted}, {Stage::Launch, "wait for the parent"});
+    }
+    for (const Hook& hook : spec.hooks) {
+        if (hook.point != HookPoint::CreateContainer) continue;
+        CommandArgs args = compiled(plan, hook.command);
+        args.state = plan.text(plan.hook_state);
+        args.state_length = plan.hook_state.size();
+        args.time_limit = std::chrono::nanoseconds(hook.time_limit).count();
+        plan.steps.add(Op::RunCommand, args,
+                       {Stage::Hooks, "run createContainer hook", plan.text(hook.command.argv.at(0))});
     }
 }
 

@@ -73,7 +73,7 @@ void write_by_helper(const Map& map, pid_t child, const std::string& file) {
     const bool no_new_privileges = ::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1;
     throw sys::error(
         EPERM, Stage::IdMap, action(map), file,
-        concat(map.helper, ' ', result.status.describe(), result.output.empty() ? "" : concat(": ", result.output),
+        concat(map.helper, ' ', result.status.describe(), result.text.empty() ? "" : concat(": ", result.last_line()),
                no_new_privileges ? "; this process has no_new_privs set, with which no setuid program works"
                                  : concat("; ", map.subordinate, " lists what the caller may map")));
 }

@@ -144,6 +144,7 @@ public:
         std::function<void(const WaitingChild&)> run;
     };
     std::vector<ParentTask> parent_tasks;
+    std::string hook_state; ///< What hooks in the container are told, see CommandArgs::state.
     UniqueFd upper; ///< The throw-away upper directory of an overlay, once the child has made it.
 
     [[nodiscard]] bool has_tasks(Await moment) const {

@@ -45,6 +45,7 @@ void plan_root_in_mount_namespace(Plan& plan, const Spec& spec, const FdLayout& 
     plan_names(plan, spec);
     plan_cgroup_mount(plan, spec, fds.groups.view);
     plan_masks(plan, spec);
+    plan_created_hooks(plan, spec);
     if (!spec.root) return;
     const auto* const bind = spec.private_area ? std::get_if<BindDir>(&*spec.private_area) : nullptr;
     const bool area_read_only = bind != nullptr && bind->read_only && covers_root(*bind);
@@ -60,10 +61,12 @@ void plan_root_in_mount_namespace(Plan& plan, const Spec& spec, const FdLayout& 
 void plan_root(Plan& plan, const Spec& spec, const FdLayout& fds, const HookTable& hooks) {
     if (makes_namespace(spec, Namespace::Mount)) {
         plan_root_in_mount_namespace(plan, spec, fds, hooks);
-    } else if (spec.root) {
-        const char* const root = plan.text(spec.root->path);
-        plan.steps.add(Op::ChangeRoot, PathArgs{root}, {Stage::Root, "chroot to", root});
+        return;
     }
+    plan_created_hooks(plan, spec);
+    if (!spec.root) return;
+    const char* const root = plan.text(spec.root->path);
+    plan.steps.add(Op::ChangeRoot, PathArgs{root}, {Stage::Root, "chroot to", root});
 }
 
 } // namespace ct::internal

@@ -26,6 +26,7 @@
 #include "config/defaults.hpp"
 #include "config/names.hpp"
 #include "config/validate.hpp"
+#include "hooks/hook_run.hpp"
 #include "host_nics.hpp"
 #include "launch/exit_status.hpp"
 
@@ -181,8 +182,9 @@ std::optional<StoredRecord> finish(const Store& store, LockedEntry& entry, Recor
 
 namespace {
 
+/// \param ret_run  the record of the run or start that was ended, if one was
 /// \returns what has to end before the record can be settled
-UniqueFd settle_locked(const Store& store, LockedEntry& entry) {
+UniqueFd settle_locked(const Store& store, LockedEntry& entry, std::optional<Record>& ret_run) {
     const auto stored = entry.read();
     if (!stored) {
         entry.remove();
@@ -196,7 +198,20 @@ UniqueFd settle_locked(const Store& store, LockedEntry& entry) {
     }
     const bool ran = found.standing == Standing::Ended && !stored->record.held;
     (void)finish(store, entry, stored->record, ran ? std::optional(ExitStatus{}) : std::nullopt);
+    const bool was_born = stored->record.phase == Phase::Running || stored->record.init != ProcessId{};
+    if (was_born) ret_run = stored->record;
     return {};
+}
+
+/// In place of the dead owner, and after the record was written: the hooks may look for the container.
+void run_poststop_hooks(const Store& store, const Record& record) {
+    const HookSet hooks{record.spec, nullptr};
+    if (record.adopted || !hooks.any_at(HookPoint::Poststop)) return;
+    const auto run = std::make_shared<HookRun>(
+        HookRun::About{record.name, HookPoint::Poststop, State::Stopping}, hooks, [&](const Error& error) {
+            store.warn(error.with_subject(concat("container '", record.name, "'")).what());
+        });
+    (void)run->await(std::nullopt);
 }
 
 bool is_settled(const Store& store, const std::string& name) {
@@ -213,11 +228,13 @@ bool is_unsettled(Standing standing) noexcept {
 void settle(const Store& store, const std::string& name) {
     for (;;) {
         UniqueFd dying;
+        std::optional<Record> run;
         {
             auto entry = store.lock_present(name);
             if (!entry) return;
-            dying = settle_locked(store, *entry);
+            dying = settle_locked(store, *entry, run);
         }
+        if (run) run_poststop_hooks(store, *run);
         if (!dying) return;
         if (!wait_until_ended(dying.get(), KillPatience)) {
             throw Error(std::make_error_code(std::errc::timed_out), Stage::State,

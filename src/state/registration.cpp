@@ -239,19 +239,20 @@ void Registration::adopted(pid_t init, std::shared_ptr<const Spec> spec) {
     write(entry, std::move(next));
 }
 
-void Registration::ended(const ExitStatus& status) {
+bool Registration::ended(const ExitStatus& status) {
     const std::lock_guard lock(mutex_);
     auto entry = store_.lock_present(name_);
-    if (!entry) return;
+    if (!entry) return false;
     if (!is_current(*entry)) {
         auto present = entry->read();
         // Another run's, or somebody was faster.
-        if (!present || present->record.phase != Phase::Running || !(present->record.init == record_.init)) return;
-        if (present->record.held && present->record.owner != record_.owner) return;
+        if (!present || present->record.phase != Phase::Running || !(present->record.init == record_.init)) return false;
+        if (present->record.held && present->record.owner != record_.owner) return false;
         record_ = std::move(present->record);
     }
-    if (record_.phase != Phase::Running) return;
+    if (record_.phase != Phase::Running) return false;
     keep(finish(store_, *entry, record_, record_.held ? std::nullopt : std::optional(status)));
+    return true;
 }
 
 void Registration::keep(std::optional<StoredRecord> stored) {

@@ -59,7 +59,8 @@ public:
     /// \p init is a process that somebody else has started.
     void adopted(pid_t init, std::shared_ptr<const Spec> spec);
     /// The first process has ended, whoever has started it, or the container is not held any more.
-    void ended(const ExitStatus& status);
+    /// \returns whether nobody else was faster to take notice
+    bool ended(const ExitStatus& status);
 
     void save(std::shared_ptr<const Spec> spec, std::shared_ptr<const ProcessSpec> process);
     /// \throws Error with Errc::InvalidState if it is running

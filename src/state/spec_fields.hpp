@@ -86,6 +86,10 @@ struct Words<ProcMode> {
     static constexpr std::array<std::string_view, 2> list{"new", "bind_host"};
 };
 template <>
+struct Words<HookPoint> {
+    static constexpr std::array<std::string_view, 4> list{"createRuntime", "createContainer", "poststart", "poststop"};
+};
+template <>
 struct Words<Namespace> {
     static constexpr std::array<std::string_view, 8> list{"mnt", "pid", "net", "uts", "ipc", "user", "cgroup", "time"};
 };
@@ -263,6 +267,22 @@ struct Fields<Cgroup> {
     };
 };
 template <>
+struct Fields<HookCommand> {
+    static constexpr std::tuple list{
+        field("argv", &HookCommand::argv),
+        field("environment", &HookCommand::environment),
+        field("working_directory", &HookCommand::working_directory),
+    };
+};
+template <>
+struct Fields<Hook> {
+    static constexpr std::tuple list{
+        field("point", &Hook::point),
+        field("command", &Hook::command),
+        field("time_limit", &Hook::time_limit),
+    };
+};
+template <>
 struct Fields<Spec> {
     static constexpr std::tuple list{
         field("namespaces", &Spec::namespaces),
@@ -284,6 +304,8 @@ struct Fields<Spec> {
         field("read_only_paths", &Spec::read_only_paths),
         field("cgroup", &Spec::cgroup),
         field("network", &Spec::network),
+        field("hooks", &Spec::hooks),
+        field("annotations", &Spec::annotations),
     };
 };
 

@@ -42,7 +42,7 @@ using Structures =
                      CapabilitySets, SecurityLabels, Scheduler, IoPriority, Scheduling, MemoryPolicy, SessionKeyring,
                      SeccompAction, SeccompCondition, SeccompRule, Seccomp, LandlockPath, Landlock, Cgroup,
                      ControllerValue, Limits, IoLimit, DeviceRule, Network, Names, HostEntry, Address, Veth, Macvlan,
-                     Ipvlan, Vlan, Dummy, HostNic, Neighbour, NextHop, Route, Rule, Bridge, PublishedPort>;
+                     Ipvlan, Vlan, Dummy, HostNic, Neighbour, NextHop, Route, Rule, Bridge, PublishedPort, HookCommand, Hook>;
 TYPED_TEST_SUITE(EveryField, Structures);
 
 TYPED_TEST(EveryField, IsListedForJson) {
@@ -111,6 +111,9 @@ Spec full_spec() {
                    .limits_after_set_up = true,
                    .born_frozen = true,
                    .mount = CgroupMount::Writable};
+    spec.hooks = {{HookPoint::Poststop, {{"/bin/a", "\xff"}, {{"A=1"}}, "/w"}, std::chrono::milliseconds(250)},
+                  {.command = {.argv = {"b"}}}};
+    spec.annotations = {{"com.example.key", "value"}};
     return spec;
 }
 
