@@ -54,6 +54,7 @@ std::shared_ptr<StreamTap> ContainerCore::attach(AttachOptions options) {
     const std::size_t history = options.history.count;
     auto tap = std::make_shared<StreamTap>(name_, std::move(options), point);
     point->add(tap, history);
+    notice_end_for_attached();
     // What was written before is told as everything else: by whoever moves the output, and not from here.
     if (const auto output = this->output(); output && history > 0) output->catch_up_soon();
     return tap;
@@ -66,6 +67,7 @@ std::shared_ptr<AttachServerCore> ContainerCore::serve(AttachServerOptions optio
     const std::string path = options.path;
     return with_subject(subject(), [&] {
         auto server = session_->serve(std::move(options), point);
+        notice_end_for_attached();
         bool runs = false;
         {
             const std::lock_guard lock(mutex_);
@@ -94,6 +96,11 @@ void ContainerCore::resize_terminal(TerminalSize size) {
     } else {
         Process(process).resize_terminal(size);
     }
+}
+
+void ContainerCore::notice_end_for_attached() {
+    (void)events();
+    watch_run(GroupWatch::From::Now);
 }
 
 } // namespace internal

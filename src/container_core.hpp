@@ -202,6 +202,8 @@ private:
     [[nodiscard]] std::shared_ptr<AttachPoint> attach_point() const;
     /// \throws Error then
     [[nodiscard]] std::shared_ptr<AttachPoint> attach_point(std::string_view action) const;
+    /// Has dispatch() take notice of the end of this run, or of the next one, as with a handler of events.
+    void notice_end_for_attached();
     // container_end.cpp
     /// Whether it is awaited that those who are left in the groups have ended, and the groups gone.
     enum class Removal : std::uint8_t {

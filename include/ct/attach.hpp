@@ -40,7 +40,7 @@ struct Attachable {
     /// ProcessSpec::terminal it is the terminal, whose Process::terminal() is non-blocking then. Stdio::Null stays
     /// that: there is no input. Stdio::Pipe, or a descriptor 0 in ProcessSpec::fds, is a violation.
     bool input = true;
-    /// So much of the last output is kept for those who attach later; up to 64 MiB. It lasts until the next start.
+    /// So much of the last output is kept for those who attach later; up to 64 MiB. It lasts as long as the run.
     Bytes history = {};
     bool operator==(const Attachable&) const = default;
 };
@@ -87,7 +87,7 @@ private:
 /// What happens to a client that does not read, once AttachServerOptions::queue is full for it.
 enum class SlowClient : std::uint8_t {
     Disconnect, ///< It is disconnected, after which it can still read what it was sent.
-    Skip,       ///< It misses what comes until it has read; output between is left out at chunk boundaries.
+    Skip,       ///< It misses what comes until it has read; whole packets are left out, and counted.
     /// No more output is read until it has: the container waits when its pipe is full, for ever if need be. For a
     /// client that has to get everything, such as the one in the foreground.
     Wait,

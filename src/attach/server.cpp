@@ -42,6 +42,7 @@ void AttachServerCore::open() {
     listener_ = std::make_shared<AttachListener>(options_);
     point_->add(shared_from_this(), 0);
     try {
+        loop_->open_timer(); // there may be no descriptor left when pause() needs it
         listen();
     } catch (...) {
         close();

@@ -79,7 +79,7 @@ TEST_F(CtrunEventsTest, TellTheEndOfAContainerWithoutAMonitor) {
     expected[4] = "exit unknown";
     EXPECT_EQ(told(seen), expected) << seen;
     follower.signal(SIGTERM);
-    follower.wait();
+    (void)follower.wait();
 }
 
 TEST_F(CtrunEventsTest, TellTheEndOfAContainerWhoseMonitorWasKilled) {
@@ -98,7 +98,7 @@ TEST_F(CtrunEventsTest, TellTheEndOfAContainerWhoseMonitorWasKilled) {
     expected[4] = "exit unknown";
     EXPECT_EQ(told(seen), expected) << seen;
     follower.signal(SIGTERM);
-    follower.wait();
+    (void)follower.wait();
 }
 
 TEST_F(CtrunEventsTest, AreToldOnceWhoeverEndsTheContainer) {
@@ -124,7 +124,7 @@ TEST_F(CtrunEventsTest, TellStatesOfOtherPrograms) {
     EXPECT_EQ(member(seen, "event"), "\"state\"");
     EXPECT_EQ(member(seen, "container"), "\"box\"");
     follower.signal(SIGTERM);
-    follower.wait();
+    (void)follower.wait();
 }
 
 TEST_F(CtrunEventsTest, AFullDiskStopsNobody) {
@@ -186,7 +186,7 @@ TEST_F(CtrunLiveStatsTest, LinesWithoutATerminalUntilTheEnd) {
     EXPECT_EQ(said.status, 0) << said;
     EXPECT_TRUE(contains(said.out, "box   ended")) << said;
     json.out.close(); // nobody reads it any more
-    json.wait();
+    (void)json.wait();
     reap();
     EXPECT_EQ(ctrun({"stats", "box"}).status, 125);
     EXPECT_EQ(ctrun({"stats"}).status, 0);
