@@ -112,6 +112,25 @@ private:
     int output_ = -1;
 };
 
+/// Dispatches in a thread of its own until the container has ended.
+class Dispatcher {
+public:
+    Dispatcher(Session& session, Container& box)
+        : box_(box), thread_([&session, &box] {
+              while (box.running()) (void)session.dispatch_for(Patience);
+          }) {}
+    Dispatcher(const Dispatcher&) = delete;
+    Dispatcher& operator=(const Dispatcher&) = delete;
+    ~Dispatcher() {
+        box_.kill();
+        thread_.join();
+    }
+
+private:
+    Container& box_;
+    std::thread thread_;
+};
+
 class LogFaultsTest : public ContainerTest {
 protected:
     static std::chrono::seconds trouble() { return std::getenv("CT_TEST_FULL") != nullptr ? 60s : 1s; }
@@ -147,11 +166,12 @@ TEST_F(LogFaultsTest, ReaderThatStopsHoldsUpNobody) {
     const std::uint64_t dropped = box.log_stats().dropped_records;
     EXPECT_GT(dropped, 0U);
     reader.go_on();
-    std::thread dispatcher([&] { dispatch_until_ended(box); });
     // What is missing is told in its place, which is the end here.
-    std::vector<std::string> messages = reader.read_to("Resource temporarily unavailable");
-    box.signal(SIGKILL);
-    dispatcher.join();
+    std::vector<std::string> messages;
+    {
+        const Dispatcher dispatcher(session(), box);
+        messages = reader.read_to("Resource temporarily unavailable");
+    }
     EXPECT_TRUE(contains(messages.back(), "dropped " + std::to_string(dropped) + " lines"));
     messages.pop_back();
     EXPECT_EQ(messages.size() + dropped, 100000U);
@@ -168,10 +188,11 @@ TEST_F(LogFaultsTest, ReaderThatStopsHasABlockingSinkWait) {
     EXPECT_LE(dispatch_all(trouble()), 20 + 2 * seconds);
     EXPECT_LT(box.log_stats().bytes, 5000U * 201U);
     reader.go_on();
-    std::thread dispatcher([&] { dispatch_until_ended(box); });
-    std::vector<std::string> messages = reader.read_to("5000");
-    box.signal(SIGKILL);
-    dispatcher.join();
+    std::vector<std::string> messages;
+    {
+        const Dispatcher dispatcher(session(), box);
+        messages = reader.read_to("5000");
+    }
     const auto number = [](const std::string& message) { return std::to_string(std::stoul(payload(message))); };
     std::ranges::transform(messages, messages.begin(), number);
     ASSERT_EQ(messages.size(), 5000U);
