@@ -192,9 +192,11 @@ TEST_F(EventsTest, StatisticsTellWhatStatsTells) {
     EXPECT_EQ(told->cpu.usage.has_value(), now.cpu.usage.has_value());
     EXPECT_EQ(told->pids.current, now.pids.current);
     container.on_stats(1ms, nullptr);
-    while (session().dispatch() > 0) continue;
-    pollfd ready{session().fd(), POLLIN, 0};
-    EXPECT_EQ(::poll(&ready, 1, 20), 0);
+    EXPECT_TRUE(await([&] { // what was on its way is taken, and nothing follows
+        (void)session().dispatch();
+        pollfd ready{session().fd(), POLLIN, 0};
+        return ::poll(&ready, 1, 50) == 0;
+    }));
     container.kill();
     container.wait();
 }
