@@ -208,9 +208,8 @@ void run_poststop_hooks(const Store& store, const Record& record) {
     const HookSet hooks{record.spec, nullptr};
     if (record.adopted || !hooks.any_at(HookPoint::Poststop)) return;
     const auto run = std::make_shared<HookRun>(
-        HookRun::About{record.name, HookPoint::Poststop, State::Stopping}, hooks, [&](const Error& error) {
-            store.warn(error.with_subject(concat("container '", record.name, "'")).what());
-        });
+        HookRun::About{record.name, HookPoint::Poststop, State::Stopping}, hooks,
+        [&](const Error& error) { store.warn(error.with_subject(concat("container '", record.name, "'")).what()); });
     (void)run->await(std::nullopt);
 }
 
