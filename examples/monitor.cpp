@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The libct authors
 
-// monitor FILE COMMAND...: logs what a container writes to FILE, counts the lines and tells how it ended, within a loop
-// of its own.
+// monitor FILE COMMAND...: logs what a container writes to FILE, counts the lines, looks after it, and tells how it
+// ended (to FILE.exit, too), within a loop of its own. Needs a cgroup.
 #include <poll.h>
 
 #include <chrono>
@@ -11,6 +11,8 @@
 #include <string>
 
 #include <ct/ct.hpp>
+
+using namespace std::chrono_literals;
 
 int main(int argc, char** argv) {
     if (argc < 3) {
@@ -27,6 +29,17 @@ int main(int argc, char** argv) {
                          .path = std::filesystem::absolute(argv[1]), .rotate_size = 10 * ct::MiB, .rotate_count = 3}}});
         box.on_log(count);
         //! [log]
+        //! [watch]
+        box.set_exit_file(std::filesystem::absolute(argv[1]).string() + ".exit").set_cgroup({.own_group = true});
+        box.on_stats(1s, [](const ct::StatsEvent& event) {
+            if (const auto used = event.stats.cpu.usage) std::cout << "CPU time: " << used->count() << " ns\n";
+        });
+        const ct::ProcessSpec check{.argv = {"/bin/true"},
+                                    .stdio = {ct::Stdio::Null, ct::Stdio::Null, ct::Stdio::Null}};
+        box.on_health({.check = check, .interval = 10s, .timeout = 1s}, [](const ct::HealthEvent& event) {
+            std::cout << "It is " << ct::to_string(event.health) << ".\n";
+        });
+        //! [watch]
         //! [events]
         bool ended = false;
         box.on_oom([](const ct::OomEvent& event) { std::cout << "out of memory: " << event.kills << " killed\n"; });

@@ -298,60 +298,6 @@ Process Container::start() {
     return Process(core_->start(*process, nullptr));
 }
 
-namespace {
-
-template <auto Slot, typename Handler>
-void set_handler(const std::shared_ptr<internal::ContainerCore>& core, Handler handler) {
-    core->events()->set<Slot>(std::move(handler));
-    core->watch_run(internal::GroupWatch::From::Now);
-}
-
-} // namespace
-
-Container& Container::on_state(StateHandler handler) {
-    set_handler<&internal::EventHandlers::state>(core_, std::move(handler));
-    return *this;
-}
-
-Container& Container::on_start(StartHandler handler) {
-    set_handler<&internal::EventHandlers::start>(core_, std::move(handler));
-    return *this;
-}
-
-Container& Container::on_exit(ExitHandler handler) {
-    set_handler<&internal::EventHandlers::exit>(core_, std::move(handler));
-    return *this;
-}
-
-Container& Container::on_oom(OomHandler handler) {
-    set_handler<&internal::EventHandlers::oom>(core_, std::move(handler));
-    return *this;
-}
-
-Container& Container::on_memory_high(LimitHandler handler) {
-    set_handler<&internal::EventHandlers::memory_high>(core_, std::move(handler));
-    return *this;
-}
-
-Container& Container::on_pids_limit(LimitHandler handler) {
-    set_handler<&internal::EventHandlers::pids_limit>(core_, std::move(handler));
-    return *this;
-}
-
-Container& Container::on_frozen(FrozenHandler handler) {
-    set_handler<&internal::EventHandlers::frozen>(core_, std::move(handler));
-    return *this;
-}
-
-Container& Container::on_process_exit(ProcessExitHandler handler) {
-    set_handler<&internal::EventHandlers::process_exit>(core_, std::move(handler));
-    return *this;
-}
-
-std::optional<ExitRecord> Container::exit_record() const {
-    return core_->exit_record();
-}
-
 Container& Container::on_seccomp(SeccompHandler handler) {
     core_->on_seccomp(std::move(handler));
     return *this;

@@ -52,13 +52,20 @@ void ContainerCore::commit(const std::string& directory) const {
 }
 
 void ContainerCore::discard() {
-    (void)state();
+    (void)life();
     {
         const std::lock_guard lock(mutex_);
         if (state_ != State::Stopped) throw wrong_state("discard the changes", "stopped", state_);
         state_ = State::Stopping; // nobody starts it meanwhile
     }
-    const std::shared_ptr<ContainerCore> stopped(this, [](ContainerCore* core) { core->become_stopped(); });
+    // Nothing of this is told: the container was stopped all the time.
+    const std::shared_ptr<ContainerCore> stopped(this, [](ContainerCore* core) {
+        {
+            const std::lock_guard lock(core->mutex_);
+            core->state_ = State::Stopped;
+        }
+        core->changed_.notify_all();
+    });
     with_subject(subject(), [&] {
         std::optional<OverlayView> view = overlay("discard the changes");
         if (!view) return;

@@ -7,20 +7,12 @@
 #include "cgroup/control_file.hpp"
 #include "cgroup/controllers.hpp"
 #include "cgroup/devices.hpp"
-#include "cgroup/removal.hpp"
 #include "config/validate.hpp"
 #include "container_core.hpp"
 #include "systemd/scope.hpp"
 
 /// The groups of a container.
 namespace ct::internal {
-
-namespace {
-
-/// Time for what is left in the groups of an ended container to end.
-constexpr std::chrono::seconds RemovalPatience{10};
-
-} // namespace
 
 std::shared_ptr<const Groups> ContainerCore::groups() const {
     const std::lock_guard lock(mutex_);
@@ -86,17 +78,6 @@ GroupLayout ContainerCore::group_layout(const Membership& membership, const Spec
     layout.view = view_of(*groups, session_->group_parents().hierarchies());
     if (spec.cgroup.mount == CgroupMount::Writable && has_namespace(spec, Namespace::User)) layout.delegated = groups;
     return layout;
-}
-
-void ContainerCore::take_down_groups() {
-    std::shared_ptr<const Groups> groups;
-    {
-        const std::lock_guard lock(mutex_);
-        groups = std::exchange(groups_, nullptr);
-    }
-    if (!groups) return;
-    session_->log_errors([&] { with_subject(subject(), [&] { remove_groups(*groups, RemovalPatience); }); });
-    if (is_in_scope(*groups, name_)) stop_scope();
 }
 
 void ContainerCore::set_controller_value(ControllerValue value) {

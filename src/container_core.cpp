@@ -17,7 +17,6 @@
 #include "cgroup/freezer.hpp"
 #include "config/validate.hpp"
 #include "plan/namespace_flags.hpp"
-#include "run_watch.hpp"
 
 namespace ct::internal {
 
@@ -65,11 +64,17 @@ Error ContainerCore::wrong_state(std::string_view action, std::string_view wante
 }
 
 State ContainerCore::state() {
-    const State now = life();
+    look_at_end(Removal::Later);
+    const State now = look();
     return now == State::Running && is_paused() ? State::Paused : now;
 }
 
 State ContainerCore::life() {
+    look_at_end(Removal::Wait);
+    return look();
+}
+
+State ContainerCore::look() {
     std::shared_ptr<ProcessCore> init;
     std::shared_ptr<Output> output;
     if (registration_) read_news();
@@ -81,7 +86,7 @@ State ContainerCore::life() {
         output = output_;
     }
     const bool ended = init->wait(std::chrono::nanoseconds(0)).has_value();
-    if (ended && (!output || output->end(Output::Call::SinksOnly))) finish(init);
+    if (ended && (!output || output->end(Output::Call::SinksOnly))) finish(init, Removal::Wait);
     const std::lock_guard lock(mutex_);
     return state_;
 }
@@ -168,8 +173,10 @@ void ContainerCore::attach(pid_t pid, UniqueFd pidfd, std::optional<Spec> spec, 
         output_.reset(); // of a run of its own
         spec_ = std::make_shared<const Spec>(spec ? std::move(*spec) : std::move(found));
         host_side_ = HostSide::adopted(std::move(chroot));
-        state_ = State::Running;
+        run_times_ = {std::chrono::steady_clock::now(), std::chrono::system_clock::now(), pid};
+        change_state(State::Running);
     }
+    stop_recording();
     (void)session_->keep(shared_from_this());
 }
 
@@ -188,49 +195,11 @@ std::shared_ptr<ProcessCore> ContainerCore::running_init(std::string_view action
     return init_;
 }
 
-void ContainerCore::finish(const std::shared_ptr<ProcessCore>& init) {
-    {
-        const std::lock_guard lock(mutex_);
-        if (init_ != init || state_ != State::Running) return;
-        state_ = State::Stopping;
-        last_exit_ = init->wait(std::chrono::nanoseconds(0));
+void ContainerCore::change_state(State to) {
+    const State from = std::exchange(state_, to);
+    if (events_) {
+        events_->post<&EventHandlers::state>([name = name_, from, to] { return StateEvent{name, from, to}; });
     }
-    if (const auto watch = run_watch()) watch->look();
-    tell_state(State::Running, State::Stopping);
-    const auto record = begin_exit_record(*init, run_times_.pid);
-    record->status = last_exit_.value_or(ExitStatus{});
-    take_down_host_side();
-    entered_->sweep(); // whoever was left has been killed
-    bool first = registration_ == nullptr;
-    if (registration_) {
-        session_->log_errors(
-            [&] { with_subject(subject(), [&] { first = registration_->ended(last_exit_.value_or(ExitStatus{})); }); });
-    }
-    begin_poststop_hooks(first, [this, record] { finish_after_hooks(record); });
-}
-
-void ContainerCore::finish_after_hooks(std::shared_ptr<const ExitRecord> record) {
-    tell_exit(std::move(record));
-    if (adopted_ && !spec_->network.bridges.empty()) session_->network.sweep();
-    const auto self = shared_from_this(); // the session's may be the last reference
-    session_->forget(*this);
-    become_stopped();
-    tell_state(State::Stopping, State::Stopped);
-}
-
-void ContainerCore::take_down_host_side() {
-    take_down_groups();
-    HostSide ended; // outlives the lock: unmounting may block
-    const std::lock_guard lock(mutex_);
-    ended = std::exchange(host_side_, HostSide());
-}
-
-void ContainerCore::become_stopped() {
-    {
-        const std::lock_guard lock(mutex_);
-        state_ = State::Stopped;
-    }
-    changed_.notify_all();
 }
 
 bool ContainerCore::await_start(std::optional<std::chrono::nanoseconds> limit) {
@@ -262,11 +231,10 @@ std::optional<ExitStatus> ContainerCore::wait(std::optional<std::chrono::nanosec
     if (!only_looks) check_not_in_handler("wait");
     const std::optional<ExitStatus> status = process->wait(left(), only_looks ? nullptr : output.get());
     if (!status || !deliver_output(output, left())) return std::nullopt;
-    finish(process);
+    finish(process, Removal::Wait);
     if (!await_hooks(left())) return std::nullopt;
-    // Another thread may be taking it down.
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return init_ != process || state_ != State::Stopping; });
+    await_end(process); // another thread, or the loop, may be taking it down
+    if (adopted_ && registration_ && !limit) registration_->await_owner();
     return status;
 }
 
@@ -304,8 +272,12 @@ ExitStatus ContainerCore::stop(std::chrono::nanoseconds grace, int number) {
 void ContainerCore::close(OnClose policy) noexcept {
     session_->log_errors([&] {
         if (life() != State::Running) {
-            (void)await_hooks(std::nullopt);
-            return;
+            std::shared_ptr<ProcessCore> last;
+            {
+                const std::lock_guard lock(mutex_);
+                last = init_;
+            }
+            return await_end(last); // the loop would take it down, which nobody will ask to
         }
         if (adopted_ && !adopter_) return;
         if (close_held(policy)) return;
@@ -316,8 +288,8 @@ void ContainerCore::close(OnClose policy) noexcept {
         const std::shared_ptr<ProcessCore> process = init();
         kill_until_ended(process);
         if (const auto output = this->output()) output->end_now();
-        finish(process);
-        (void)await_hooks(std::nullopt);
+        finish(process, Removal::Wait);
+        await_end(process);
     });
 }
 

@@ -18,6 +18,7 @@
 #include <ct/container.hpp>
 
 #include "area/overlay_view.hpp"
+#include "attach/point.hpp"
 #include "base/subject.hpp"
 #include "cgroup/membership.hpp"
 #include "config/validate.hpp"
@@ -34,7 +35,9 @@
 
 namespace ct::internal {
 
+class AttachServerCore;
 class RunWatch;
+class StreamTap;
 
 /// A container's specification and, while it runs, its first process and what has to be undone on the host at its end.
 class ContainerCore : public std::enable_shared_from_this<ContainerCore> {
@@ -47,7 +50,8 @@ public:
     [[nodiscard]] const std::string& name() const noexcept { return name_; }
     /// Takes notice of an end that nobody waited for.
     [[nodiscard]] State state();
-    /// The same, without a look at whether it is paused: State::Running then.
+    /// The same, without a look at whether it is paused: State::Running then. Waits for an end that is under way in the
+    /// loop.
     [[nodiscard]] State life();
     [[nodiscard]] Spec spec() const;
 
@@ -73,11 +77,31 @@ public:
     void reopen_log();
     [[nodiscard]] LogStats log_stats() const;
 
+    // container_attach.cpp
+    void set_attachable(std::optional<Attachable> attachable);
+    [[nodiscard]] std::optional<Attachable> attachable() const;
+    std::size_t write_input(std::string_view bytes);
+    void close_input();
+    void resize_terminal(TerminalSize size);
+    [[nodiscard]] std::shared_ptr<StreamTap> attach(AttachOptions options);
+    [[nodiscard]] std::shared_ptr<AttachServerCore> serve(AttachServerOptions options);
+
     // container_events.cpp
     /// Made by the first handler.
     [[nodiscard]] std::shared_ptr<Events> events();
     /// Begins to watch the present run, if there is one and a handler.
     void watch_run(GroupWatch::From from);
+    void set_exit_file(std::string path);
+    template <auto Slot, typename Handler>
+    void on_event(Handler handler) {
+        events()->set<Slot>(std::move(handler));
+        watch_run(GroupWatch::From::Now);
+    }
+    void on_pressure(const PressureTrigger& trigger, PressureHandler handler);
+    void on_stats(std::chrono::nanoseconds interval, StatsHandler handler);
+    void on_health(HealthCheck check, HealthHandler handler);
+    /// Without the groups of a run being over. \returns false if that failed, which is logged
+    [[nodiscard]] bool try_read_stats(const Groups& groups, Stats& stats) const noexcept;
     /// The first process seems to have ended: takes notice of that, for the one who dispatches.
     void notice_end();
     [[nodiscard]] std::optional<ExitRecord> exit_record() const;
@@ -87,7 +111,10 @@ public:
     void set_process(ProcessSpec process);
     /// Null if none was set.
     [[nodiscard]] std::shared_ptr<const ProcessSpec> process();
-    std::shared_ptr<ProcessCore> enter(const ProcessSpec& process, const std::function<int()>& callable);
+    /// Whether the end of a process that enters is an event.
+    enum class Tell : std::uint8_t { Handler, Nobody };
+    std::shared_ptr<ProcessCore> enter(const ProcessSpec& process, const std::function<int()>& callable,
+                                       Tell whom = Tell::Handler);
     void adopt(pid_t pid);
     void hold();
 
@@ -119,6 +146,7 @@ public:
     // container_freeze.cpp
     void freeze(std::chrono::nanoseconds limit);
     void thaw(std::chrono::nanoseconds limit);
+    [[nodiscard]] bool is_paused() const;
 
     // live_mount.cpp
     void mount(const Mount& mount);
@@ -149,11 +177,58 @@ private:
     // container_events.cpp
     [[nodiscard]] std::shared_ptr<Events> present_events() const;
     [[nodiscard]] std::shared_ptr<RunWatch> run_watch() const;
-    void tell_state(State from, State to) const;
-    void tell_start(pid_t pid) const;
+    /// Called with the mutex, as the next: what happens is told in that order.
+    void change_state(State to);
+    void tell_start() const;
+    /// Finds out before there is a process what cannot be watched of it.
+    void prepare_watch(const Spec& spec);
+    void forget_watch() noexcept;
+    /// Heeds what the handlers of the present run want.
+    void update_watch();
     /// What is known of a run before its host side is taken down.
     [[nodiscard]] std::shared_ptr<ExitRecord> begin_exit_record(const ProcessCore& init, pid_t pid);
     void tell_exit(std::shared_ptr<const ExitRecord> record);
+    /// Whether anybody wants to have what the groups have counted.
+    [[nodiscard]] bool is_exit_told() const;
+    /// From the next start on, if the session does so.
+    void record_events();
+    /// The container is not this session's any more.
+    void stop_recording() const;
+    /// Writes what was posted by now. Called without the mutex.
+    void write_records() const noexcept;
+    // container_attach.cpp
+    [[nodiscard]] std::string attach_socket() const;
+    /// Null if nobody can attach.
+    [[nodiscard]] std::shared_ptr<AttachPoint> attach_point() const;
+    /// \throws Error then
+    [[nodiscard]] std::shared_ptr<AttachPoint> attach_point(std::string_view action) const;
+    // container_end.cpp
+    /// Whether it is awaited that those who are left in the groups have ended, and the groups gone.
+    enum class Removal : std::uint8_t {
+        Wait,
+        Later, ///< If it takes time, the loop goes on with it.
+    };
+    struct Ending;
+    [[nodiscard]] State look();
+    [[nodiscard]] bool begin_end(const std::function<bool()>& is_due, Ending& ending);
+    /// Takes down the host's side after the end of \p init, unless another thread does so.
+    void finish(const std::shared_ptr<ProcessCore>& init, Removal how);
+    void finish_held(const std::shared_ptr<const Joins>& held);
+    [[nodiscard]] bool is_left_by_all(Ending& ending, Removal how);
+    void go_on_ending(const std::shared_ptr<Ending>& ending, Removal how);
+    [[nodiscard]] bool postpone(const std::shared_ptr<Ending>& ending);
+    /// Goes on with an end that is under way, unless another thread does so.
+    void look_at_end(Removal how);
+    /// Waits until the end of that run is over, or does what is missing.
+    void await_end(const std::shared_ptr<ProcessCore>& init);
+    void end_now(Ending& ending);
+    void finish_after_hooks(std::shared_ptr<const ExitRecord> record);
+    void fail_start() noexcept;
+    void take_down_host_side();
+    /// Ends what is left in the groups, and removes them.
+    void take_down_groups();
+    void remove(const Groups& groups, std::chrono::nanoseconds limit) const;
+    void become_stopped();
     // container_hooks.cpp
     [[nodiscard]] HookSet hooks() const;
     /// Those of the host at that point; null if there are none.
@@ -180,6 +255,7 @@ private:
     // container_log.cpp
     [[nodiscard]] std::shared_ptr<OutputHandlers> handlers();
     [[nodiscard]] bool is_logged() const;
+    [[nodiscard]] std::vector<LogTarget> log_targets() const;
     /// Of the present or last run; null if that is not logged.
     [[nodiscard]] std::shared_ptr<Output> output() const;
     /// For a start; null if nothing is logged.
@@ -200,6 +276,9 @@ private:
         /// The specification with what was chosen for this start, if anything was; for the plan alone.
         std::optional<Spec> completed = {};
         std::shared_ptr<BridgeUse> bridges = {}; ///< Null if there is nothing on bridges that libct keeps.
+
+        /// What to plan with.
+        [[nodiscard]] const Spec& planned(const Spec& given) const { return completed ? *completed : given; }
     };
     [[nodiscard]] Prepared prepare(const Spec& spec, const std::vector<std::string>& command);
     /// What the host does once there is a child: it tells who it is, in case that this process dies, and gives it its
@@ -229,9 +308,6 @@ private:
     void kill_until_ended(const std::shared_ptr<ProcessCore>& process);
     /// Kills a first process that has just been started, and waits for its end.
     void give_up(const std::shared_ptr<ProcessCore>& init) noexcept;
-    [[nodiscard]] bool is_paused() const;
-    /// Ends what is left in them, and removes them.
-    void take_down_groups();
     /// Those of the present run; null if it has none.
     [[nodiscard]] std::shared_ptr<const Groups> groups() const;
     /// \throws Error if it is not running, or has none
@@ -269,7 +345,6 @@ private:
     void end_held(std::optional<std::chrono::nanoseconds> grace, int number);
     /// \returns whether it is such a container
     bool close_held(OnClose policy);
-    void finish_held(const std::shared_ptr<const Joins>& held);
     struct Inside;
     /// The network namespace of the running container, for a change.
     [[nodiscard]] Inside enter_network();
@@ -297,16 +372,10 @@ private:
     /// Makes the process, and watches what its filter reports.
     [[nodiscard]] Launched launch_plan(Plan& plan, int files_root, const std::function<int()>& callable,
                                        StartThread* thread, Role role, std::span<const FilesRoot> bound = {});
-    /// Takes down the host's side after the end of \p init, unless another thread does so.
-    void finish(const std::shared_ptr<ProcessCore>& init);
-    void finish_after_hooks(std::shared_ptr<const ExitRecord> record);
     /// Waits until no start is under way. \returns false if \p limit has passed first
     [[nodiscard]] bool await_start(std::optional<std::chrono::nanoseconds> limit);
     /// Of a run that another process has seen end.
     [[nodiscard]] std::optional<ExitStatus> earlier_exit() const;
-    void take_down_host_side();
-    void become_stopped();
-    void fail_record() noexcept;
     /// The directories of the overlay, as far as they are of use: empty if a throw-away upper directory is not there.
     [[nodiscard]] std::optional<OverlayView> overlay(std::string_view action) const;
     [[nodiscard]] std::shared_ptr<ProcessCore> running_init(std::string_view action);
@@ -348,9 +417,14 @@ private:
     std::vector<std::shared_ptr<LogSink>> sinks_;
     std::shared_ptr<OutputHandlers> handlers_; ///< Null as long as there never were any.
     std::shared_ptr<Output> output_;
-    std::shared_ptr<Events> events_; ///< Null as long as there never was a handler.
+    std::optional<Attachable> attachable_;
+    std::string attach_socket_;                 ///< Of the last server.
+    std::shared_ptr<AttachPoint> attach_point_; ///< Null as long as it never was attachable.
+    std::shared_ptr<Events> events_;            ///< Null as long as there never was a handler.
     std::shared_ptr<RunWatch> run_watch_;
     std::shared_ptr<const ExitRecord> exit_record_; ///< Of the last run that has ended.
+    std::string exit_file_;                         ///< Or empty.
+    std::shared_ptr<Ending> ending_;                ///< With which nobody is at work.
     /// Of the present or last start; changed by the thread that starts.
     struct RunTimes {
         std::chrono::steady_clock::time_point begin = {};

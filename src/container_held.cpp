@@ -14,15 +14,13 @@
 namespace ct::internal {
 
 void ContainerCore::hold() {
+    record_events();
     begin_start("hold");
     std::shared_ptr<const Joins> held;
     try {
         held = with_subject(subject(), [&] { return launch_held(); });
     } catch (...) {
-        take_down_host_side();
-        fail_record();
-        run_poststop_hooks();
-        become_stopped();
+        fail_start();
         throw;
     }
     publish(nullptr, std::move(held), "hold");
@@ -55,8 +53,7 @@ std::shared_ptr<const Joins> ContainerCore::launch_held() {
     plan_created_hooks(plan);
     add_group_tasks(plan, spec);
     const std::shared_ptr<StartThread> thread = session_->start_thread();
-    compile_hold(plan, prepared.completed ? *prepared.completed : spec, streams.layout(), host_facts(thread.get()),
-                 *hooks);
+    compile_hold(plan, prepared.planned(spec), streams.layout(), host_facts(thread.get()), *hooks);
     plan.parent_tasks.push_back(
         {Await::SetUp, [&](const WaitingChild& child) {
              for (const auto& [kind, source] : spec.namespaces) {
@@ -137,24 +134,6 @@ bool ContainerCore::close_held(OnClose policy) {
         end_held(std::chrono::nanoseconds(0), SIGKILL);
     }
     return true;
-}
-
-void ContainerCore::finish_held(const std::shared_ptr<const Joins>& held) {
-    {
-        const std::lock_guard lock(mutex_);
-        if (held_ != held || state_ != State::Running) return;
-        state_ = State::Stopping;
-        held_.reset();
-    }
-    take_down_host_side();
-    bool first = registration_ == nullptr;
-    if (registration_) session_->log_errors([&] { first = registration_->ended({}); });
-    const auto self = shared_from_this(); // the session's may be the last reference
-    begin_poststop_hooks(first, [this] {
-        session_->forget(*this);
-        become_stopped();
-    });
-    (void)await_hooks(std::nullopt);
 }
 
 } // namespace ct::internal

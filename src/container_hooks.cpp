@@ -3,7 +3,6 @@
 #include "base/concat.hpp"
 #include "config/validate.hpp"
 #include "container_core.hpp"
-#include "run_watch.hpp"
 #include "state/hook_state.hpp"
 
 namespace ct {
@@ -103,7 +102,6 @@ void ContainerCore::begin_poststop_hooks(bool with_commands, std::function<void(
         return;
     }
     if (!with_commands) run->leave_out_commands();
-    std::shared_ptr<RunWatch> watch; // of groups that are gone
     std::shared_ptr<Loop> loop;
     if (const auto events = present_events()) loop = events->loop();
     run->begin(std::move(loop), [this, self = shared_from_this(), then = std::move(then)] {
@@ -115,9 +113,9 @@ void ContainerCore::begin_poststop_hooks(bool with_commands, std::function<void(
     });
     {
         const std::lock_guard lock(mutex_);
-        watch.swap(run_watch_);
         hook_run_ = run;
     }
+    changed_.notify_all(); // who waits can go on with them
     (void)run->go_on();
 }
 

@@ -41,7 +41,12 @@ std::shared_ptr<OutputHandlers> ContainerCore::handlers() {
 
 bool ContainerCore::is_logged() const {
     const std::lock_guard lock(mutex_);
-    return log_ || !sinks_.empty() || (handlers_ && handlers_->any());
+    return attachable_ || log_ || !sinks_.empty() || (handlers_ && handlers_->any());
+}
+
+std::vector<LogTarget> ContainerCore::log_targets() const {
+    const std::lock_guard lock(mutex_);
+    return log_ ? log_->targets : std::vector<LogTarget>();
 }
 
 std::shared_ptr<Output> ContainerCore::output() const {
@@ -54,14 +59,17 @@ std::shared_ptr<Output> ContainerCore::open_output() const {
     Log log;
     std::vector<std::shared_ptr<LogSink>> sinks;
     std::shared_ptr<const OutputHandlers> handlers;
+    std::optional<AttachedOutput> attached;
     {
         const std::lock_guard lock(mutex_);
         if (log_) log = *log_;
         sinks = sinks_;
         handlers = handlers_;
+        if (attachable_) attached = {attach_point_, *attachable_};
     }
     if (!handlers) handlers = std::make_shared<const OutputHandlers>();
-    return std::make_shared<Output>(name_, log, std::move(sinks), std::move(handlers), session_->scratches);
+    return std::make_shared<Output>(name_, log, std::move(sinks), std::move(handlers), session_->scratches,
+                                    std::move(attached));
 }
 
 void ContainerCore::reopen_log() {

@@ -29,6 +29,7 @@ State state_of(Standing standing, Phase phase) {
     case Standing::Starting:
     case Standing::HalfStarted: return State::Starting;
     case Standing::Running: return State::Running;
+    case Standing::Ending: return State::Stopping;
     case Standing::Elsewhere: break;
     }
     return phase == Phase::Idle ? State::Stopped : phase == Phase::Starting ? State::Starting : State::Running;
@@ -45,6 +46,8 @@ ContainerInfo recorded(const Record& record) {
     info.saved = record.saved;
     info.on_close = record.on_close;
     info.command = record.command;
+    info.log = record.log;
+    info.attach_socket = record.attach_socket;
     info.created = time_point(record.created);
     info.started = time_point(record.started);
     info.last_exit = record.last_exit;
@@ -117,6 +120,7 @@ void ContainerCore::follow(StoredRecord stored) {
             const std::lock_guard lock(mutex_);
             groups_ = std::move(groups);
         }
+        watch_run(GroupWatch::From::Now);
     } catch (const Error& error) {
         if (error.code() != std::errc::no_such_process) throw; // it has just ended
     }
@@ -221,6 +225,7 @@ void ContainerCore::detach() {
         init = init_;
         bridges = host_side_.bridges();
     }
+    stop_recording();
     if (bridges) bridges->leave();
     // As a child of ours it has to be reaped all the same.
     session_->leftovers.add(init);
@@ -236,10 +241,6 @@ void ContainerCore::check_running_record(const std::shared_ptr<ProcessCore>& ini
         give_up(init);
         throw;
     }
-}
-
-void ContainerCore::fail_record() noexcept {
-    if (registration_) session_->log_errors([&] { registration_->failed(); });
 }
 
 } // namespace ct::internal

@@ -15,6 +15,7 @@
 #include "base/sys.hpp"
 #include "cgroup/freezer.hpp"
 #include "cgroup/starvation.hpp"
+#include "config/attach.hpp"
 #include "config/log.hpp"
 #include "config/validate.hpp"
 #include "launch/exit_status.hpp"
@@ -34,22 +35,18 @@ void ContainerCore::begin_start(std::string_view action) {
         throw Error(Errc::InvalidState, Stage::Configure, concat(subject(), ": ", action), {}, "its session is closed");
     if (removed_)
         throw Error(Errc::InvalidState, Stage::Configure, concat(subject(), ": ", action), {}, "it was removed");
-    state_ = State::Starting;
+    change_state(State::Starting);
 }
 
 std::shared_ptr<ProcessCore> ContainerCore::start(const ProcessSpec& process, const std::function<int()>& callable) {
+    record_events();
     begin_start("start");
     run_times_ = {std::chrono::steady_clock::now(), std::chrono::system_clock::now()};
-    tell_state(State::Stopped, State::Starting);
     std::shared_ptr<ProcessCore> init;
     try {
         init = with_subject(subject(), [&] { return launch_first(process, callable); });
     } catch (...) {
-        take_down_host_side();
-        fail_record();
-        run_poststop_hooks();
-        become_stopped();
-        tell_state(State::Starting, State::Stopped);
+        fail_start();
         throw;
     }
     run_times_.start.total = std::chrono::steady_clock::now() - run_times_.begin;
@@ -63,19 +60,20 @@ void ContainerCore::publish(std::shared_ptr<ProcessCore> init, std::shared_ptr<c
     // Registered before anybody can see it run, and notice its end.
     starter_ = ::getpid();
     const bool kept = session_->keep(shared_from_this());
+    const bool has_init = init != nullptr;
     {
         const std::lock_guard lock(mutex_);
-        if (const auto owner = pid_owner_.lock(); owner && init) owner->add(init);
+        if (const auto owner = pid_owner_.lock(); owner && has_init) owner->add(init);
         init_ = std::move(init);
         adopted_ = false;
         held_ = std::move(held);
         enter_target_ = {init_ ? init_->pidfd() : -1, static_cast<unsigned>(namespace_flags(*spec_)), -1, {}};
-        state_ = State::Running;
+        change_state(State::Running);
+        if (kept && has_init) tell_start();
     }
     changed_.notify_all();
-    tell_state(State::Starting, State::Running);
+    write_records();
     if (kept) {
-        if (init_) tell_start(run_times_.pid);
         try {
             with_subject(subject(), [&] { watch_run(GroupWatch::From::Beginning); });
         } catch (...) {
@@ -98,7 +96,12 @@ ContainerCore::Prepared ContainerCore::prepare(const Spec& spec, const std::vect
     }
     HostSide::Announce announce;
     if (registration_) {
-        registration_->claim(spec_, command, session_->on_close());
+        registration_->claim({.spec = spec_,
+                              .command = command,
+                              .on_close = session_->on_close(),
+                              .log = log_targets(),
+                              .attach_socket = attach_socket(),
+                              .records_events = session_->records_events()});
         announce = [this](const HostMount& mount) { registration_->announce(mount); };
     }
     HostSide host_side(spec, announce, warning(), session_->network, name_);
@@ -119,6 +122,7 @@ ContainerCore::Prepared ContainerCore::prepare(const Spec& spec, const std::vect
         host_side_ = std::move(host_side);
     }
     prepare_groups(spec);
+    prepare_watch(spec);
     return prepared;
 }
 
@@ -165,6 +169,8 @@ void ContainerCore::check_process(std::string_view action, const Spec& spec, con
     }
     if (role == Role::First && is_logged()) {
         log_violations(found, process);
+        if (const auto attachable = this->attachable(); attachable && attachable->input)
+            input_violations(found, process);
         if (session_->on_close() == OnClose::Detach) {
             found.push_back("the session logs the output, and so cannot let the container outlive it: OnClose::Detach");
         }
@@ -220,6 +226,7 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& give
     std::optional<ProcessSpec> logged;
     if (output) {
         logged = pipes_for_output(given);
+        if (output->takes_input()) logged = pipe_for_input(*std::move(logged));
         undo.add([output] { output->abandon(); });
     }
     const ProcessSpec& process = logged ? *logged : given;
@@ -241,10 +248,10 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& give
     const std::shared_ptr<StartThread> thread = session_->start_thread();
     std::optional<FrozenBirth> frozen;
     if (spec.cgroup.born_frozen) frozen.emplace([this] { return groups(); }, process, callable != nullptr).add_to(plan);
-    compile_start(plan, prepared.completed ? *prepared.completed : spec, process, streams.layout(),
-                  host_facts(thread.get()), callable != nullptr, *hooks);
+    compile_start(plan, prepared.planned(spec), process, streams.layout(), host_facts(thread.get()),
+                  callable != nullptr, *hooks);
     HostEnds ends = streams.take_host_ends();
-    if (output) output->connect(ends, session_->loop());
+    if (output) output->connect(ends, events()->loop()); // and with events dispatch() takes notice of the end
     const auto planned = std::chrono::steady_clock::now();
     Launched launched = launch_plan(plan, prepared.files_root, callable, thread.get(), Role::First, prepared.bound);
     StartTimes& times = run_times_.start;
@@ -264,13 +271,15 @@ std::shared_ptr<ProcessCore> ContainerCore::launch_first(const ProcessSpec& give
     if (registration_) check_running_record(init);
     if (thread && process.parent_death_signal != 0) thread->watch(ProcessCore::pidfd_of(init));
     undo.dismiss();
+    if (output) output->started();
     std::shared_ptr<Output> replaced = output;
     const std::lock_guard lock(mutex_);
     output_.swap(replaced);
     return init;
 }
 
-std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, const std::function<int()>& callable) {
+std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, const std::function<int()>& callable,
+                                                  Tell whom) {
     const std::shared_ptr<ProcessCore> init = running_init("enter");
     if (is_paused()) throw wrong_state("enter", "running", State::Paused); // the process would be frozen at its birth
     EnterTarget target{};
@@ -316,7 +325,7 @@ std::shared_ptr<ProcessCore> ContainerCore::enter(const ProcessSpec& process, co
         if (thread && process.parent_death_signal != 0) thread->watch(ProcessCore::pidfd_of(entering));
         entered->add(entering);
         if (pid_owner) pid_owner->add(entering);
-        if (const auto watch = run_watch()) watch->watch_entered(entering);
+        if (const auto watch = run_watch(); watch && whom == Tell::Handler) watch->watch_entered(entering);
         return entering;
     });
 }

@@ -48,6 +48,10 @@ std::int64_t since_1970(std::chrono::system_clock::time_point time) {
     return std::chrono::duration_cast<nanoseconds>(time.time_since_epoch()).count();
 }
 
+std::int64_t since_boot(std::chrono::steady_clock::time_point time) {
+    return std::chrono::duration_cast<nanoseconds>(time.time_since_epoch()).count();
+}
+
 } // namespace
 
 std::string ExitRecord::describe() const {
@@ -67,6 +71,8 @@ std::string to_json(const ExitRecord& record) {
                         {"status", word_of(record.status.kind)},
                         {"started", since_1970(record.started)},
                         {"ended", since_1970(record.ended)},
+                        {"monotonic_start", since_boot(record.monotonic_start)},
+                        {"monotonic_end", since_boot(record.monotonic_end)},
                         {"ran", record.ran.count()},
                         {"start",
                          {{"prepare", record.start.prepare.count()},
@@ -96,6 +102,12 @@ std::string to_json(const ExitRecord& record) {
     put("major_faults", record.major_faults);
     put("read", record.read);
     put("written", record.written);
+    if (record.log) {
+        json["log"] = {{"bytes", record.log->bytes},
+                       {"records", record.log->records},
+                       {"dropped_bytes", record.log->dropped_bytes},
+                       {"dropped_records", record.log->dropped_records}};
+    }
     return json.dump();
 }
 

@@ -6,24 +6,23 @@
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <chrono>
 #include <iterator>
-#include <thread>
 #include <utility>
 
 #include "base/concat.hpp"
 #include "base/sys.hpp"
+#include "cgroup/await.hpp"
 #include "config/ip_address.hpp"
 #include "config/network.hpp"
 #include "launch/joins.hpp"
 #include "launch/net_socket.hpp"
+#include "net/random.hpp"
 #include "net/requests.hpp"
 #include "pins.hpp"
 
@@ -35,17 +34,11 @@ UniqueFd own_namespace() {
     return sys::open("/proc/thread-self/ns/net", O_RDONLY, Stage::Network, "open the network namespace");
 }
 
-std::string other_name() {
-    std::array<char, 4> bytes{};
-    if (::getrandom(bytes.data(), bytes.size(), 0) < 0) {
-        throw sys::error(errno, Stage::Network, "choose a name at random");
-    }
-    return concat("nic", to_hex({bytes.data(), bytes.size()}));
-}
+constexpr std::string_view OtherName = "nic"; ///< And digits: of a link whose own name is taken.
 
 bool is_other_name(std::string_view name) {
-    return name.size() == 11 && name.starts_with("nic") &&
-           name.find_first_not_of("0123456789abcdef", 3) == std::string_view::npos;
+    return name.size() == OtherName.size() + 8 && name.starts_with(OtherName) &&
+           name.find_first_not_of("0123456789abcdef", OtherName.size()) == std::string_view::npos;
 }
 
 std::string_view hint_of(int error) {
@@ -87,9 +80,9 @@ private:
         drop_other_names(inside, *link);
         const std::string name = free_name();
         const Answer answer = inside.request(move_link(link->index, host_namespace_, name));
-        if (answer.error == 0) return find_view(host_, name);
+        if (answer.error == 0) return find_link(host_, name);
         // The kernel moves it first and gives it its name then.
-        if (const auto there = find_view(host_, link->name); there && is_it(*there)) return renamed(*there);
+        if (const auto there = find_link(host_, link->name); there && is_it(*there)) return renamed(*there);
         throw network_error(answer.error, answer.text, Action, nic_.name, hint_of(answer.error));
     }
 
@@ -122,10 +115,7 @@ private:
         // Also if it has got another name already, since its own is taken.
         if (link.name == nic_.name || (is_other_name(link.name) && host_.find_index(nic_.name) != 0)) return link;
         const std::string name = free_name();
-        Message message(RTM_NEWLINK, 0);
-        ifinfomsg header{};
-        header.ifi_index = link.index;
-        message.add_header(header);
+        Message message = change_link(link.index);
         message.put(IFLA_IFNAME, name);
         const Answer answer = host_.request(message);
         if (answer.error == 0) {
@@ -142,7 +132,7 @@ private:
 
     std::string free_name() {
         if (host_.find_index(nic_.name) == 0) return nic_.name;
-        std::string name = other_name();
+        std::string name = random_link_name(OtherName);
         warn_(sys::error(EEXIST, Stage::Network, Action, nic_.name,
                          concat("another link has got its name; it is called '", name, "' now"))
                   .what());
@@ -162,9 +152,7 @@ private:
 class HostLock {
 public:
     explicit HostLock(int host_namespace) : fd_(host_namespace) {
-        for (int tries = 0; tries < 1000 && ::flock(fd_, LOCK_EX | LOCK_NB) < 0; ++tries) {
-            std::this_thread::sleep_for(std::chrono::milliseconds(5));
-        }
+        (void)await_by_looking(std::chrono::seconds(5), [this] { return ::flock(fd_, LOCK_EX | LOCK_NB) == 0; });
     }
     HostLock(const HostLock&) = delete;
     HostLock& operator=(const HostLock&) = delete;

@@ -225,7 +225,7 @@ void ContainerCore::detach_network(const std::string& device) {
     const std::lock_guard updating(updating_);
     Inside inside = enter_network();
     with_subject(subject(), [&] {
-        const std::optional<LinkView> link = find_view(inside.socket, device);
+        const std::optional<LinkView> link = find_link(inside.socket, device);
         if (!link) throw sys::error(ENODEV, Stage::Network, action, device);
         if ((link->flags & IFF_LOOPBACK) != 0) {
             throw sys::error(EINVAL, Stage::Network, action, device, "it is the loopback device");

@@ -4,15 +4,116 @@
 
 #include <sys/epoll.h>
 
-#include <atomic>
 #include <utility>
 
 #include "container_core.hpp"
+#include "health_watch.hpp"
+#include "stats_watch.hpp"
 
 namespace ct::internal {
 
+namespace {
+
+Error without_groups() {
+    return {
+        Errc::InvalidState, Stage::Cgroup, "tell its statistics", {}, "the container has no cgroups: see Spec::cgroup"};
+}
+
+} // namespace
+
+RunWatch::RunWatch(std::weak_ptr<ContainerCore> container, std::string name, std::shared_ptr<Events> events)
+    : container_(std::move(container)), name_(std::move(name)), events_(std::move(events)) {}
+
 RunWatch::~RunWatch() {
     for (const Loop::Id id : ids_) events_->loop()->remove(id);
+}
+
+void RunWatch::prepare(const std::shared_ptr<const Groups>& groups) {
+    const std::lock_guard lock(mutex_);
+    groups_ = groups;
+    open_pressure();
+    if (!groups && events_->has<&EventHandlers::stats>()) throw without_groups();
+}
+
+void RunWatch::begin(std::shared_ptr<const Groups> groups, GroupWatch::From from) {
+    const auto self = weak_from_this();
+    std::shared_ptr<GroupWatch> counts;
+    {
+        const std::lock_guard lock(mutex_);
+        if (ended_) return;
+        begun_ = true;
+        groups_ = groups;
+        if (groups && !counts_) {
+            const auto report = [self](const GroupCounts& before, const GroupCounts& now) {
+                if (const auto watch = self.lock()) watch->tell(before, now);
+            };
+            counts = std::make_shared<GroupWatch>(events_->loop(), std::move(groups), report);
+        }
+    }
+    if (counts) {
+        counts->start(from);
+        const std::lock_guard lock(mutex_);
+        counts_ = std::move(counts);
+    }
+    update();
+}
+
+void RunWatch::update() {
+    // What goes is released after the lock: handlers go with it.
+    std::map<PressureTrigger, std::shared_ptr<PressureWatch>> pressure;
+    std::shared_ptr<StatsWatch> stats;
+    std::shared_ptr<HealthWatch> health;
+    const std::lock_guard lock(mutex_);
+    if (!begun_ || ended_) return;
+    pressure = pressure_;
+    stats = stats_;
+    health = health_;
+    open_pressure();
+    for (const auto& [trigger, watch] : pressure_) watch->start();
+    update_stats();
+    update_health();
+}
+
+/// Watches what is wished, and nothing else.
+void RunWatch::open_pressure() {
+    const auto wishes = events_->get<&EventHandlers::pressure>();
+    if (!wishes) return;
+    std::erase_if(pressure_, [&](const auto& entry) { return !wishes->contains(entry.first); });
+    for (const auto& [trigger, handler] : *wishes) {
+        if (pressure_.contains(trigger)) continue;
+        const auto report = [events = events_, name = name_, trigger = trigger](const Pressure& now) {
+            events->post([events = events.get(), name, trigger, now] {
+                const auto present = events->get<&EventHandlers::pressure>();
+                const auto found = present->find(trigger);
+                if (found == present->end()) return;
+                const auto wanted = found->second; // it may be exchanged meanwhile
+                (*wanted)(PressureEvent{name, trigger, now});
+            });
+        };
+        pressure_.emplace(
+            trigger, std::make_shared<PressureWatch>(events_->loop()->once_polls(), groups_.get(), trigger, report));
+    }
+}
+
+void RunWatch::update_stats() {
+    const auto wish = events_->get<&EventHandlers::stats>();
+    if (stats_ && stats_->heeds(wish)) return;
+    if (stats_) stats_->end();
+    stats_.reset();
+    if (!wish) return;
+    if (!groups_) throw without_groups();
+    stats_ = std::make_shared<StatsWatch>(container_, name_, events_, groups_, wish);
+    stats_->start();
+}
+
+void RunWatch::update_health() {
+    const auto wish = events_->get<&EventHandlers::health>();
+    if (health_ && health_->heeds(wish)) return;
+    if (health_) health_->end();
+    health_.reset();
+    if (!wish) return;
+    health_ = std::make_shared<HealthWatch>(container_, name_, events_, wish);
+    health_->start();
 }
 
 void RunWatch::watch(int pidfd, std::function<void()> notice) {
@@ -45,19 +146,30 @@ void RunWatch::watch_entered(const std::shared_ptr<ProcessCore>& process) {
     watch(process->pidfd(), [process] { (void)process->wait(std::chrono::nanoseconds(0)); });
 }
 
-void RunWatch::watch_groups(std::shared_ptr<const Groups> groups, GroupWatch::From from) {
-    if (!groups || groups_) return;
-    auto watch =
-        std::make_shared<GroupWatch>(events_->loop(), std::move(groups),
-                                     [weak = weak_from_this()](const GroupCounts& before, const GroupCounts& now) {
-                                         if (const auto self = weak.lock()) self->tell(before, now);
-                                     });
-    watch->start(from);
-    groups_ = std::move(watch);
+void RunWatch::look() const {
+    std::shared_ptr<GroupWatch> counts;
+    {
+        const std::lock_guard lock(mutex_);
+        counts = counts_;
+    }
+    if (counts) counts->look();
 }
 
-void RunWatch::look() const {
-    if (groups_) groups_->look();
+void RunWatch::end() {
+    look();
+    decltype(pressure_) pressure; // released after the lock
+    std::shared_ptr<GroupWatch> counts;
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+    pressure.swap(pressure_);
+    counts.swap(counts_);
+    if (stats_) stats_->end();
+    if (health_) health_->end();
+}
+
+std::shared_ptr<ProcessCore> RunWatch::last_check() const {
+    const std::lock_guard lock(mutex_);
+    return health_ ? health_->process() : nullptr;
 }
 
 void RunWatch::tell(const GroupCounts& before, const GroupCounts& now) const {

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "attach/server.hpp"
 #include "base/concat.hpp"
 #include "base/subject.hpp"
 #include "config/validate.hpp"
@@ -12,6 +13,7 @@
 #include "reaper/image.hpp"
 #include "session_core.hpp"
 #include "state/cleanup.hpp"
+#include "state/event_file.hpp"
 #include "systemd/scope.hpp"
 
 namespace ct {
@@ -40,6 +42,7 @@ SessionCore::SessionCore(SessionOptions options)
     if (options_.cgroup_parent) (systemd ? check_slice : check_cgroup_parent)(*options_.cgroup_parent);
     if (!options_.state_directory) return;
     store.emplace(*options_.state_directory);
+    if (options_.record_events) recorder_ = std::make_shared<const EventRecorder>(*options_.state_directory);
     store->set_warn([this](const std::string& text) { log(LogLevel::Warning, text); });
 }
 
@@ -60,7 +63,7 @@ void SessionCore::sweep_records() noexcept {
 std::shared_ptr<ContainerCore> SessionCore::insert(std::string name, Spec spec, std::string_view action) {
     check_container_name(name);
     // A container that has ended unnoticed and has no handles left does not keep its name.
-    if (const auto holder = find(name)) (void)holder->state();
+    if (const auto holder = find(name)) (void)holder->life();
     auto container = std::make_shared<ContainerCore>(shared_from_this(), name, std::move(spec));
     const std::lock_guard lock(mutex_);
     const std::string subject = concat("container '", name, "': ", action);
@@ -98,7 +101,8 @@ std::shared_ptr<ContainerCore> SessionCore::open(std::string name) {
         case Standing::Reserved:
             throw fail(Errc::InvalidState, concat("process ", stored->record.owner.pid,
                                                   " has made it, and has neither started nor saved it"));
-        case Standing::Starting: store->wait_for_change(name, stored->token, found.owner.get()); break;
+        case Standing::Starting:
+        case Standing::Ending: store->wait_for_change(name, stored->token, found.owner.get()); break;
         case Standing::HalfStarted:
         case Standing::Ended:
         case Standing::Abandoned: settle(*store, name); break;
@@ -207,6 +211,7 @@ void SessionCore::close() noexcept {
     decltype(running_) running;
     std::shared_ptr<StartThread> thread;
     std::shared_ptr<Loop> loop;
+    decltype(attach_servers_) servers;
     {
         std::unique_lock lock(mutex_, std::defer_lock);
         if (is_in_its_process()) {
@@ -218,6 +223,7 @@ void SessionCore::close() noexcept {
         running = std::exchange(running_, {});
         thread = std::move(start_thread_);
         loop = std::move(loop_);
+        servers.swap(attach_servers_);
     }
     for (const auto& [key, container] : running) {
         if (container->started_here()) {
@@ -226,8 +232,11 @@ void SessionCore::close() noexcept {
             keep_for_good(container);
         }
     }
+    for (const auto& each : servers)
+        if (const auto server = each.lock()) server->close();
     if (thread && options_.on_close == OnClose::Detach) thread->outlive_object();
     leftovers.sweep();
+    if (loop && is_in_its_process()) loop->close();
     if (parents_ && is_in_its_process()) parents_->remove_made();
 }
 
@@ -236,6 +245,19 @@ std::shared_ptr<Loop> SessionCore::loop() {
     if (closed_) throw Error(Errc::InvalidState, Stage::Session, "watch for events", {}, "the session is closed");
     if (!loop_) loop_ = std::make_shared<Loop>();
     return loop_;
+}
+
+std::shared_ptr<AttachServerCore> SessionCore::serve(AttachServerOptions options, std::shared_ptr<AttachPoint> point) {
+    auto server = std::make_shared<AttachServerCore>(std::move(options), std::move(point), loop(), scratches);
+    server->open();
+    {
+        const std::lock_guard lock(mutex_);
+        std::erase_if(attach_servers_, [](const auto& each) { return each.expired(); });
+        attach_servers_.push_back(server);
+        if (!closed_) return server;
+    }
+    server->close();
+    throw Error(Errc::InvalidState, Stage::Stdio, "serve those who attach", {}, "the session is closed");
 }
 
 int SessionCore::reaper_image() {
@@ -320,6 +342,10 @@ std::size_t Session::dispatch() {
 
 std::size_t Session::dispatch_for(std::chrono::nanoseconds limit) {
     return core_->loop()->dispatch_for(limit);
+}
+
+void Session::run(std::stop_token stop) {
+    core_->loop()->run(stop);
 }
 
 } // namespace ct

@@ -29,7 +29,11 @@
 
 namespace ct::internal {
 
+class AttachPoint;
+class AttachServerCore;
 class ContainerCore;
+class EventRecorder;
+class LogReaderCore;
 
 /// What a record says, compared with what is there.
 [[nodiscard]] ContainerInfo describe(const Record& record, const Viewpoint& viewpoint);
@@ -52,6 +56,10 @@ public:
     [[nodiscard]] std::vector<std::shared_ptr<ContainerCore>> known();
     [[nodiscard]] const SessionOptions& options() const noexcept { return options_; }
     [[nodiscard]] OnClose on_close() const noexcept { return options_.on_close; }
+    [[nodiscard]] bool records_events() const noexcept { return recorder_ != nullptr; }
+    /// Null if events are not recorded.
+    [[nodiscard]] std::shared_ptr<const EventRecorder> recorder() const noexcept { return recorder_; }
+    [[nodiscard]] std::unique_ptr<LogReaderCore> read_log(const std::string& name, const LogReaderOptions& options);
     void close() noexcept;
     [[nodiscard]] bool closed() const;
 
@@ -81,6 +89,10 @@ public:
 
     std::optional<Store> store; ///< None: no records.
 
+    /// A server for those who attach to \p point, by default one of its own. It is closed with the session. \throws
+    /// Error
+    [[nodiscard]] std::shared_ptr<AttachServerCore> serve(AttachServerOptions options,
+                                                          std::shared_ptr<AttachPoint> point = nullptr);
     /// What watches for events; made when it is needed first. \throws Error if the session is closed
     [[nodiscard]] std::shared_ptr<Loop> loop();
     /// The program of Init::Reaper, made on first use.
@@ -102,6 +114,7 @@ private:
 
     const SessionOptions options_;
     const pid_t process_ = ::getpid();
+    std::shared_ptr<const EventRecorder> recorder_;
     std::once_flag parents_found_;
     std::unique_ptr<GroupParents> parents_;
     std::once_flag reaper_made_;
@@ -112,7 +125,8 @@ private:
     std::map<std::string, std::weak_ptr<ContainerCore>, std::less<>> containers_;
     std::map<const ContainerCore*, std::shared_ptr<ContainerCore>> running_;
     std::shared_ptr<Loop> loop_;
-    const ContainerCore* last_visited_ = nullptr; ///< Only compared.
+    std::vector<std::weak_ptr<AttachServerCore>> attach_servers_; ///< Some of them may be gone.
+    const ContainerCore* last_visited_ = nullptr;                 ///< Only compared.
 };
 
 } // namespace ct::internal

@@ -43,6 +43,20 @@ constexpr const char* ExecExamples = R"(Examples:
 
 The exit status is the same as that of ctrun run. See ctrun(1).)";
 
+constexpr const char* LogsExamples = R"(Examples:
+    ctrun logs -f --tail 10 web
+    ctrun logs --since 1h30m --timestamps web
+    ctrun logs --log k8s-file:/var/log/web.log web
+
+What went to standard error goes there. A container that is not saved is forgotten at its end: then
+the log has to be named. See ctrun(1).)";
+
+constexpr const char* AttachExamples = R"(Example:
+    ctrun run -d -t --name box --root /srv/debian --new all --default-mounts -- /bin/sh
+    ctrun attach box
+
+The container has to be one of 'ctrun run -d' with --interactive, --tty or --log. See ctrun(1).)";
+
 /// CLI11 knows nothing of the command after "--".
 class Formatter final : public CLI::Formatter {
 public:
@@ -58,6 +72,15 @@ public:
     }
 };
 
+Rotation parse_rotation(const std::string& text) {
+    const std::size_t colon = text.find(':');
+    Rotation rotation{.size = ct::Bytes{parse_size(text.substr(0, colon))}};
+    if (rotation.size.count == 0) throw std::invalid_argument("the size of --log-rotate has to be more than 0");
+    if (colon != std::string::npos)
+        rotation.files = static_cast<unsigned>(parse_number(text.substr(colon + 1), 10'000));
+    return rotation;
+}
+
 /// The subcommands and what was said of them.
 class Parser {
 public:
@@ -71,6 +94,7 @@ public:
         add_holding();
         add_mounting();
         add_looking();
+        add_following();
         add_ending();
     }
 
@@ -89,9 +113,16 @@ private:
     }
     static void add_log(Adder& add, DetachedOptions& detached) {
         add.option("--log", "LOG",
-                   "Log what it writes: k8s-file:FILE, json-file:FILE, plain:FILE, journald or syslog; for a detached "
-                   "container a FILE to append to",
+                   "Log what it writes: k8s-file:FILE, json-file:FILE, plain:FILE, journald or syslog; or, for a "
+                   "detached container, a FILE to which it appends itself",
                    [&](const std::string& text) { detached.log = text; });
+        add.option("--log-rotate", "SIZE[:COUNT]",
+                   "Rename the file of the log before it grows beyond SIZE, and keep COUNT old ones; by default 1",
+                   [&](const std::string& text) { detached.rotation = parse_rotation(text); });
+    }
+    static void add_interactive(Adder& add, DetachedOptions& detached) {
+        add.flag("-i,--interactive", "In the background: keep its standard input open for ctrun attach",
+                 [&] { detached.interactive = true; });
     }
     static void add_timeout(Adder& add, std::optional<std::chrono::milliseconds>& timeout) {
         add.option("--timeout", "SECONDS", "Then send SIGTERM, and 5 seconds later SIGKILL",
@@ -101,6 +132,7 @@ private:
     void add_holding();
     void add_mounting();
     void add_looking();
+    void add_following();
     void add_ending();
     Command take(const std::vector<std::string>& argv);
     [[nodiscard]] std::runtime_error wrong(const std::string& text) const;
@@ -108,13 +140,22 @@ private:
     /// Options that would have no effect beside the others.
     template <typename Chosen>
     void check(const Chosen&) const {}
+    void check_rotation(const DetachedOptions& detached) const {
+        if (detached.rotation.size.count == 0) return;
+        const auto log = parse_log(detached.log);
+        if (!log || !std::holds_alternative<ct::LogFile>(*log))
+            throw wrong("--log-rotate is for a --log of k8s-file, json-file or plain");
+    }
     void check(const RunCommand& run) const {
         const DetachedOptions& detached = run.detached;
         if (detached.detached && run.process.timeout) throw wrong("--timeout is not for a detached container");
+        check_rotation(detached);
+        if (detached.interactive && !detached.detached) throw wrong("--interactive is for a detached container");
+        const bool attachable = detached.interactive || (detached.detached && run.process.terminal);
+        if (attachable && !detached.log.empty() && !parse_log(detached.log))
+            throw wrong("--log of a file alone is not for --interactive or --tty; see plain:FILE");
         if (detached.log.empty()) return;
         const bool has_driver = parse_log(detached.log).has_value();
-        if (detached.detached && has_driver)
-            throw wrong("a detached container has nobody who logs; --log takes a file");
         if (detached.detached) return;
         if (!has_driver) throw wrong("--log of a file alone is for a detached container; see --detach");
         if (run.process.terminal) throw wrong("what goes to this terminal is not logged: --log is not for --tty");
@@ -124,6 +165,10 @@ private:
         const DetachedOptions& detached = start.detached;
         if (detached.detached && start.timeout) throw wrong("--timeout is not for a detached container; see --attach");
         if (!detached.detached && !detached.log.empty()) throw wrong("--log is not for --attach");
+        check_rotation(detached);
+        if (detached.interactive && !detached.detached) throw wrong("--interactive is not for --attach");
+        if (detached.interactive && !detached.log.empty() && !parse_log(detached.log))
+            throw wrong("--log of a file alone is not for --interactive; see plain:FILE");
     }
 
     CLI::App app_{"Runs commands in containers.", "ctrun"};
@@ -141,6 +186,9 @@ private:
     InspectCommand inspect_;
     PsCommand ps_;
     StatsCommand stats_;
+    LogsCommand logs_;
+    AttachCommand attach_;
+    EventsCommand events_;
     DiffCommand diff_;
     CommitCommand commit_;
     PauseCommand pause_;
@@ -151,8 +199,8 @@ private:
     CheckCommand check_;
     std::variant<std::monostate, RunCommand*, CreateCommand*, StartCommand*, ExecCommand*, HoldCommand*, UnpinCommand*,
                  MountCommand*, UnmountCommand*, UpdateCommand*, NetworkCommand*, ListCommand*, InspectCommand*,
-                 PsCommand*, StatsCommand*, DiffCommand*, CommitCommand*, PauseCommand*, UnpauseCommand*, KillCommand*,
-                 StopCommand*, RemoveCommand*, CheckCommand*>
+                 PsCommand*, StatsCommand*, LogsCommand*, AttachCommand*, EventsCommand*, DiffCommand*, CommitCommand*,
+                 PauseCommand*, UnpauseCommand*, KillCommand*, StopCommand*, RemoveCommand*, CheckCommand*>
         command_;
 };
 
@@ -163,6 +211,7 @@ void Parser::add_starting() {
                [&](const std::string& text) { run_.name = text; });
     run.flag("-d,--detach", "Do not wait: print the name, and let the container go on",
              [&] { run_.detached.detached = true; });
+    add_interactive(run, run_.detached);
     add_log(run, run_.detached);
     add_timeout(run, run_.process.timeout);
     add_group_place_options(run, run_.groups);
@@ -182,6 +231,7 @@ void Parser::add_starting() {
     start.flag("-a,--attach", "Stay with it, with these standard streams, as 'ctrun run' does",
                [&] { start_.detached.detached = false; });
     add_group_place_options(start, start_.groups);
+    add_interactive(start, start_.detached);
     add_log(start, start_.detached);
     add_timeout(start, start_.timeout);
 
@@ -269,15 +319,53 @@ void Parser::add_looking() {
     CLI::App& ps = subcommand("ps", "List the processes of a container", ps_);
     add_name(ps, ps_.name);
     ps.add_flag("--json", ps_.json, json);
-    CLI::App& stats = subcommand("stats", "Show what containers have used, as their cgroups tell", stats_);
-    stats.add_option("NAME", stats_.names, "The containers' names")->required();
-    stats.add_flag("--json", stats_.json, json);
     CLI::App& diff = subcommand("diff", "List what a container has changed in its overlay", diff_);
     add_name(diff, diff_.name);
     diff.add_flag("--json", diff_.json, json);
     CLI::App& commit = subcommand("commit", "Copy what a container has changed in its overlay", commit_);
     add_name(commit, commit_.name);
     commit.add_option("DIRECTORY", commit_.directory, "Where to; missing or empty")->required();
+}
+
+void Parser::add_following() {
+    CLI::App& stats_app = subcommand("stats", "Show what containers use, as their cgroups tell", stats_,
+                                     "On a terminal again and again, until all that were named have ended.");
+    stats_app.add_option("NAME", stats_.names, "The containers' names; by default all that run");
+    stats_app.add_flag("--json", stats_.json, "Print JSON, for programs");
+    stats_app.add_flag("--no-stream", stats_.once, "Once, also on a terminal: what they have used up to now");
+    Adder(stats_app).option("--interval", "TIME", "Again and again, that far apart; by default 1s on a terminal",
+                            [&](const std::string& text) { stats_.interval = parse_duration(text); });
+
+    CLI::App& logs_app = subcommand("logs", "Show what a container has written", logs_, LogsExamples);
+    add_name(logs_app, logs_.name);
+    logs_app.add_flag("-f,--follow", logs_.follow, "Go on until the container has ended");
+    logs_app.add_flag("-t,--timestamps", logs_.timestamps, "Print the time before each line");
+    Adder logs(logs_app);
+    logs.option("--since", "TIME",
+                "Only what was written then or later: 2024-02-29T23:59:58Z, or 10m for that long ago",
+                [&](const std::string& text) { logs_.since = parse_since(text); });
+    logs.option("--tail", "NUMBER", "Only so many lines from the end",
+                [&](const std::string& text) { logs_.tail = parse_number(text); });
+    logs.option("--log", "LOG", "Read this log, as of ctrun run --log, rather than where the container is known to log",
+                [&](const std::string& text) { logs_.log = text; });
+
+    CLI::App& attach_app = subcommand("attach", "Connect these standard streams to a container in the background",
+                                      attach_, AttachExamples);
+    add_name(attach_app, attach_.name);
+    attach_app.add_flag_callback(
+        "--no-stdin", [&] { attach_.input = false; }, "Only show what it writes from now on");
+    attach_.detach_keys = parse_keys("ctrl-p,ctrl-q");
+    Adder(attach_app)
+        .option("--detach-keys", "KEY[,KEY...]", "What is typed to leave the container alone; by default ctrl-p,ctrl-q",
+                [&](const std::string& text) { attach_.detach_keys = parse_keys(text); });
+
+    CLI::App& events_app = subcommand("events", "Show what becomes of containers, as lines of JSON", events_);
+    events_app.add_option("NAME", events_.names, "The containers' names; by default all");
+    events_app.add_flag_callback(
+        "--no-follow", [&] { events_.follow = false; }, "Show what is recorded, and end");
+    Adder(events_app)
+        .option("--since", "TIME", "Begin with what is recorded of that time, as for ctrun logs",
+                [&](const std::string& text) { events_.since = parse_since(text); });
 }
 
 void Parser::add_ending() {

@@ -22,10 +22,19 @@ struct ProcessOptions {
     std::optional<std::chrono::milliseconds> timeout;
 };
 
+/// When the files of a log are renamed.
+struct Rotation {
+    ct::Bytes size = {}; ///< 0: never.
+    unsigned files = 1;  ///< How many old ones are kept.
+};
+
 /// A container that goes on without ctrun.
 struct DetachedOptions {
     bool detached = false;
-    std::string log; ///< What it writes goes to the end of this file; empty: nowhere.
+    bool interactive = false; ///< Its standard input is for those who attach.
+    /// What parse_log() knows; or what it writes goes to the end of this file; empty: nowhere.
+    std::string log = {};
+    Rotation rotation = {};
 };
 
 /// Where containers have their cgroups.
@@ -51,7 +60,7 @@ struct CreateCommand {
 struct StartCommand {
     std::string name;
     GroupOptions groups;
-    DetachedOptions detached{.detached = true, .log = {}};
+    DetachedOptions detached{.detached = true};
     std::optional<std::chrono::milliseconds> timeout;
 };
 
@@ -113,8 +122,31 @@ struct PsCommand {
 };
 
 struct StatsCommand {
-    std::vector<std::string> names;
+    std::vector<std::string> names; ///< Empty: all that run.
     bool json = false;
+    bool once = false;
+    std::optional<std::chrono::milliseconds> interval;
+};
+
+struct LogsCommand {
+    std::string name;
+    std::string log; ///< As of parse_log(); empty: what the container's record says.
+    bool follow = false;
+    bool timestamps = false;
+    std::optional<ct::LogTime> since;
+    std::optional<std::uint64_t> tail;
+};
+
+struct AttachCommand {
+    std::string name;
+    std::string detach_keys; ///< The bytes that are typed to end ctrun; empty: none.
+    bool input = true;
+};
+
+struct EventsCommand {
+    std::vector<std::string> names; ///< Empty: all.
+    bool follow = true;
+    std::optional<ct::LogTime> since;
 };
 
 struct DiffCommand {
@@ -161,10 +193,11 @@ struct HelpCommand {
     std::string text;
 };
 
-using Command = std::variant<RunCommand, CreateCommand, StartCommand, ExecCommand, HoldCommand, UnpinCommand,
-                             MountCommand, UnmountCommand, UpdateCommand, NetworkCommand, ListCommand, InspectCommand,
-                             PsCommand, StatsCommand, DiffCommand, CommitCommand, PauseCommand, UnpauseCommand,
-                             KillCommand, StopCommand, RemoveCommand, CheckCommand, HelpCommand>;
+using Command =
+    std::variant<RunCommand, CreateCommand, StartCommand, ExecCommand, HoldCommand, UnpinCommand, MountCommand,
+                 UnmountCommand, UpdateCommand, NetworkCommand, ListCommand, InspectCommand, PsCommand, StatsCommand,
+                 LogsCommand, AttachCommand, EventsCommand, DiffCommand, CommitCommand, PauseCommand, UnpauseCommand,
+                 KillCommand, StopCommand, RemoveCommand, CheckCommand, HelpCommand>;
 
 /// \throws std::runtime_error with what is wrong with the command line.
 Command parse_command_line(int argc, const char* const* argv);

@@ -33,27 +33,6 @@ constexpr std::size_t TerminalCapacity = 1 << 20;
     throw std::system_error(errno, std::system_category(), what);
 }
 
-/// Hands every key to the process's terminal, which does what this one did before: echo, editing, Ctrl-C.
-class RawMode {
-public:
-    explicit RawMode(int fd) : fd_(fd), active_(::tcgetattr(fd, &saved_) == 0) {
-        if (!active_) return;
-        termios raw = saved_;
-        ::cfmakeraw(&raw);
-        ::tcsetattr(fd_, TCSADRAIN, &raw); // and not TCSAFLUSH, which drops what was typed ahead
-    }
-    RawMode(const RawMode&) = delete;
-    RawMode& operator=(const RawMode&) = delete;
-    ~RawMode() {
-        if (active_) ::tcsetattr(fd_, TCSADRAIN, &saved_);
-    }
-
-private:
-    int fd_;
-    termios saved_{};
-    bool active_;
-};
-
 /// Bytes on their way: no more than a pipe that is ready for writing takes without blocking.
 class Buffer {
 public:
@@ -250,6 +229,17 @@ ct::TerminalSize terminal_size() {
             return {.rows = size.ws_row, .columns = size.ws_col};
     }
     return {};
+}
+
+RawMode::RawMode(int fd) : fd_(fd), active_(::tcgetattr(fd, &saved_) == 0) {
+    if (!active_) return;
+    termios raw = saved_;
+    ::cfmakeraw(&raw);
+    ::tcsetattr(fd_, TCSADRAIN, &raw); // and not TCSAFLUSH, which drops what was typed ahead
+}
+
+RawMode::~RawMode() {
+    if (active_) ::tcsetattr(fd_, TCSADRAIN, &saved_);
 }
 
 Signals::Signals() {

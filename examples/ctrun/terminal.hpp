@@ -3,6 +3,7 @@
 #pragma once
 
 #include <sys/signalfd.h>
+#include <termios.h>
 
 #include <chrono>
 #include <optional>
@@ -14,6 +15,21 @@ namespace ctrun {
 
 /// Size of the terminal that ctrun is on, else the usual one.
 ct::TerminalSize terminal_size();
+
+/// Hands every key to the process's terminal, which does what this one did before: echo, editing, Ctrl-C. Does nothing
+/// if \p fd is no terminal.
+class RawMode {
+public:
+    explicit RawMode(int fd);
+    RawMode(const RawMode&) = delete;
+    RawMode& operator=(const RawMode&) = delete;
+    ~RawMode();
+
+private:
+    int fd_;
+    termios saved_{};
+    bool active_;
+};
 
 /// The signals that ctrun hands on, from the construction on: they wait here instead of ending ctrun.
 class Signals {

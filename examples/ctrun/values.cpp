@@ -148,6 +148,52 @@ std::chrono::seconds parse_seconds(std::string_view text) {
     return std::chrono::seconds(parse_number(text, 1'000'000'000));
 }
 
+std::chrono::milliseconds parse_duration(std::string_view text) {
+    constexpr std::array units{std::pair{"ms", 1ULL}, std::pair{"s", 1000ULL}, std::pair{"m", 60'000ULL},
+                               std::pair{"h", 3'600'000ULL}, std::pair{"d", 86'400'000ULL}};
+    constexpr std::string_view expected = "a time such as 10m, 1h30m, 500ms or a number of seconds";
+    constexpr std::uint64_t most = 100'000'000'000'000; // 3000 years
+    if (text.empty()) reject(text, expected);
+    if (text.find_first_not_of("0123456789") == std::string_view::npos)
+        return std::chrono::milliseconds(parse_number(text, most / 1000) * 1000);
+    std::uint64_t sum = 0;
+    for (std::string_view rest = text; !rest.empty();) {
+        const std::size_t digits = std::min(rest.find_first_not_of("0123456789"), rest.size());
+        const std::size_t end = std::min(rest.find_first_of("0123456789", digits), rest.size());
+        const std::string_view word = rest.substr(digits, end - digits);
+        const auto* const unit = std::ranges::find_if(units, [&](const auto& each) { return word == each.first; });
+        if (digits == 0 || unit == units.end()) reject(text, expected);
+        sum += parse_number(rest.substr(0, digits), most / unit->second) * unit->second;
+        if (sum > most) reject(text, expected);
+        rest.remove_prefix(end);
+    }
+    return std::chrono::milliseconds(sum);
+}
+
+std::string parse_keys(std::string_view text) {
+    constexpr std::string_view prefix = "ctrl-";
+    std::string keys;
+    if (text.empty()) return keys;
+    for (const std::string& word : split(text, ',')) {
+        const char last = word.empty() ? '\0' : word.back();
+        const bool control = word.size() == prefix.size() + 1 && word.starts_with(prefix) &&
+                             ((last >= 'a' && last <= 'z') || (last >= '@' && last <= '_'));
+        if (!control && word.size() != 1) reject(text, "a list of keys such as ctrl-p,ctrl-q");
+        keys += control ? static_cast<char>(last & 0x1f) : last;
+    }
+    return keys;
+}
+
+ct::LogTime parse_since(std::string_view text) {
+    if (const auto time = ct::parse_rfc3339(text)) return *time;
+    try {
+        return std::chrono::time_point_cast<ct::LogTime::duration>(std::chrono::system_clock::now()) -
+               std::min<std::chrono::nanoseconds>(parse_duration(text), std::chrono::hours(24 * 365 * 50));
+    } catch (const std::invalid_argument&) {
+        reject(text, "a time such as 2024-02-29T23:59:58Z, or how long ago, such as 10m");
+    }
+}
+
 std::vector<ct::Namespace> parse_kinds(std::string_view text) {
     using enum ct::Namespace;
     std::vector<ct::Namespace> kinds;

@@ -22,6 +22,12 @@ std::uint64_t parse_number(std::string_view text, std::uint64_t max = std::numer
                            int base = 10);
 /// A whole number.
 std::chrono::seconds parse_seconds(std::string_view text);
+/// Whole numbers with units, such as 1h30m or 500ms; one without a unit is seconds.
+std::chrono::milliseconds parse_duration(std::string_view text);
+/// KEY[,KEY...], each a character or ctrl-LETTER. \returns what a terminal sends for them
+std::string parse_keys(std::string_view text);
+/// A point in time as of RFC 3339, or how long ago it is.
+ct::LogTime parse_since(std::string_view text);
 
 /// KIND[,KIND...], where `all` is every kind but user, which needs id maps to be of use, and time.
 std::vector<ct::Namespace> parse_kinds(std::string_view text);

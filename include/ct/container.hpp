@@ -18,6 +18,7 @@
 
 #include <sys/types.h>
 
+#include <ct/attach.hpp>
 #include <ct/events.hpp>
 #include <ct/export.hpp>
 #include <ct/hooks.hpp>
@@ -71,6 +72,9 @@ struct ContainerInfo {
     std::optional<std::chrono::system_clock::time_point> created = {};
     std::optional<std::chrono::system_clock::time_point> started = {}; ///< The present or last run.
     std::optional<ExitStatus> last_exit = {};                          ///< Of the last run that has ended.
+    /// Where the output of the present or last run is, or was, logged: by `owner`, and no more if that is gone.
+    std::vector<LogTarget> log = {};
+    std::string attach_socket = {}; ///< Where an AttachServer of `owner` serves, or has served, that run.
 };
 
 /// A container: a specification that can be started again and again.
@@ -231,15 +235,45 @@ public:
     [[nodiscard]] LogStats log_stats() const;
     /// @}
 
+    /// \name Input, and those who attach
+    /// See ct/attach.hpp. These are the container's and not part of the specification, as its output.
+    /// @{
+    /// Prepares each later start for what follows. Needs State::Stopped.
+    Container& set_attachable(Attachable attachable);
+    /// Not prepared, as by default.
+    Container& clear_attachable();
+    [[nodiscard]] std::optional<Attachable> attachable() const;
+    /// Writes to the standard input of the first process, or to its terminal. Never blocks: what the process does not
+    /// read is kept by the kernel (64 KiB in a pipe), and nowhere else. From any thread.
+    /// \returns how much was taken, from the beginning of \p bytes on; AttachOptions::on_room tells when to go on
+    /// \throws Error EPIPE if the input was closed, by either side; Errc::InvalidState if it is not running, or has no
+    ///         input
+    std::size_t write_input(std::string_view bytes);
+    /// Closes the standard input: the process reads the end of file after all that was written. A terminal gets its
+    /// end-of-file character if it reads lines, and stays open; whether that has room is nobody's to know, so write
+    /// before only what was taken. Nothing happens if it is closed already.
+    /// \throws Error with Errc::InvalidState as above
+    void close_input();
+    /// As Process::resize_terminal() of the first process. If another process has started the container, this is the
+    /// terminal that the first process has as its standard streams; needs the right to look into that, see ptrace(2).
+    /// \throws Error with Errc::InvalidState if it has none
+    void resize_terminal(TerminalSize size);
+    /// Has a handler get the output of the present run from now on, or that of the next one. Needs no input.
+    /// \throws Error with Errc::InvalidState if it is not attachable, or was not when it was started
+    [[nodiscard]] AttachStream attach(AttachOptions options);
+    /// @}
+
     /// \name Events
     /// What becomes of the container, see ct/events.hpp: told within Session::dispatch(), on the thread that calls it.
     /// Each may be called in any state, and takes the place of the handler before; an empty one tells nothing any more.
-    /// Handlers may call anything but Session::dispatch(), also release the last handle of their container. An exception
-    /// leaves dispatch(); the event counts as told. The first handler of a session makes its epoll descriptor.
+    /// Handlers may call anything but Session::dispatch(), also release the last handle of their container. An
+    /// exception leaves dispatch(); the event counts as told. The first handler of a session makes its epoll
+    /// descriptor.
     /// @{
     Container& on_state(StateHandler handler);
     Container& on_start(StartHandler handler);
     /// With what the run has used. Containers with groups take a few more system calls to end: their files are read.
+    /// The same goes for set_exit_file().
     Container& on_exit(ExitHandler handler);
     /// Needs the memory controller, as on_memory_high(), see Cgroup::controllers and Limits.
     Container& on_oom(OomHandler handler);
@@ -247,10 +281,34 @@ public:
     Container& on_pids_limit(LimitHandler handler);  ///< fork(2) failed because of Limits::pids_max.
     /// Needs a group that can be frozen. Version 1: told of freeze() and thaw() of this session only.
     Container& on_frozen(FrozenHandler handler);
+    /// Health checks are not told.
     Container& on_process_exit(ProcessExitHandler handler);
+    /// One more trigger, or another handler for the same one; an empty handler removes it. Needs a group of version 2
+    /// (Cgroup::own_group makes one) and a kernel that measures pressure. While it runs the trigger is set at once;
+    /// else by each start, which fails if that is not possible. \throws Error Errc::InvalidConfig for a malformed
+    /// trigger; Errc::Unsupported that says where it was looked for
+    Container& on_pressure(const PressureTrigger& trigger, PressureHandler handler);
+    /// Statistics of the running container, as stats() has them, in that interval: the first one that long after the
+    /// start. Times do not drift; those that nobody dispatches in time for are left out. Needs a group, or the start
+    /// fails. What cannot be read is logged, see SessionOptions::log_handler, and left out.
+    /// \param interval  1 ms to a day \throws Error Errc::InvalidConfig; Errc::InvalidState if it runs without a group
+    Container& on_stats(std::chrono::nanoseconds interval, StatsHandler handler);
+    /// Checks the health of the running container, and tells its changes: first Health::Starting, and each later one
+    /// once. A paused container is not checked. Checks end with the container; their programs are killed then.
+    /// A program is started within dispatch(), which takes as long as enter(), and nobody waits for it. Setting a check
+    /// begins anew. What a callable throws leaves dispatch(), and the check has failed.
+    /// \throws Error Errc::InvalidConfig
+    Container& on_health(HealthCheck check, HealthHandler handler);
     /// Of the last run that has ended, also without handlers: what the groups have counted is in it only with
     /// on_exit().
     [[nodiscard]] std::optional<ExitRecord> exit_record() const;
+    /// Has the record of each run that ends written to that file, as to_json() and a newline, before on_exit() is told,
+    /// also if nobody dispatches but waits. Nobody ever sees a part of it: it is written beside its place, in the same
+    /// directory, and renamed, in place of what was there. It is not synced to disk. A file that cannot be written is
+    /// logged, see SessionOptions::log_handler. Any state; an empty path writes none.
+    /// \param path  absolute; the file has mode 0640 and belongs to the host process
+    /// \throws Error with Errc::InvalidConfig
+    Container& set_exit_file(std::string path);
     /// @}
 
     /// \name Hooks: commands and callables at points of the container's life, see HookPoint
@@ -493,6 +551,7 @@ public:
     ~Container();
 
 private:
+    friend class AttachServer;
     std::shared_ptr<internal::ContainerCore> core_;
 };
 

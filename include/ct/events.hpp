@@ -5,28 +5,35 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <compare>
 #include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 
 #include <ct/export.hpp>
 #include <ct/limits.hpp>
+#include <ct/log.hpp>
 #include <ct/process.hpp>
+#include <ct/stats.hpp>
 
 /// \file
 /// What becomes of a container, told to handlers: see Container::on_exit() and its kin.
 ///
-/// Each event is told once, by Session::dispatch() or dispatch_for() and on the thread that calls these. Those of one
-/// container come in the order in which they happened:
+/// Each event is told once, by Session::dispatch(), dispatch_for() or run() and on the thread that calls these. Those
+/// of one container come in the order in which they happened:
 ///
 ///     state Starting, state Running, start, ..., [oom, ...,] state Stopping, exit, state Stopped
 ///
-/// The events of a failed start are "state Starting, state Stopped". All output was delivered, and all processes that
-/// had entered have ended and were told, before "exit"; the group's last oom, memory and pids events come before it,
-/// too. Whoever waits otherwise, by Container::wait() or stop(), takes nothing away: the events are told by the next
-/// dispatch(). A handler that is set while the container runs is told what happens from then on.
+/// The events of a failed start are "state Starting, state Stopped"; a container that is held tells no start and no
+/// exit. All output was delivered, and all processes that had entered have ended and were told, before "exit"; the
+/// group's last oom, memory and pids events come before "state Stopping", and nothing of pressure, statistics or health
+/// after it. Processes that are left in the groups of an ended container are killed, and the groups removed, between
+/// "state Stopping" and "exit": where that takes time, the other containers' events are told meanwhile. Whoever waits
+/// otherwise, by Container::wait() or stop(), takes nothing away: the events are told by the next dispatch(). A handler
+/// that is set while the container runs is told what happens from then on.
 namespace ct {
 
 enum class State : std::uint8_t;
@@ -57,10 +64,17 @@ struct StartEvent {
 struct ExitRecord {
     std::string container = {};
     pid_t pid = -1; ///< That of the first process.
+    /// Of the first process. If the host has reaped it, this is what the kernel still knows of it (Linux 6.15), or
+    /// ExitStatus::Kind::Unknown.
     ExitStatus status = {};
-    std::chrono::system_clock::time_point started = {};
-    std::chrono::system_clock::time_point ended = {};
-    std::chrono::nanoseconds ran{0};             ///< By a clock that nobody sets.
+    std::chrono::system_clock::time_point started = {}; ///< If somebody else has: since when this session follows it.
+    std::chrono::system_clock::time_point ended = {};   ///< When that was noticed, and all output delivered.
+    /// \name By a clock that nobody sets, CLOCK_MONOTONIC
+    /// @{
+    std::chrono::steady_clock::time_point monotonic_start = {};
+    std::chrono::steady_clock::time_point monotonic_end = {};
+    std::chrono::nanoseconds ran{0}; ///< From the one to the other.
+    /// @}
     std::optional<std::uint64_t> oom_kills = {}; ///< Processes that the OOM killer has killed.
     std::optional<std::chrono::nanoseconds> cpu_user = {};
     std::optional<std::chrono::nanoseconds> cpu_system = {};
@@ -70,6 +84,7 @@ struct ExitRecord {
     std::optional<std::uint64_t> major_faults = {};
     std::optional<Bytes> read = {}; ///< From block devices.
     std::optional<Bytes> written = {};
+    std::optional<LogStats> log = {}; ///< What was logged, and what of it dropped; absent if nothing was to be.
     StartTimes start = {};
     bool operator==(const ExitRecord&) const = default;
 
@@ -110,6 +125,72 @@ struct FrozenEvent {
     bool frozen = false;
 };
 
+enum class Resource : std::uint8_t { Cpu, Memory, Io };
+
+/// Whose waiting for a resource counts.
+enum class Stalled : std::uint8_t {
+    Some, ///< That of at least one process.
+    Full, ///< Only that of all at the same time.
+};
+
+/// When shortage of a resource is told: as soon as processes have waited for it \c stall long within \c window, at most
+/// once in that time. See Documentation/accounting/psi.rst of the kernel.
+struct PressureTrigger {
+    Resource resource = Resource::Memory;
+    std::chrono::microseconds stall{150'000};
+    /// 500 ms to 10 s. Without CAP_SYS_RESOURCE it has to be a multiple of 2 s (from Linux 6.5 on; before, that
+    /// capability is needed).
+    std::chrono::microseconds window{2'000'000};
+    Stalled stalled = Stalled::Some;
+    auto operator<=>(const PressureTrigger&) const = default;
+};
+
+/// The container is short of a resource.
+struct PressureEvent {
+    std::string_view container;
+    const PressureTrigger& trigger;
+    Pressure pressure = {}; ///< Of that resource, as it was when the kernel told.
+};
+
+struct StatsEvent {
+    std::string_view container;
+    const Stats& stats;
+    std::chrono::steady_clock::time_point time = {}; ///< When they were read.
+};
+
+/// How one finds out whether a container does its work.
+struct HealthCheck {
+    /// A program that enters the container, see Container::enter(): exit code 0 is good. It has no streams that are
+    /// Stdio::Pipe, and no terminal. Or a callable that runs in the host process, on the thread that dispatches, and so
+    /// must not wait: true is good.
+    std::variant<ProcessSpec, std::function<bool()>> check = {};
+    /// From the start of the container to the first check, and from the end of each to the next; 1 ms to a day.
+    std::chrono::nanoseconds interval = std::chrono::seconds(30);
+    /// A program that has not ended after that time is killed, and has failed; 1 ms to a day.
+    std::chrono::nanoseconds timeout = std::chrono::seconds(30);
+    unsigned retries = 3; ///< So many failures one after the other make it unhealthy; at least 1.
+    /// Failures that soon after the start of the container do not count, unless a check was good before.
+    std::chrono::nanoseconds start_period{0};
+};
+
+enum class Health : std::uint8_t {
+    Starting, ///< The container runs, and nothing is known yet.
+    Healthy,
+    Unhealthy,
+};
+
+/// The name as one lower-case word.
+[[nodiscard]] CT_EXPORT std::string_view to_string(Health health) noexcept;
+
+/// The health of a container has changed.
+struct HealthEvent {
+    std::string_view container;
+    Health health = Health::Starting;
+    unsigned failures = 0;        ///< One after the other up to now.
+    ExitStatus last = {};         ///< Of the last check, if that was a program that ran; Kind::Unknown otherwise.
+    std::string_view reason = {}; ///< Of the last check: how it failed, such as "exited with code 1". Empty if good.
+};
+
 using StateHandler = std::function<void(const StateEvent&)>;
 using StartHandler = std::function<void(const StartEvent&)>;
 using ExitHandler = std::function<void(const ExitEvent&)>;
@@ -117,5 +198,8 @@ using OomHandler = std::function<void(const OomEvent&)>;
 using LimitHandler = std::function<void(const LimitEvent&)>;
 using ProcessExitHandler = std::function<void(const ProcessExitEvent&)>;
 using FrozenHandler = std::function<void(const FrozenEvent&)>;
+using PressureHandler = std::function<void(const PressureEvent&)>;
+using StatsHandler = std::function<void(const StatsEvent&)>;
+using HealthHandler = std::function<void(const HealthEvent&)>;
 
 } // namespace ct

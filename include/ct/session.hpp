@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -17,8 +18,10 @@
 
 #include <ct/cgroup.hpp>
 #include <ct/container.hpp>
+#include <ct/event_reader.hpp>
 #include <ct/export.hpp>
 #include <ct/host_feature.hpp>
+#include <ct/log_reader.hpp>
 
 namespace ct {
 
@@ -61,6 +64,10 @@ struct SessionOptions {
     /// half-started containers are killed and undone, ended ones are removed unless they are saved; running ones go
     /// on. Default: no records.
     std::optional<std::string> state_directory = {};
+    /// Write what becomes of the containers to a file in the state directory, where Session::read_events() of any
+    /// program finds it: at most 1 MiB is kept. What cannot be written, as on a full disk, is lost. Programs that do
+    /// not dispatch() tell of limits that were met only at the end of a container.
+    bool record_events = false;
     /// An absolute path: what is known of each ct::Bridge is recorded there, the addresses above all. Sessions that
     /// share a network namespace have to share this directory, too; what a killed program has left on the host's side
     /// of a bridge is undone by the next session, or by the next start that uses one. It is made if it is missing, at
@@ -114,6 +121,14 @@ public:
     [[nodiscard]] Container open(std::string name);
     /// Those of this session and all others that are recorded in the state directory, by name.
     [[nodiscard]] std::vector<ContainerInfo> containers() const;
+    /// What was logged of the output of a container of the state directory: that of the present or last run, by
+    /// whoever has started it, as far as the container is known. Of several targets the first that can be read counts.
+    /// \throws Error with Errc::NotFound; with Errc::InvalidState if its output is not logged; see LogReader
+    [[nodiscard]] LogReader read_log(const std::string& name, LogReaderOptions options = {}) const;
+    /// What becomes of the containers of the state directory. Following also notices the end of those that have
+    /// outlived their owners. Must not outlive the session.
+    /// \throws Error with Errc::InvalidState without a state directory
+    [[nodiscard]] EventReader read_events(EventReaderOptions options = {}) const;
     /// A running container whose first process is \p pid, which somebody else started. It can be entered, signalled
     /// and waited for; closing the session leaves it alone. Its exit status may be unknown.
     /// \throws Error with ESRCH if there is no such process, Errc::NameInUse.
@@ -124,9 +139,9 @@ public:
     [[nodiscard]] std::vector<HostFeature> capabilities() const;
 
     /// \name Events
-    /// Callbacks run only within dispatch() and dispatch_for(), on the thread that calls these. They may call anything
-    /// but these two and the destructor of the session. An exception from a callback leaves dispatch(); its event is
-    /// consumed, and the others come with the next call.
+    /// Callbacks run only within dispatch(), dispatch_for() and run(), on the thread that calls these. They may call
+    /// anything but these and the destructor of the session. An exception from a callback leaves dispatch(); its event
+    /// is consumed, and the others come with the next call.
     /// @{
     /// A descriptor that is readable (POLLIN) whenever dispatch() has something to do, for an event loop of the host's
     /// own. Borrowed; the same one until the session closes. It is made at the first call, or with the first event to
@@ -136,9 +151,16 @@ public:
     std::size_t dispatch();
     /// Waits until something is due, at most for \p limit, and dispatches.
     std::size_t dispatch_for(std::chrono::nanoseconds limit);
+    /// Dispatches until \p stop is requested, by any thread or from a callback: the callbacks that are due at that
+    /// moment come with the next call. Sleeps in between; nothing wakes it up but events and the request. It takes one
+    /// descriptor, an eventfd, as long as it runs. While another thread dispatches it waits, and then goes on. An
+    /// exception from a callback leaves it, as it leaves dispatch(): call it again to go on.
+    /// \throws Error Errc::InvalidState within a callback; with Stage::Session if the descriptor is not to be had
+    void run(std::stop_token stop);
     /// @}
 
 private:
+    friend class AttachServer;
     std::shared_ptr<internal::SessionCore> core_;
 };
 

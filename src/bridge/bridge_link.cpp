@@ -6,13 +6,16 @@
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
-#include <netlink/attr.h>
-#include <netlink/msg.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <optional>
+#include <vector>
 
 #include "base/concat.hpp"
 #include "base/sys.hpp"
+#include "net/link_view.hpp"
+#include "net/reading.hpp"
 #include "net/requests.hpp"
 
 namespace ct::internal {
@@ -46,10 +49,7 @@ Message new_bridge(const Bridge& bridge, const std::string& text) {
 
 /// Only one that is set afterwards outlives the bridge's first port.
 Message new_mtu(int link, std::uint32_t mtu) {
-    Message message(RTM_NEWLINK, 0);
-    ifinfomsg header{};
-    header.ifi_index = link;
-    message.add_header(header);
+    Message message = change_link(link);
     message.put(IFLA_MTU, mtu);
     return message;
 }
@@ -68,20 +68,14 @@ Message new_address(int link, const IpAddress& address) {
     return message;
 }
 
-/// What NetlinkSocket::fetch() gives, for libnl.
-nlmsghdr* header_of(std::string& message) {
-    return reinterpret_cast<nlmsghdr*>(message.data());
-}
-
 bool has_ports(NetlinkSocket& socket, int bridge) {
     Message message(RTM_GETLINK, NLM_F_DUMP);
     message.add_header(ifinfomsg{});
     message.put(IFLA_MASTER, static_cast<std::uint32_t>(bridge));
-    for (std::string& link : socket.fetch(message, "look for ports of a bridge")) {
-        nlattr* const master = ::nlmsg_find_attr(header_of(link), sizeof(ifinfomsg), IFLA_MASTER);
-        if (master != nullptr && ::nla_get_u32(master) == static_cast<std::uint32_t>(bridge)) return true;
-    }
-    return false;
+    const std::vector<std::string> links = socket.fetch(message, "look for ports of a bridge");
+    return std::any_of(links.begin(), links.end(), [&](const std::string& link) {
+        return number_of(find_attribute<ifinfomsg>(link, IFLA_MASTER)) == static_cast<std::uint32_t>(bridge);
+    });
 }
 
 } // namespace
@@ -97,8 +91,8 @@ void make_bridge(NetlinkSocket& socket, const Bridge& bridge, const std::string&
 }
 
 bool remove_bridge(NetlinkSocket& socket, const std::string& name, const std::string& mac) {
-    const std::optional<LinkFacts> found = socket.find_link(name);
-    if (!found || found->kind != "bridge" || found->mac != parse_mac(mac)) return true;
+    const std::optional<LinkView> found = find_link(socket, name, mac);
+    if (!found || found->kind != "bridge") return true;
     if (has_ports(socket, found->index)) return false;
     return socket.request(remove_link(found->index)).error == 0;
 }

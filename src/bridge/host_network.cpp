@@ -25,6 +25,8 @@
 #include "config/bridge.hpp"
 #include "config/network.hpp"
 #include "config/subnet.hpp"
+#include "net/link_view.hpp"
+#include "net/random.hpp"
 
 namespace ct::internal {
 
@@ -104,10 +106,10 @@ private:
 
     /// \param mac  of one that libct makes
     void make(const Bridge& bridge, const std::string& mac) {
-        const std::optional<LinkFacts> link = socket_.find_link(bridge.name);
+        const std::optional<LinkView> link = find_link(socket_, bridge.name);
         if (!link && mac.empty()) throw sys::error(ENODEV, Stage::Network, "use the bridge", bridge.name);
         if (!link) return make_bridge(socket_, bridge, mac);
-        if (mac.empty() || (link->kind == "bridge" && link->mac == parse_mac(mac))) return;
+        if (mac.empty() || (link->kind == "bridge" && has_mac(*link, mac))) return;
         throw sys::error(EEXIST, Stage::Network, "make the bridge", bridge.name,
                          "somebody else has made a link of that name meanwhile");
     }
@@ -129,7 +131,7 @@ private:
         }
         for (const HostBridge& other : record_.bridges) check_overlap(bridge, other.described);
         for (const Bridge& other : given_.network.bridges) check_overlap(bridge, other);
-        const std::optional<LinkFacts> link = socket_.find_link(bridge.name);
+        const std::optional<LinkView> link = find_link(socket_, bridge.name);
         HostBridge chosen{bridge, link ? "" : random_mac(0x02)};
         if (link) {
             chosen.own = check_foreign(bridge, *link);
@@ -161,7 +163,7 @@ private:
     }
 
     /// One that libct has not made. \returns the addresses that the host has there
-    std::vector<std::string> check_foreign(const Bridge& bridge, const LinkFacts& link) {
+    std::vector<std::string> check_foreign(const Bridge& bridge, const LinkView& link) {
         if (link.kind != "bridge") {
             throw sys::error(EINVAL, Stage::Network, "use the bridge", bridge.name, "it is no bridge");
         }

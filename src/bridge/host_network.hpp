@@ -54,7 +54,6 @@ public:
     void sweep() noexcept;
 
 private:
-    class Locked;
     class Taking;
     /// What cannot be undone is left to the next one who tries.
     void drop(LockedNetwork& locked, const Lease& lease, NetlinkSocket& socket);

@@ -5,23 +5,17 @@
 #include <linux/if_addr.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
-#include <netlink/attr.h>
-#include <netlink/msg.h>
 
 #include <algorithm>
 #include <optional>
 
 #include "base/concat.hpp"
 #include "config/subnet.hpp"
+#include "net/reading.hpp"
 
 namespace ct::internal {
 
 namespace {
-
-/// What NetlinkSocket::fetch() gives, for libnl.
-nlmsghdr* header_of(std::string& message) {
-    return reinterpret_cast<nlmsghdr*>(message.data());
-}
 
 std::optional<IpAddress> read_address(const nlattr* attribute, int family, std::uint8_t prefix) {
     IpAddress address{family, {}, prefix};
@@ -43,14 +37,13 @@ std::vector<LinkAddress> fetch_addresses(NetlinkSocket& socket, int family, int 
     wanted.ifa_index = static_cast<std::uint32_t>(link);
     message.add_header(wanted);
     std::vector<LinkAddress> found;
-    for (std::string& text : socket.fetch(message, "look at the host's addresses")) {
-        nlmsghdr* const header = header_of(text);
-        const auto* const about = static_cast<const ifaddrmsg*>(::nlmsg_data(header));
-        const int index = static_cast<int>(about->ifa_index);
-        if (about->ifa_family != family || (link != 0 && index != link)) continue;
-        const nlattr* own = ::nlmsg_find_attr(header, sizeof(ifaddrmsg), IFA_LOCAL);
-        if (own == nullptr) own = ::nlmsg_find_attr(header, sizeof(ifaddrmsg), IFA_ADDRESS); // all that IPv6 has
-        if (const auto address = read_address(own, family, about->ifa_prefixlen)) found.push_back({index, *address});
+    for (const std::string& text : socket.fetch(message, "look at the host's addresses")) {
+        const auto& about = body_of<ifaddrmsg>(text);
+        const int index = static_cast<int>(about.ifa_index);
+        if (about.ifa_family != family || (link != 0 && index != link)) continue;
+        const nlattr* own = find_attribute<ifaddrmsg>(text, IFA_LOCAL);
+        if (own == nullptr) own = find_attribute<ifaddrmsg>(text, IFA_ADDRESS); // all that IPv6 has
+        if (const auto address = read_address(own, family, about.ifa_prefixlen)) found.push_back({index, *address});
     }
     return found;
 }
@@ -60,15 +53,13 @@ std::string route_into(NetlinkSocket& socket, const IpAddress& subnet) {
     rtmsg wanted{};
     wanted.rtm_family = static_cast<std::uint8_t>(subnet.family);
     message.add_header(wanted);
-    for (std::string& text : socket.fetch(message, "look at the host's routes")) {
-        nlmsghdr* const header = header_of(text);
-        const auto* const route = static_cast<const rtmsg*>(::nlmsg_data(header));
-        if (route->rtm_table != RT_TABLE_MAIN || route->rtm_type != RTN_UNICAST || route->rtm_dst_len == 0) continue;
-        const nlattr* const to = ::nlmsg_find_attr(header, sizeof(rtmsg), RTA_DST);
-        const auto destination = read_address(to, subnet.family, route->rtm_dst_len);
+    for (const std::string& text : socket.fetch(message, "look at the host's routes")) {
+        const auto& route = body_of<rtmsg>(text);
+        if (route.rtm_table != RT_TABLE_MAIN || route.rtm_type != RTN_UNICAST || route.rtm_dst_len == 0) continue;
+        const nlattr* const to = find_attribute<rtmsg>(text, RTA_DST);
+        const auto destination = read_address(to, subnet.family, route.rtm_dst_len);
         if (!destination || !overlap(subnet, *destination)) continue;
-        nlattr* const by = ::nlmsg_find_attr(header, sizeof(rtmsg), RTA_OIF);
-        const std::string link = by == nullptr ? "" : socket.find_name(static_cast<int>(::nla_get_u32(by)));
+        const std::string link = socket.find_name(static_cast<int>(number_of(find_attribute<rtmsg>(text, RTA_OIF))));
         return concat("the host has a route to '", subnet_text(*destination), "' by '", link, "'");
     }
     return {};

@@ -17,6 +17,7 @@
 #include "bridge/nat_rules.hpp"
 #include "bridge/nftables.hpp"
 #include "bridge/parameters.hpp"
+#include "net/link_view.hpp"
 
 namespace ct::internal {
 
@@ -27,8 +28,7 @@ constexpr const char* Mend =
 
 bool has_link(NetlinkSocket& socket, const Lease& lease) {
     return std::any_of(lease.links.begin(), lease.links.end(), [&](const BridgedLink& each) {
-        const std::optional<LinkFacts> found = socket.find_link(each.link.name);
-        return found && found->mac && found->mac == parse_mac(each.link.mac);
+        return find_link(socket, each.link.name, each.link.mac).has_value();
     });
 }
 

@@ -5,11 +5,11 @@
 #include <ct/error.hpp>
 
 #include "base/concat.hpp"
+#include "base/shared_library.hpp"
 #include "base/sys.hpp"
 
 #ifdef CT_HAVE_NFTABLES
 
-#include <dlfcn.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -45,19 +45,14 @@ struct Library {
 };
 
 Library::Library() {
-    void* const handle = ::dlopen("libnftables.so.1", RTLD_NOW | RTLD_LOCAL);
-    if (handle == nullptr) throw unsupported(::dlerror());
-    const auto find = [&](auto& function, const char* name) {
-        function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(::dlsym(handle, name));
-        if (function == nullptr) throw unsupported(concat("libnftables.so.1 has no ", name));
-    };
-    find(make, "nft_ctx_new");
-    find(free, "nft_ctx_free");
-    find(buffer_output, "nft_ctx_buffer_output");
-    find(buffer_error, "nft_ctx_buffer_error");
-    find(output, "nft_ctx_get_output_buffer");
-    find(error, "nft_ctx_get_error_buffer");
-    find(run, "nft_run_cmd_from_buffer");
+    const SharedLibrary loaded("libnftables.so.1", Stage::Network, "use nftables");
+    loaded.find(make, "nft_ctx_new");
+    loaded.find(free, "nft_ctx_free");
+    loaded.find(buffer_output, "nft_ctx_buffer_output");
+    loaded.find(buffer_error, "nft_ctx_buffer_error");
+    loaded.find(output, "nft_ctx_get_output_buffer");
+    loaded.find(error, "nft_ctx_get_error_buffer");
+    loaded.find(run, "nft_run_cmd_from_buffer");
 }
 
 const Library& library() {

@@ -6,8 +6,6 @@
 #include <linux/netconf.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
-#include <netlink/attr.h>
-#include <netlink/msg.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -15,6 +13,7 @@
 
 #include "base/concat.hpp"
 #include "base/sys.hpp"
+#include "net/reading.hpp"
 
 namespace ct::internal {
 
@@ -37,12 +36,9 @@ std::vector<std::string> forwarding_links(int family, NetlinkSocket& socket) {
     Message message(RTM_GETNETCONF, NLM_F_DUMP);
     message.add_header(netconfmsg{static_cast<std::uint8_t>(family)});
     std::vector<std::string> names;
-    for (std::string& text : socket.fetch(message, "look which links forward packets")) {
-        auto* const header = reinterpret_cast<nlmsghdr*>(text.data());
-        nlattr* const link = ::nlmsg_find_attr(header, sizeof(netconfmsg), NETCONFA_IFINDEX);
-        nlattr* const forwarding = ::nlmsg_find_attr(header, sizeof(netconfmsg), NETCONFA_FORWARDING);
-        if (link == nullptr || forwarding == nullptr || ::nla_get_u32(forwarding) == 0) continue;
-        const auto index = static_cast<int>(::nla_get_u32(link));
+    for (const std::string& text : socket.fetch(message, "look which links forward packets")) {
+        if (number_of(find_attribute<netconfmsg>(text, NETCONFA_FORWARDING)) == 0) continue;
+        const auto index = static_cast<int>(number_of(find_attribute<netconfmsg>(text, NETCONFA_IFINDEX)));
         std::string name = index == NETCONFA_IFINDEX_DEFAULT ? "default" : "";
         if (index > 0) name = socket.find_name(index);
         if (!name.empty()) names.push_back(std::move(name));

@@ -133,6 +133,20 @@ void remove_groups(const Groups& groups, nanoseconds limit) {
     throw Error(first->code(), Stage::Cgroup, "remove the cgroup", first->path(), first->hint() + others);
 }
 
+int try_remove_groups(const Groups& groups) {
+    const auto remove_all = [&](auto remove) {
+        int worst = 0;
+        for (const Group& group : groups.all()) {
+            const int error = remove(group);
+            if (error != 0 && error != ENOENT && worst != EBUSY) worst = error;
+        }
+        return worst;
+    };
+    if (remove_all(try_remove) == 0) return 0;
+    kill_all(groups, std::chrono::milliseconds(2)); // no longer than others may wait
+    return remove_all([](const Group& group) { return remove_tree(group.parent->directory.get(), group.name); });
+}
+
 int remove_tree(int parent, const std::string& name) noexcept {
     if (::unlinkat(parent, name.c_str(), AT_REMOVEDIR) == 0) return 0;
     if (errno != EBUSY) return errno;

@@ -31,15 +31,8 @@ void check_text(std::string_view what, std::string_view text) {
     }
 }
 
-void check_path(std::string_view what, const std::string& path) {
-    if (path.empty() || path.front() != '/') reject(concat(what, " '", path, "' is not an absolute path"));
-    check_text(what, path);
-    const std::string_view name = std::string_view(path).substr(path.rfind('/') + 1);
-    if (name.empty() || name == "." || name == "..") reject(concat(what, " '", path, "' names a directory"));
-}
-
 void check_socket(std::string_view what, const std::string& path) {
-    check_path(what, path);
+    check_file_path(what, path);
     if (path.size() >= sizeof(sockaddr_un::sun_path)) reject(concat(what, " '", path, "' is too long"));
 }
 
@@ -51,7 +44,7 @@ bool is_field_name(std::string_view name) {
 }
 
 void check(const LogFile& file) {
-    check_path("the log file", file.path);
+    check_file_path("the log file", file.path);
     if ((file.mode & ~mode_t{0777}) != 0) reject("the mode of a log file has more than permissions");
     if (file.rotate_count > MostOldFiles) reject(concat("more than ", MostOldFiles, " old log files"));
     if (file.local_time && file.format != LogFormat::K8s) reject("only LogFormat::K8s has local time");
@@ -77,6 +70,13 @@ void check(const Syslog& syslog) {
 }
 
 } // namespace
+
+void check_file_path(std::string_view what, const std::string& path) {
+    if (path.empty() || path.front() != '/') reject(concat(what, " '", path, "' is not an absolute path"));
+    check_text(what, path);
+    const std::string_view name = std::string_view(path).substr(path.rfind('/') + 1);
+    if (name.empty() || name == "." || name == "..") reject(concat(what, " '", path, "' names a directory"));
+}
 
 void check_log(const Log& log) {
     for (const LogTarget& target : log.targets) std::visit([](const auto& sink) { check(sink); }, target);

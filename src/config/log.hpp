@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <ct/log.hpp>
@@ -12,6 +13,9 @@ namespace ct::internal {
 
 /// \throws Error with Errc::InvalidConfig for a malformed value
 void check_log(const Log& log);
+
+/// Absolute, of a file, and without what a log cannot show.
+void check_file_path(std::string_view what, const std::string& path);
 
 /// What of \p process contradicts that its output is logged.
 void log_violations(std::vector<std::string>& found, const ProcessSpec& process);

@@ -80,7 +80,7 @@ std::size_t DatagramSink::send(std::span<const LogRecord> records) {
     do {
         sent = ::sendmmsg(fd_.get(), messages.data(), static_cast<unsigned>(count), MSG_NOSIGNAL | MSG_DONTWAIT);
     } while (sent < 0 && errno == EINTR);
-    error_ = sent < 0 ? errno : 0;
+    if (sent < 0) error_ = errno; // else what was dropped before is still to be explained by it
     return static_cast<std::size_t>(std::max(sent, 0));
 }
 
@@ -92,9 +92,11 @@ std::size_t DatagramSink::put(std::span<const LogRecord> records) {
         taken += sent;
         if (sent > 0) continue; // what stopped it is told by the next call
         if (error_ == EMSGSIZE) {
-            error_ = send_large(records[taken]);
-            if (error_ != 0 && error_ != EMSGSIZE) break;
-            if (error_ != 0) count_dropped(size_of(records[taken]));
+            if (const int error = send_large(records[taken]); error != 0) {
+                error_ = error;
+                if (error != EMSGSIZE) break;
+                count_dropped(size_of(records[taken]));
+            }
             ++taken;
         } else if (is_gone(error_) && !connected_anew) {
             connected_anew = true;

@@ -8,6 +8,8 @@
 #include <cstring>
 #include <ctime>
 
+#include "log/time.hpp"
+
 namespace ct::internal {
 
 namespace {
@@ -21,12 +23,6 @@ constexpr std::size_t JsonFrame = 96; ///< More than what is around the bytes an
 char* put(char* to, std::string_view text) {
     std::memcpy(to, text.data(), text.size());
     return to + text.size();
-}
-
-/// \p value with \p digits digits.
-char* put_number(char* to, std::uint64_t value, int digits) {
-    for (int i = digits - 1; i >= 0; --i, value /= 10) to[i] = static_cast<char>('0' + value % 10);
-    return to + digits;
 }
 
 /// The length of the UTF-8 character at the begin of \p text, or 0.
@@ -125,24 +121,8 @@ void LogFormatter::write_time(LogTime time) {
         offset_ = ::localtime_r(&clock, &local) != nullptr ? local.tm_gmtoff : 0;
         offset_second_ = count;
     }
-    const auto shown = second + seconds(offset_);
-    const auto day = floor<days>(shown);
-    const year_month_day date(day);
-    const hh_mm_ss clock(shown - day);
     const auto number = [](auto value) { return static_cast<std::uint64_t>(value); };
-    char* to = put_number(head_.data(), number(static_cast<int>(date.year())), 4);
-    *to++ = '-';
-    to = put_number(to, static_cast<unsigned>(date.month()), 2);
-    *to++ = '-';
-    to = put_number(to, static_cast<unsigned>(date.day()), 2);
-    *to++ = 'T';
-    to = put_number(to, number(clock.hours().count()), 2);
-    *to++ = ':';
-    to = put_number(to, number(clock.minutes().count()), 2);
-    *to++ = ':';
-    to = put_number(to, number(clock.seconds().count()), 2);
-    *to++ = '.';
-    to = put_number(to, number((time - second).count()), 9);
+    char* to = put_time(head_.data(), count + offset_, number((time - second).count()));
     const std::int64_t minutes = (offset_ < 0 ? -offset_ : offset_) / 60;
     *to++ = offset_ < 0 ? '-' : '+';
     to = put_number(to, number(minutes / 60), 2);

@@ -14,6 +14,7 @@ namespace ct::internal {
 
 namespace {
 
+constexpr std::chrono::milliseconds SlowPause{1}; ///< For who takes something each time, but not all.
 constexpr std::chrono::milliseconds FirstPause{10};
 constexpr std::chrono::milliseconds LongestPause{1000};
 constexpr std::size_t Portion = 64; ///< Of the backlog, delivered at a time.
@@ -75,12 +76,13 @@ bool DeliveringSink::deliver_backlog() {
 
 void DeliveringSink::retry(Clock::time_point now) {
     if (!next_try_ || now < *next_try_) return;
+    const std::size_t before = backlog_.size();
     if (deliver_backlog()) {
         next_try_.reset();
         pause_ = {};
         return;
     }
-    pause_ = std::clamp(pause_ * 2, FirstPause, LongestPause);
+    pause_ = backlog_.size() < before ? SlowPause : std::clamp(pause_ * 2, FirstPause, LongestPause);
     next_try_ = now + pause_;
 }
 

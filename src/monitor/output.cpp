@@ -22,6 +22,8 @@ constexpr std::size_t ReadSize = 256UL * 1024;
 constexpr int PipeSize = 256 * 1024;                  ///< A writer gets that far ahead of a host that is busy.
 constexpr std::size_t MostOfTerminal = 1024UL * 1024; ///< More than a terminal holds.
 constexpr std::size_t MostRecords = 1024;             ///< Of one call of a sink.
+/// How often one who waits for the container, and does not dispatch, tries those who are attached.
+constexpr std::chrono::milliseconds RetryAttached{20};
 
 } // namespace
 
@@ -57,9 +59,10 @@ private:
 };
 
 Output::Output(std::string container, const Log& log, std::vector<std::shared_ptr<LogSink>> sinks,
-               std::shared_ptr<const OutputHandlers> handlers, std::shared_ptr<ScratchPool> scratches)
+               std::shared_ptr<const OutputHandlers> handlers, std::shared_ptr<ScratchPool> scratches,
+               std::optional<AttachedOutput> attached)
     : container_(std::move(container)), log_(log), sinks_(std::move(sinks)), handlers_(std::move(handlers)),
-      scratches_(std::move(scratches)) {
+      scratches_(std::move(scratches)), attached_(std::move(attached)) {
     try {
         for (const LogTarget& target : log_.targets) targets_.push_back(open_sink(target, container_, scratches_));
     } catch (...) {
@@ -75,6 +78,8 @@ Output::~Output() {
 void Output::abandon() noexcept {
     const std::lock_guard lock(mutex_);
     for (Source& source : sources_) close(source);
+    if (attached_) attached_->point->abandon();
+    input_.reset();
     done_ = true;
     disarm();
     for (const auto& target : targets_) target->abandon();
@@ -83,6 +88,7 @@ void Output::abandon() noexcept {
 void Output::connect(HostEnds& ends, const std::shared_ptr<Loop>& loop) {
     Move move(*this, std::unique_lock(mutex_), Call::SinksOnly);
     loop_ = loop;
+    if (attached_) connect_attached(ends, loop);
     if (ends.terminal) {
         open_source(Stream::Output, sys::duplicate(ends.terminal.get(), Stage::Stdio, "duplicate the terminal"), true);
     }
@@ -95,6 +101,46 @@ void Output::connect(HostEnds& ends, const std::shared_ptr<Loop>& loop) {
         source.watch = loop->add(source.fd.get(), EPOLLIN,
                                  [self = shared_from_this(), stream = source.stream](auto) { self->readable(stream); });
     }
+}
+
+void Output::connect_attached(HostEnds& ends, const std::shared_ptr<Loop>& loop) {
+    attached_->point->begin_output(attached_->how.history.count, [weak = weak_from_this()] {
+        if (const auto self = weak.lock()) self->resume();
+    });
+    if (!attached_->how.input) return;
+    UniqueFd end = std::move(ends.pipes[0]);
+    if (ends.terminal) end = sys::duplicate(ends.terminal.get(), Stage::Stdio, "duplicate the terminal");
+    if (end) input_ = std::make_shared<Input>(std::move(end), loop);
+}
+
+void Output::started() {
+    if (attached_) attached_->point->begin_input(std::exchange(input_, nullptr));
+}
+
+template <typename Body>
+void Output::tell_attached(Move& move, const Body& body) {
+    if (!attached_) return;
+    using For = AttachPoint::Call;
+    move.guard([&] { body(*attached_->point, move.calls_handlers() ? For::Handlers : For::NoHandlers); });
+}
+
+void Output::catch_up_soon() {
+    const auto loop = loop_.lock();
+    if (!loop) return;
+    loop->add_timer(Clock::now(), [weak = weak_from_this()] {
+        if (const auto self = weak.lock()) self->catch_up();
+    });
+}
+
+void Output::catch_up() {
+    Move move(*this, std::unique_lock(mutex_), Call::Handlers);
+    if (!done_) tell_attached(move, [](AttachPoint& point, auto call) { point.catch_up(call); });
+    move.rethrow();
+}
+
+void Output::resume() {
+    Move move(*this, std::unique_lock(mutex_), Call::SinksOnly);
+    if (!done_) arm(move);
 }
 
 void Output::open_source(Stream stream, UniqueFd fd, bool terminal) {
@@ -110,7 +156,9 @@ void Output::open_source(Stream stream, UniqueFd fd, bool terminal) {
 }
 
 bool Output::blocked() const noexcept {
-    return !gives_up_ && std::ranges::any_of(targets_, [](const auto& target) { return target->blocks(); });
+    if (gives_up_) return false;
+    if (attached_ && attached_->point->blocked()) return true;
+    return std::ranges::any_of(targets_, [](const auto& target) { return target->blocks(); });
 }
 
 std::optional<std::size_t> Output::read(Source& source, Move& move) {
@@ -138,9 +186,12 @@ std::optional<std::size_t> Output::read(Source& source, Move& move) {
 }
 
 void Output::deliver(Source& source, std::string_view text, std::size_t read, LogTime time, Move& move) {
+    const OutputChunk chunk{container_, source.stream, time, text.substr(text.size() - read)};
     if (const auto handler = handlers_->output(); handler && move.calls_handlers()) {
-        move.guard([&] { (*handler)({container_, source.stream, time, text.substr(text.size() - read)}); });
+        move.guard([&] { (*handler)(chunk); });
     }
+    tell_attached(move, [&](AttachPoint& point, auto call) { point.output(chunk, call); });
+    if (source.line.empty() && !wants_lines()) return;
     ScratchPool::Lease scratch(*scratches_);
     std::vector<LogRecord>& records = scratch->records;
     const LogRecord model{.container = container_, .stream = source.stream, .time = time, .bytes = {}};
@@ -152,6 +203,14 @@ void Output::deliver(Source& source, std::string_view text, std::size_t read, Lo
     } while (records.size() == MostRecords);
     source.line.assign(text.substr(used));
     if (!source.line.empty()) source.line_due = Clock::now() + log_.flush_after;
+}
+
+bool Output::wants_lines() const {
+    return !targets_.empty() || !sinks_.empty() || handlers_->record() != nullptr;
+}
+
+bool Output::calls_any_handler() const {
+    return handlers_->any() || (attached_ && attached_->point->has_handlers());
 }
 
 void Output::pass_on(const std::vector<LogRecord>& records, Move& move) {
@@ -184,9 +243,12 @@ void Output::close(Source& source) noexcept {
 void Output::do_what_is_due(Move& move) {
     const auto now = Clock::now();
     for (const auto& target : targets_) move.guard([&] { target->retry(now); });
-    if (blocked()) return;
-    for (Source& source : sources_)
-        if (source.line_due <= now) flush(source, move);
+    for (Source& source : sources_) {
+        if (blocked()) return;
+        if (source.line.empty() || source.line_due > now) continue;
+        // Who was late to come here finds the rest of the line in the pipe.
+        if (!source.fd || !read(source, move)) flush(source, move);
+    }
 }
 
 std::optional<Output::TimePoint> Output::next_due() const {
@@ -272,7 +334,7 @@ bool Output::end(Call call) {
     Move move(*this, std::move(lock), call);
     if (done_) return true;
     if (!deadline_) begin_end(Clock::now() + log_.grace);
-    if (move.calls_handlers() || !handlers_->any()) (void)advance_end(move);
+    if (move.calls_handlers() || !calls_any_handler()) (void)advance_end(move);
     if (!done_) arm(move);
     if (move.calls_handlers()) move.rethrow();
     return done_;
@@ -309,6 +371,7 @@ void Output::finish(Move& move) {
     }
     for (const auto& target : targets_) move.guard([&] { target->finish(); });
     for (const auto& sink : sinks_) move.guard([&] { sink->finish(); });
+    tell_attached(move, [](AttachPoint& point, auto call) { point.end(call); });
     done_ = true;
     disarm();
     const auto loop = loop_.lock();
@@ -352,12 +415,20 @@ std::array<int, 2> Output::descriptors() const {
 
 std::optional<Output::TimePoint> Output::until() const {
     const std::lock_guard lock(mutex_);
-    return next_due();
+    auto due = next_due();
+    if (!done_ && attached_ && attached_->point->blocked()) {
+        const TimePoint retry = Clock::now() + RetryAttached;
+        due = due ? std::min(*due, retry) : retry;
+    }
+    return due;
 }
 
 void Output::run() {
     Move move(*this, std::unique_lock(mutex_), Call::Handlers);
     if (done_) return;
+    if (attached_ && attached_->point->blocked()) {
+        tell_attached(move, [](AttachPoint& point, auto call) { point.catch_up(call); });
+    }
     do_what_is_due(move);
     for (Source& source : sources_)
         if (source.fd && !blocked()) (void)read(source, move);

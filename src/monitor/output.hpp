@@ -15,8 +15,10 @@
 #include <thread>
 #include <vector>
 
+#include <ct/attach.hpp>
 #include <ct/log.hpp>
 
+#include "attach/point.hpp"
 #include "base/unique_fd.hpp"
 #include "launch/exit_status.hpp"
 #include "launch/streams.hpp"
@@ -53,7 +55,14 @@ private:
     std::shared_ptr<const RecordHandler> record_;
 };
 
-/// The output of one run of a container, on its way to handlers and sinks.
+/// For a run to which others attach.
+struct AttachedOutput {
+    std::shared_ptr<AttachPoint> point;
+    Attachable how;
+};
+
+/// The output of one run of a container, on its way to handlers, sinks and those who are attached; and, for these, its
+/// input.
 ///
 /// One thread at a time moves it: whoever dispatches, or waits for the container. Nothing is read ahead of the sinks:
 /// what they have not got yet is in the pipe, or is the begin of a line. From the end of the first process on, what was
@@ -67,11 +76,18 @@ public:
 
     /// Opens the sinks. \throws Error; nothing is left then
     Output(std::string container, const Log& log, std::vector<std::shared_ptr<LogSink>> sinks,
-           std::shared_ptr<const OutputHandlers> handlers, std::shared_ptr<ScratchPool> scratches);
+           std::shared_ptr<const OutputHandlers> handlers, std::shared_ptr<ScratchPool> scratches,
+           std::optional<AttachedOutput> attached = {});
     ~Output() override;
 
     /// Takes the host's ends of what is logged of \p process, and has \p loop watch them.
     void connect(HostEnds& ends, const std::shared_ptr<Loop>& loop);
+    /// Whether connect() takes the host's end of the input, too.
+    [[nodiscard]] bool takes_input() const noexcept { return attached_ && attached_->how.input; }
+    /// The process is there: it may be given input.
+    void started();
+    /// Has the loop tell the newly attached what was written before.
+    void catch_up_soon();
     /// \param told  by the loop once all was delivered
     void when_done(std::function<void()> told);
     /// The start failed: nothing more is read, and the log files that were made for it are removed.
@@ -110,6 +126,15 @@ private:
     /// \returns how much there was, 0 at the end of it; none if there is nothing now
     std::optional<std::size_t> read(Source& source, Move& move);
     void deliver(Source& source, std::string_view text, std::size_t read, LogTime time, Move& move);
+    void connect_attached(HostEnds& ends, const std::shared_ptr<Loop>& loop);
+    template <typename Body>
+    void tell_attached(Move& move, const Body& body);
+    void catch_up();
+    /// Those who are attached can take output again.
+    void resume();
+    /// Whether there is anybody who wants lines.
+    [[nodiscard]] bool wants_lines() const;
+    [[nodiscard]] bool calls_any_handler() const;
     void pass_on(const std::vector<LogRecord>& records, Move& move);
     void flush(Source& source, Move& move);
     void close(Source& source) noexcept;
@@ -131,6 +156,7 @@ private:
     const std::vector<std::shared_ptr<LogSink>> sinks_; ///< Of others.
     const std::shared_ptr<const OutputHandlers> handlers_;
     const std::shared_ptr<ScratchPool> scratches_;
+    const std::optional<AttachedOutput> attached_;
     std::vector<std::unique_ptr<DeliveringSink>> targets_;
     std::weak_ptr<Loop> loop_;
     std::atomic<std::uint64_t> bytes_{0};
@@ -139,6 +165,7 @@ private:
 
     mutable std::recursive_mutex mutex_; ///< Guards what follows.
     std::array<Source, 2> sources_;
+    std::shared_ptr<Input> input_;      ///< Until the process is there.
     std::optional<TimePoint> deadline_; ///< After the end of the first process.
     bool gives_up_ = false;             ///< On sinks that block.
     bool done_ = false;

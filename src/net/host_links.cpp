@@ -2,42 +2,22 @@
 // SPDX-FileCopyrightText: The libct authors
 #include "net/host_links.hpp"
 
-#include <sys/random.h>
-
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <span>
+#include <optional>
+#include <type_traits>
 
 #include "base/concat.hpp"
 #include "base/sys.hpp"
 #include "config/bridge.hpp"
 #include "config/network.hpp"
+#include "net/link_view.hpp"
+#include "net/random.hpp"
 #include "net/requests.hpp"
 
 namespace ct::internal {
 
 namespace {
-
-std::string hexadecimal(std::span<const std::uint8_t> bytes, std::string_view separator) {
-    constexpr std::string_view digits = "0123456789abcdef";
-    std::string text;
-    for (const std::uint8_t byte : bytes) {
-        if (!text.empty()) text += separator;
-        text += digits[byte >> 4U];
-        text += digits[byte & 15U];
-    }
-    return text;
-}
-
-template <std::size_t N>
-std::array<std::uint8_t, N> random_bytes() {
-    std::array<std::uint8_t, N> bytes{};
-    if (::getrandom(bytes.data(), bytes.size(), 0) < 0) {
-        throw sys::error(errno, Stage::Network, "choose names and addresses at random");
-    }
-    return bytes;
-}
 
 std::string_view hint_of(int error, bool is_veth) {
     switch (error) {
@@ -59,12 +39,6 @@ bool HostLinks::needed(const Network& network) noexcept {
     return std::any_of(network.devices.begin(), network.devices.end(), is_made);
 }
 
-std::string random_mac(std::uint8_t first) {
-    auto mac = random_bytes<6>();
-    mac[0] = first;
-    return hexadecimal(mac, ":");
-}
-
 HostLinks::HostLinks(const Network& network) {
     for (const NetworkDevice& device : network.devices) {
         if (is_made(device)) planned_.push_back(plan(network, device));
@@ -75,7 +49,7 @@ HostLinks::Planned HostLinks::plan(const Network& network, const NetworkDevice& 
     Planned planned{device};
     if (const auto* const veth = std::get_if<Veth>(&device)) {
         planned.host = {veth->host_name, veth->host_mac};
-        if (planned.host.name.empty()) planned.host.name = concat("veth", hexadecimal(random_bytes<4>(), ""));
+        if (planned.host.name.empty()) planned.host.name = random_link_name("veth");
         // A bridge takes the lowest of its ports' for its own, which had better not change with the containers.
         if (planned.host.mac.empty()) planned.host.mac = random_mac(0xfe);
         const bool ours = bridged_veth(network, device) != nullptr;
@@ -187,8 +161,8 @@ void remove_links(const std::vector<HostLink>& links) {
     if (links.empty()) return;
     NetlinkSocket socket;
     for (const HostLink& link : links) {
-        const std::optional<LinkFacts> found = socket.find_link(link.name);
-        if (found && found->mac && found->mac == parse_mac(link.mac)) (void)socket.request(remove_link(found->index));
+        const std::optional<LinkView> found = find_link(socket, link.name, link.mac);
+        if (found) (void)socket.request(remove_link(found->index));
     }
 }
 

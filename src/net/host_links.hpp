@@ -76,9 +76,6 @@ private:
     std::vector<int> created_; ///< By their numbers.
 };
 
-/// A MAC address with this first byte, chosen at random.
-[[nodiscard]] std::string random_mac(std::uint8_t first);
-
 /// Removes those that are there still.
 void remove_links(const std::vector<HostLink>& links);
 

@@ -6,23 +6,20 @@
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
-#include <netlink/attr.h>
-#include <netlink/msg.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <system_error>
 
 #include "base/concat.hpp"
+#include "base/hex.hpp"
 #include "base/sys.hpp"
+#include "net/reading.hpp"
+#include "net/requests.hpp"
 
 #ifndef IFLA_PROP_LIST
 #define IFLA_PROP_LIST 52
 #define IFLA_ALT_IFNAME 53
-#endif
-#ifndef IFLA_PERM_ADDRESS
-#define IFLA_PERM_ADDRESS 54
 #endif
 
 namespace ct::internal {
@@ -31,32 +28,6 @@ namespace {
 
 /// The flags that somebody has set, and not the state of the link.
 constexpr std::uint32_t SetFlags = IFF_UP | IFF_PROMISC | IFF_ALLMULTI | IFF_NOARP;
-
-nlmsghdr* header_of(const std::string& message) {
-    return reinterpret_cast<nlmsghdr*>(const_cast<char*>(message.data())); // libnl takes no const one
-}
-
-nlattr* find(const std::string& message, std::size_t header, int type) {
-    return ::nlmsg_find_attr(header_of(message), static_cast<int>(header), type);
-}
-
-std::string bytes_of(const nlattr* attribute) {
-    if (attribute == nullptr) return {};
-    return {static_cast<const char*>(::nla_data(attribute)), static_cast<std::size_t>(::nla_len(attribute))};
-}
-
-std::uint32_t number_of(const nlattr* attribute) {
-    return attribute == nullptr || ::nla_len(attribute) < 4 ? 0 : ::nla_get_u32(attribute);
-}
-
-std::string text_of(const nlattr* attribute) {
-    return bytes_of(attribute).c_str(); // up to the NUL byte
-}
-
-template <typename Header>
-Header& body_of(const std::string& message) {
-    return *static_cast<Header*>(::nlmsg_data(header_of(message)));
-}
 
 std::vector<std::string> fetch_addresses(NetlinkSocket& socket, int index) {
     Message request(RTM_GETADDR, NLM_F_DUMP);
@@ -68,7 +39,7 @@ std::vector<std::string> fetch_addresses(NetlinkSocket& socket, int index) {
         const auto& address = body_of<ifaddrmsg>(message);
         if (static_cast<int>(address.ifa_index) != index) continue;
         // Temporary ones are made by the kernel from others.
-        if ((number_of(find(message, sizeof address, IFA_FLAGS)) & IFA_F_TEMPORARY) != 0 &&
+        if ((number_of(find_attribute<ifaddrmsg>(message, IFA_FLAGS)) & IFA_F_TEMPORARY) != 0 &&
             address.ifa_family == AF_INET6) {
             continue;
         }
@@ -86,9 +57,9 @@ bool is_kept(const std::string& message, int index) {
         route.rtm_protocol == RTPROT_REDIRECT) {
         return false;
     }
-    if (find(message, sizeof route, RTA_NH_ID) != nullptr) return false;
-    if (static_cast<int>(number_of(find(message, sizeof route, RTA_OIF))) == index) return true;
-    nlattr* const hops = find(message, sizeof route, RTA_MULTIPATH);
+    if (find_attribute<rtmsg>(message, RTA_NH_ID) != nullptr) return false;
+    if (static_cast<int>(number_of(find_attribute<rtmsg>(message, RTA_OIF))) == index) return true;
+    nlattr* const hops = find_attribute<rtmsg>(message, RTA_MULTIPATH);
     if (hops == nullptr) return false;
     auto* hop = static_cast<rtnexthop*>(::nla_data(hops));
     for (int left = ::nla_len(hops); RTNH_OK(hop, left);) {
@@ -100,8 +71,9 @@ bool is_kept(const std::string& message, int index) {
 }
 
 bool has_gateway(const std::string& message) {
-    return find(message, sizeof(rtmsg), RTA_GATEWAY) != nullptr || find(message, sizeof(rtmsg), RTA_VIA) != nullptr ||
-           find(message, sizeof(rtmsg), RTA_MULTIPATH) != nullptr;
+    return find_attribute<rtmsg>(message, RTA_GATEWAY) != nullptr ||
+           find_attribute<rtmsg>(message, RTA_VIA) != nullptr ||
+           find_attribute<rtmsg>(message, RTA_MULTIPATH) != nullptr;
 }
 
 std::vector<std::string> fetch_routes(NetlinkSocket& socket, int index) {
@@ -135,8 +107,8 @@ Message as_request(std::string message, int before, int index, int flags = NLM_F
     } else {
         auto& route = body_of<rtmsg>(message);
         route.rtm_flags &= RTNH_F_ONLINK | RTNH_F_PERVASIVE;
-        if (nlattr* const out = find(message, sizeof route, RTA_OIF)) std::memcpy(::nla_data(out), &index, 4);
-        if (nlattr* const hops = find(message, sizeof route, RTA_MULTIPATH)) {
+        if (nlattr* const out = find_attribute<rtmsg>(message, RTA_OIF)) std::memcpy(::nla_data(out), &index, 4);
+        if (nlattr* const hops = find_attribute<rtmsg>(message, RTA_MULTIPATH)) {
             auto* hop = static_cast<rtnexthop*>(::nla_data(hops));
             for (int left = ::nla_len(hops); RTNH_OK(hop, left);) {
                 if (hop->rtnh_ifindex == before) hop->rtnh_ifindex = index;
@@ -151,7 +123,7 @@ Message as_request(std::string message, int before, int index, int flags = NLM_F
 }
 
 bool is_multipath(const std::string& message) {
-    return header_of(message)->nlmsg_type == RTM_NEWROUTE && find(message, sizeof(rtmsg), RTA_MULTIPATH) != nullptr;
+    return header_of(message)->nlmsg_type == RTM_NEWROUTE && find_attribute<rtmsg>(message, RTA_MULTIPATH) != nullptr;
 }
 
 /// Adds what is not there. \returns the first failure, or nothing
@@ -174,78 +146,10 @@ std::optional<Error> replay(NetlinkSocket& socket, const std::vector<std::string
 
 } // namespace
 
-std::string to_hex(std::string_view bytes) {
-    constexpr std::string_view digits = "0123456789abcdef";
-    std::string text;
-    text.reserve(2 * bytes.size());
-    for (const char c : bytes) {
-        text += digits[static_cast<unsigned char>(c) >> 4U];
-        text += digits[static_cast<unsigned char>(c) & 15U];
-    }
-    return text;
-}
-
-std::string from_hex(std::string_view digits) {
-    const auto value = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
-    std::string bytes;
-    bytes.reserve(digits.size() / 2);
-    for (std::size_t i = 0; i + 1 < digits.size(); i += 2) {
-        bytes += static_cast<char>(value(digits[i]) << 4 | value(digits[i + 1]));
-    }
-    return bytes;
-}
-
-LinkView view_of(const std::string& message) {
-    const auto& link = body_of<ifinfomsg>(message);
-    const auto attribute = [&](int type) { return find(message, sizeof link, type); };
-    LinkView view;
-    view.index = link.ifi_index;
-    view.flags = link.ifi_flags;
-    view.name = text_of(attribute(IFLA_IFNAME));
-    view.mac = bytes_of(attribute(IFLA_ADDRESS));
-    view.permanent = bytes_of(attribute(IFLA_PERM_ADDRESS));
-    view.mtu = number_of(attribute(IFLA_MTU));
-    view.master = static_cast<int>(number_of(attribute(IFLA_MASTER)));
-    view.peer = static_cast<int>(number_of(attribute(IFLA_LINK)));
-    if (nlattr* const names = attribute(IFLA_PROP_LIST)) {
-        auto* name = static_cast<nlattr*>(::nla_data(names));
-        for (int left = ::nla_len(names); ::nla_ok(name, left) != 0; name = ::nla_next(name, &left)) {
-            if (::nla_type(name) == IFLA_ALT_IFNAME) view.other_names.push_back(text_of(name));
-        }
-    }
-    if (nlattr* const info = attribute(IFLA_LINKINFO)) {
-        auto* const first = static_cast<nlattr*>(::nla_data(info));
-        view.kind = text_of(::nla_find(first, ::nla_len(info), IFLA_INFO_KIND));
-    }
-    return view;
-}
-
-std::vector<LinkView> all_links(NetlinkSocket& socket) {
-    Message request(RTM_GETLINK, NLM_F_DUMP);
-    request.add_header(ifinfomsg{});
-    std::vector<LinkView> views;
-    for (const std::string& message : socket.fetch(request, "list the links")) views.push_back(view_of(message));
-    return views;
-}
-
-std::optional<LinkView> find_view(NetlinkSocket& socket, const std::string& name) {
-    Message request(RTM_GETLINK, 0);
-    request.add_header(ifinfomsg{});
-    request.put(IFLA_IFNAME, name);
-    try {
-        const auto messages = socket.fetch(request, "look at link");
-        if (messages.empty()) return std::nullopt;
-        return view_of(messages.front());
-    } catch (const Error& error) {
-        if (error.code() == std::errc::no_such_device) return std::nullopt;
-        throw;
-    }
-}
-
 NicState state_of(NetlinkSocket& socket, const std::string& name, const std::string& inner_name) {
     constexpr std::string_view action = "take the host's link";
     sys::fault_point(Stage::Network, action, name);
-    const std::optional<LinkView> link = find_view(socket, name);
+    const std::optional<LinkView> link = find_link(socket, name);
     if (!link) {
         throw sys::error(ENODEV, Stage::Network, action, name, "a container that has it has taken it from the host");
     }
@@ -304,19 +208,15 @@ const LinkView* find_unmoved(const std::vector<LinkView>& links, const NicState&
 
 Message change_other_name(int type, int index, const std::string& name) {
     Message message(type, type == RTM_NEWLINKPROP ? NLM_F_CREATE | NLM_F_EXCL | NLM_F_APPEND : 0);
-    ifinfomsg header{};
-    header.ifi_index = index;
-    message.add_header(header);
+    message.add_header(link_header(index));
     message.nest(IFLA_PROP_LIST, [&] { message.put(IFLA_ALT_IFNAME, name); });
     return message;
 }
 
 void restore_nic(NetlinkSocket& socket, const NicState& nic, const LinkView& link, const Warn& warn) {
     const auto try_change = [&](std::string_view what, const auto& fill) {
-        Message message(RTM_NEWLINK, 0);
-        ifinfomsg header{};
-        header.ifi_index = link.index;
-        fill(message, message.add_header(header));
+        Message message = change_link(link.index);
+        fill(message);
         const Answer answer = socket.request(message);
         if (answer.error == 0) return;
         warn(
@@ -332,13 +232,13 @@ void restore_nic(NetlinkSocket& socket, const NicState& nic, const LinkView& lin
     }
     // One by one: what fails does not keep the rest from being restored.
     if (to_hex(link.mac) != nic.mac) {
-        try_change("the MAC address", [&](Message& message, ifinfomsg&) {
+        try_change("the MAC address", [&](Message& message) {
             const std::string mac = from_hex(nic.mac);
             message.put(IFLA_ADDRESS, mac.data(), mac.size());
         });
     }
     if (link.mtu != nic.mtu) {
-        try_change("the MTU", [&](Message& message, ifinfomsg&) { message.put(IFLA_MTU, nic.mtu); });
+        try_change("the MTU", [&](Message& message) { message.put(IFLA_MTU, nic.mtu); });
     }
     if (!nic.master.empty()) {
         const int master = socket.find_index(nic.master);
@@ -347,12 +247,12 @@ void restore_nic(NetlinkSocket& socket, const NicState& nic, const LinkView& lin
                             nic.master)
                      .what());
         } else if (link.master != master) {
-            try_change("the master", [&](Message& message, ifinfomsg&) {
-                message.put(IFLA_MASTER, static_cast<std::uint32_t>(master));
-            });
+            try_change("the master",
+                       [&](Message& message) { message.put(IFLA_MASTER, static_cast<std::uint32_t>(master)); });
         }
     }
-    try_change("the flags", [&](Message&, ifinfomsg& header) {
+    try_change("the flags", [&](Message& message) {
+        auto& header = message.header<ifinfomsg>();
         header.ifi_flags = nic.flags;
         header.ifi_change = SetFlags;
     });

@@ -4,33 +4,15 @@
 
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <string>
 #include <vector>
 
+#include "net/link_view.hpp"
 #include "net/message.hpp"
 #include "net/socket.hpp"
 
-/// What a link is and how it is set up, to make it the same again.
+/// How a link of the host is set up, to make it the same again.
 namespace ct::internal {
-
-/// A link as rtnetlink(7) shows it.
-struct LinkView {
-    int index = 0;
-    std::string name;
-    std::string kind;      ///< "veth", "bridge", ...; empty for a device of its own.
-    std::string mac;       ///< Bytes.
-    std::string permanent; ///< The MAC address that the hardware has; bytes.
-    std::uint32_t mtu = 0;
-    std::uint32_t flags = 0; ///< IFF_UP and the like.
-    int master = 0;
-    int peer = 0; ///< The other end of a veth, or what the link is on.
-    std::vector<std::string> other_names;
-};
-[[nodiscard]] LinkView view_of(const std::string& message);
-/// All links of the namespace.
-[[nodiscard]] std::vector<LinkView> all_links(NetlinkSocket& socket);
-[[nodiscard]] std::optional<LinkView> find_view(NetlinkSocket& socket, const std::string& name);
 
 /// What a link of the host was like before a container got it. Plain data, which a record can hold.
 struct NicState {
@@ -73,8 +55,5 @@ void restore_nic(NetlinkSocket& socket, const NicState& nic, const LinkView& lin
 [[nodiscard]] Message change_other_name(int type, int index, const std::string& name);
 /// Gives the addresses alone to the link \p index. \throws Error
 void add_addresses(NetlinkSocket& socket, const NicState& nic, int index);
-
-[[nodiscard]] std::string to_hex(std::string_view bytes);
-[[nodiscard]] std::string from_hex(std::string_view digits);
 
 } // namespace ct::internal

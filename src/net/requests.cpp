@@ -259,10 +259,7 @@ Message make_vlan(const Vlan& vlan, int parent, LinkTarget inside) {
 }
 
 Message move_link(int index, int net, std::string_view name) {
-    Message message(RTM_NEWLINK, 0);
-    ifinfomsg header{};
-    header.ifi_index = index;
-    message.add_header(header);
+    Message message = change_link(index);
     message.put(IFLA_NET_NS_FD, static_cast<std::uint32_t>(net));
     message.put(IFLA_IFNAME, name);
     return message;
@@ -270,10 +267,7 @@ Message move_link(int index, int net, std::string_view name) {
 
 Message reflect_at(int port) {
     Message message(RTM_SETLINK, 0);
-    ifinfomsg header{};
-    header.ifi_family = AF_BRIDGE;
-    header.ifi_index = port;
-    message.add_header(header);
+    message.add_header(link_header(port)).ifi_family = AF_BRIDGE;
     message.nest(IFLA_PROTINFO | NLA_F_NESTED, [&] {
         const std::uint8_t on = 1;
         message.put(IFLA_BRPORT_MODE, &on, sizeof on);
@@ -311,9 +305,19 @@ Message remove_rule(const Rule& rule) {
 
 Message remove_link(int index) {
     Message message(RTM_DELLINK, 0);
+    message.add_header(link_header(index));
+    return message;
+}
+
+ifinfomsg link_header(int index) {
     ifinfomsg header{};
     header.ifi_index = index;
-    message.add_header(header);
+    return header;
+}
+
+Message change_link(int index) {
+    Message message(RTM_NEWLINK, 0);
+    message.add_header(link_header(index));
     return message;
 }
 

@@ -2,6 +2,8 @@
 // SPDX-FileCopyrightText: The libct authors
 #pragma once
 
+#include <linux/rtnetlink.h>
+
 #include <string>
 #include <string_view>
 
@@ -41,6 +43,10 @@ struct LinkTarget {
 [[nodiscard]] Message remove_route(const Route& route);
 [[nodiscard]] Message remove_rule(const Rule& rule);
 [[nodiscard]] Message remove_link(int index);
+/// The header of what is about one link.
+[[nodiscard]] ifinfomsg link_header(int index);
+/// Changes nothing as yet: what is to be changed is added to it.
+[[nodiscard]] Message change_link(int index);
 /// Into the network namespace \p net, under the name \p name; there it is down.
 [[nodiscard]] Message move_link(int index, int net, std::string_view name);
 /// The bridge sends packets back by the port that they came in by.

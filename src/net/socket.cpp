@@ -6,12 +6,10 @@
 #include <linux/netlink.h>
 #include <linux/sockios.h>
 #include <net/if.h>
-#include <netlink/addr.h>
 #include <netlink/attr.h>
 #include <netlink/errno.h>
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
-#include <netlink/route/link.h>
 #include <netlink/socket.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -206,23 +204,6 @@ std::optional<std::uint64_t> NetlinkSocket::namespace_cookie() noexcept {
     socklen_t size = sizeof cookie;
     if (::getsockopt(::nl_socket_get_fd(socket_.get()), SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) < 0) return {};
     return cookie;
-}
-
-std::optional<LinkFacts> NetlinkSocket::find_link(const std::string& name) {
-    rtnl_link* link = nullptr;
-    const int error = ::rtnl_link_get_kernel(socket_.get(), 0, name.c_str(), &link);
-    if (error == -NLE_NODEV || error == -NLE_OBJ_NOTFOUND) return std::nullopt;
-    if (error < 0) throw sys::error(errno_of_libnl(error), Stage::Network, "look at link", name, ::nl_geterror(error));
-    LinkFacts facts;
-    facts.index = ::rtnl_link_get_ifindex(link);
-    if (const char* const kind = ::rtnl_link_get_type(link)) facts.kind = kind;
-    nl_addr* const address = ::rtnl_link_get_addr(link);
-    if (address != nullptr && ::nl_addr_get_len(address) == std::tuple_size_v<MacAddress>) {
-        facts.mac.emplace();
-        std::memcpy(facts.mac->data(), ::nl_addr_get_binary_addr(address), facts.mac->size());
-    }
-    ::rtnl_link_put(link);
-    return facts;
 }
 
 int NetlinkSocket::find_index(const std::string& name) noexcept {

@@ -13,7 +13,6 @@
 #include <ct/error.hpp>
 
 #include "base/unique_fd.hpp"
-#include "config/ip_address.hpp"
 #include "net/message.hpp"
 
 struct nl_sock;
@@ -34,13 +33,6 @@ struct Answer {
 /// libnl has numbers of its own, most of which had an errno before.
 [[nodiscard]] int errno_of_libnl(int error) noexcept;
 
-/// What there is to know of a link.
-struct LinkFacts {
-    int index = 0;
-    std::string kind; ///< "veth", "bridge", ...; empty for a device of its own.
-    std::optional<MacAddress> mac;
-};
-
 /// A socket of rtnetlink(7), in the network namespace that the calling thread had when it was made. For one thread at a
 /// time.
 class NetlinkSocket {
@@ -53,11 +45,9 @@ public:
     /// What the kernel answers a request for facts: whole messages, headers included. All of a dump, or none of it.
     /// \param action  for the error
     [[nodiscard]] std::vector<std::string> fetch(const Message& message, std::string_view action);
-    /// Nothing if there is no such link. \throws Error
-    [[nodiscard]] std::optional<LinkFacts> find_link(const std::string& name);
     /// For libnl; not owned.
     [[nodiscard]] nl_sock* get() const noexcept { return socket_.get(); }
-    /// The same as find_link(), but only its number; 0 if there is none.
+    /// The number of the link with that name; 0 if there is none.
     [[nodiscard]] int find_index(const std::string& name) noexcept;
     /// Empty if there is none.
     [[nodiscard]] std::string find_name(int index);

@@ -29,6 +29,7 @@
 #include "hooks/hook_run.hpp"
 #include "host_nics.hpp"
 #include "launch/exit_status.hpp"
+#include "state/event_file.hpp"
 
 #ifndef STATX_MNT_ID_UNIQUE
 #define STATX_MNT_ID_UNIQUE 0x00004000U
@@ -140,7 +141,9 @@ Assessment assess(const Record& record, const Viewpoint& viewpoint) {
         break;
     case Phase::Starting: found.standing = found.owner ? Standing::Starting : Standing::HalfStarted; break;
     case Phase::Running:
-        found.standing = (record.held ? found.owner : found.init) ? Standing::Running : Standing::Ended;
+        found.standing = (record.held ? found.owner : found.init) ? Standing::Running
+                         : found.owner && !record.log.empty() && !(record.owner == ProcessId::self()) ? Standing::Ending
+                                                                                                      : Standing::Ended;
         break;
     }
     return found;
@@ -160,6 +163,8 @@ std::optional<StoredRecord> finish(const Store& store, LockedEntry& entry, Recor
     remove_links(record.links);
     remove_mount_points(record, !owned);
     if (left) std::rethrow_exception(left);
+    // Its owner would tell of it.
+    if (record.phase == Phase::Running && record.records_events && !owned) record_end(store, record, status);
     if (!record.saved && !owned) {
         entry.remove();
         return std::nullopt;

@@ -22,6 +22,7 @@ enum class Standing {
     Starting,    ///< Its living owner is starting it.
     HalfStarted, ///< Its owner died while starting it.
     Running,
+    Ending,    ///< Its process has ended, and its owner, another process, still has output of it to log.
     Ended,     ///< Its process, or the one that held it, has ended, and nobody has taken notice yet.
     Abandoned, ///< Not running, and its owner is dead.
 };

@@ -3,11 +3,11 @@
 #include "state/json.hpp"
 
 #include <array>
-#include <charconv>
 
 #include <ct/error.hpp>
 #include <ct/state.hpp>
 
+#include "base/hex.hpp"
 #include "state/spec_json.hpp"
 
 namespace ct {
@@ -36,13 +36,7 @@ bool is_utf8(std::string_view text) {
 
 Json text_to_json(const std::string& text) {
     if (is_utf8(text)) return text;
-    std::string hex;
-    for (const char c : text) {
-        constexpr std::string_view digits = "0123456789abcdef";
-        const auto byte = static_cast<unsigned char>(c);
-        hex += {digits[byte >> 4U], digits[byte & 15U]};
-    }
-    return {{"hex", hex}};
+    return {{"hex", to_hex(text)}};
 }
 
 std::string text_from_json(const Json& json) {
@@ -51,15 +45,10 @@ std::string text_from_json(const Json& json) {
         throw JsonError(": has to be text");
     }
     const auto& hex = json["hex"].get_ref<const std::string&>();
-    std::string text;
-    for (std::size_t i = 0; i < hex.size(); i += 2) {
-        unsigned byte = 0;
-        const char* const end = hex.data() + std::min(i + 2, hex.size());
-        const auto [stopped, error] = std::from_chars(hex.data() + i, end, byte, 16);
-        if (error != std::errc{} || stopped != hex.data() + i + 2) throw JsonError(": has to be pairs of hex digits");
-        text += static_cast<char>(byte);
+    if (hex.size() % 2 != 0 || hex.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos) {
+        throw JsonError(": has to be pairs of hex digits");
     }
-    return text;
+    return from_hex(hex);
 }
 
 Json parse_json(std::string_view text) {

@@ -10,6 +10,7 @@
 #include "config/subnet.hpp"
 #include "state/json.hpp"
 #include "state/record_fields.hpp"
+#include "state/versioned.hpp"
 
 namespace ct::internal {
 
@@ -126,27 +127,11 @@ const Lease* NetworkRecord::user_of(std::string_view bridge) const noexcept {
 }
 
 std::string write_network_record(const NetworkRecord& record) {
-    Json json = to_json_value(record);
-    json["version"] = NetworkRecord::Version;
-    return json.dump();
+    return write_versioned(record);
 }
 
 NetworkRecord read_network_record(std::string_view text) {
-    try {
-        Json json = parse_json(text);
-        const auto version = json.is_object() ? json.find("version") : json.end();
-        if (version == json.end()) throw JsonError(": is not a record");
-        if (*version != NetworkRecord::Version)
-            throw JsonError(concat(": is of version ", version->dump(), ", which this libct does not know"));
-        json.erase(version);
-        auto record = from_json_value<NetworkRecord>(json);
-        check_content(record);
-        return record;
-    } catch (const JsonError& error) {
-        throw Error(Errc::BadRecord, Stage::Network, "read the record", {}, error.clause());
-    } catch (const Error& error) {
-        throw Error(Errc::BadRecord, Stage::Network, "read the record", {}, error.what());
-    }
+    return read_versioned<NetworkRecord>(text, Stage::Network, check_content);
 }
 
 } // namespace ct::internal

@@ -2,10 +2,10 @@
 // SPDX-FileCopyrightText: The libct authors
 #include "state/record.hpp"
 
-#include <ct/error.hpp>
-
 #include "state/json.hpp"
+#include "state/log_fields.hpp"
 #include "state/record_fields.hpp"
+#include "state/versioned.hpp"
 
 namespace ct::internal {
 
@@ -73,6 +73,9 @@ struct Fields<Record> {
         field("started", &Record::started),
         field("last_exit", &Record::last_exit),
         field("command", &Record::command),
+        field("log", &Record::log),
+        field("attach_socket", &Record::attach_socket),
+        field("records_events", &Record::records_events),
         field("area_mount", &Record::area_mount),
         field("links", &Record::links),
         field("nics", &Record::nics),
@@ -87,25 +90,13 @@ struct Fields<Record> {
 };
 
 std::string write_record(const Record& record) {
-    Json json = to_json_value(record);
-    json["version"] = Record::Version;
-    return json.dump();
+    return write_versioned(record);
 }
 
 Record read_record(std::string_view text) {
-    try {
-        Json json = parse_json(text);
-        const auto version = json.is_object() ? json.find("version") : json.end();
-        if (version == json.end()) throw JsonError(": is not a record");
-        if (*version != Record::Version)
-            throw JsonError(concat(": is of version ", version->dump(), ", which this libct does not know"));
-        json.erase(version);
-        Record record = from_json_value<Record>(json);
+    return read_versioned<Record>(text, Stage::State, [](const Record& record) {
         if (!record.spec) throw JsonError("spec: is missing");
-        return record;
-    } catch (const JsonError& error) {
-        throw Error(Errc::BadRecord, Stage::State, "read the record", {}, error.clause());
-    }
+    });
 }
 
 } // namespace ct::internal

@@ -49,6 +49,9 @@ struct Record {
     std::optional<ExitStatus> last_exit = {};
 
     std::vector<std::string> command = {}; ///< argv of the present or last run.
+    std::vector<LogTarget> log = {};       ///< Where its output is, or was, logged.
+    std::string attach_socket = {};        ///< Where an AttachServer serves it; empty: nowhere.
+    bool records_events = false;           ///< Whoever has started it writes its events, see EventFile.
 
     /// To undo if the owner cannot; written before they are made.
     std::optional<HostMount> area_mount = {};

@@ -119,8 +119,9 @@ LockedEntry Registration::lock_to_claim() {
             throw removed();
         }
         const Standing standing = assess(present->record, store_.viewpoint()).standing;
-        if (is_unsettled(standing)) {
+        if (standing == Standing::Ending || is_unsettled(standing)) {
             entry.reset();
+            await_owner();
             settle(store_, name_);
             continue;
         }
@@ -132,7 +133,7 @@ LockedEntry Registration::lock_to_claim() {
     }
 }
 
-void Registration::claim(std::shared_ptr<const Spec> spec, std::vector<std::string> command, OnClose on_close) {
+void Registration::claim(Run run) {
     const std::lock_guard lock(mutex_);
     LockedEntry entry = lock_to_claim();
     // A name that is reserved is nobody else's, and there is nothing to undo until announce() or born() writes.
@@ -141,9 +142,12 @@ void Registration::claim(std::shared_ptr<const Spec> spec, std::vector<std::stri
     next.phase = Phase::Starting;
     next.viewpoint = store_.viewpoint();
     next.owner = ProcessId::self();
-    next.on_close = on_close;
-    next.command = std::move(command);
-    next.spec = std::move(spec);
+    next.on_close = run.on_close;
+    next.command = std::move(run.command);
+    next.log = std::move(run.log);
+    next.attach_socket = std::move(run.attach_socket);
+    next.records_events = run.records_events;
+    next.spec = std::move(run.spec);
     if (reserved) {
         record_ = std::move(next);
     } else {
@@ -246,13 +250,25 @@ bool Registration::ended(const ExitStatus& status) {
     if (!is_current(*entry)) {
         auto present = entry->read();
         // Another run's, or somebody was faster.
-        if (!present || present->record.phase != Phase::Running || !(present->record.init == record_.init)) return false;
+        if (!present || present->record.phase != Phase::Running || !(present->record.init == record_.init))
+            return false;
         if (present->record.held && present->record.owner != record_.owner) return false;
         record_ = std::move(present->record);
     }
     if (record_.phase != Phase::Running) return false;
+    if (assess(record_, store_.viewpoint()).standing == Standing::Ending) return false;
     keep(finish(store_, *entry, record_, record_.held ? std::nullopt : std::optional(status)));
     return true;
+}
+
+void Registration::await_owner() const {
+    for (;;) {
+        const auto present = store_.read(name_);
+        if (!present) return;
+        const Assessment found = assess(present->record, store_.viewpoint());
+        if (found.standing != Standing::Ending) return;
+        store_.wait_for_change(name_, present->token, found.owner.get());
+    }
 }
 
 void Registration::keep(std::optional<StoredRecord> stored) {
@@ -284,6 +300,7 @@ void Registration::save(std::shared_ptr<const Spec> spec, std::shared_ptr<const 
 }
 
 void Registration::remove() {
+    await_owner();
     const std::lock_guard lock(mutex_);
     auto entry = store_.lock_present(name_);
     if (entry) {
@@ -341,6 +358,14 @@ void Registration::remove_nic(const std::string& name) {
     LockedEntry entry = lock_run();
     Record next = record_;
     std::erase_if(next.nics, [&](const NicState& nic) { return nic.name == name; });
+    write(entry, std::move(next));
+}
+
+void Registration::set_attach_socket(const std::string& path) {
+    const std::lock_guard lock(mutex_);
+    LockedEntry entry = lock_run();
+    Record next = record_;
+    next.attach_socket = path;
     write(entry, std::move(next));
 }
 

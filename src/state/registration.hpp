@@ -35,7 +35,16 @@ public:
     /// \name A start, in this order
     /// \throws Error if somebody else has taken the container
     /// @{
-    void claim(std::shared_ptr<const Spec> spec, std::vector<std::string> command, OnClose on_close);
+    /// What becomes known of a run with its start.
+    struct Run {
+        std::shared_ptr<const Spec> spec;
+        std::vector<std::string> command;
+        OnClose on_close;
+        std::vector<LogTarget> log = {};
+        std::string attach_socket = {};
+        bool records_events = false;
+    };
+    void claim(Run run);
     void announce(const HostMount& mount);
     void announce_groups(std::vector<std::string> paths, std::string mark);
     void announce_nics(std::vector<NicState> nics, std::string pin);
@@ -54,13 +63,19 @@ public:
     void remove_nic(const std::string& name);
     /// The links of the host that the run has, as whoever has moved one last has left it.
     [[nodiscard]] std::vector<NicState> running_nics();
-    /// Another one, for the run that goes on.
+    /// For the run that goes on, as the next.
+    void set_attach_socket(const std::string& path);
+    /// Another specification.
     void updated(std::shared_ptr<const Spec> spec);
     /// \p init is a process that somebody else has started.
     void adopted(pid_t init, std::shared_ptr<const Spec> spec);
-    /// The first process has ended, whoever has started it, or the container is not held any more.
+    /// The first process has ended, whoever has started it, or the container is not held any more. If another process
+    /// still logs its output, it is left to that.
     /// \returns whether nobody else was faster to take notice
     bool ended(const ExitStatus& status);
+
+    /// Blocks until nobody else has output of the run to log that has ended.
+    void await_owner() const;
 
     void save(std::shared_ptr<const Spec> spec, std::shared_ptr<const ProcessSpec> process);
     /// \throws Error with Errc::InvalidState if it is running

@@ -203,7 +203,7 @@ void LockedEntry::write_text(std::string_view text) {
 
 void LockedEntry::remove() noexcept {
     // The lock last: who waits for it sees that it has no name any more, and looks for the directory again.
-    for (const char* file : {RecordFile, DraftFile, LockFile}) ::unlinkat(directory_.get(), file, 0);
+    for (const char* file : {AttachSocket, RecordFile, DraftFile, LockFile}) ::unlinkat(directory_.get(), file, 0);
     ::unlinkat(store_, name_.c_str(), AT_REMOVEDIR);
 }
 
@@ -301,15 +301,25 @@ std::vector<std::string> Store::names() const {
     return names;
 }
 
-void Store::wait_for_change(const std::string& name, const RecordToken& token, int pidfd) const {
+UniqueFd Store::watch(const std::string& name) const {
     UniqueFd watch(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
     if (!watch) throw failed("watch", path_of(name));
     watch = sys::above_stdio(std::move(watch), Stage::State, "watch a record");
-    if (::inotify_add_watch(watch.get(), concat("/proc/self/fd/", directory_.get(), '/', name).c_str(),
-                            IN_MOVED_TO | IN_DELETE | IN_ONLYDIR) < 0) {
-        if (errno == ENOENT) return;
-        throw failed("watch", path_of(name));
-    }
+    if (watch_also(watch.get(), name) < 0) return {};
+    return watch;
+}
+
+int Store::watch_also(int watch, const std::string& name) const {
+    const int added =
+        ::inotify_add_watch(watch, concat("/proc/self/fd/", directory_.get(), '/', name).c_str(),
+                            (name == "." ? IN_CREATE : IN_MOVED_TO | IN_DELETE) | IN_ONLYDIR | IN_DONT_FOLLOW);
+    if (added < 0 && errno != ENOENT && errno != ENOTDIR) throw failed("watch", path_of(name));
+    return added;
+}
+
+void Store::wait_for_change(const std::string& name, const RecordToken& token, int pidfd) const {
+    const UniqueFd watch = this->watch(name);
+    if (!watch) return;
     for (;;) {
         const auto present = read(name); // after the watch was set: no change is missed
         if (!present || !(present->token == token)) return;

@@ -4,6 +4,7 @@
 
 #include <sys/stat.h>
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -14,6 +15,9 @@
 #include "state/record.hpp"
 
 namespace ct::internal {
+
+/// What an AttachServer's socket is called, in the directory of its container.
+inline constexpr const char* AttachSocket = "attach";
 
 /// One version of a record file: another version has another token.
 struct RecordToken {
@@ -63,6 +67,9 @@ public:
     /// The same for a record of another kind.
     [[nodiscard]] std::optional<std::string> read_text() const;
     void write_text(std::string_view text);
+    /// Adds a line to a file that is renamed to FILE.1 when it has become larger than \p limit. Other files are not
+    /// concerned. \throws Error; then nothing was added
+    void append_line(const char* file, std::string_view line, std::uint64_t limit);
     /// The name is free again.
     void remove() noexcept;
 
@@ -105,6 +112,11 @@ public:
     [[nodiscard]] std::optional<RecordToken> token(const std::string& name) const noexcept;
     /// Everything that can be the name of a container.
     [[nodiscard]] std::vector<std::string> names() const;
+
+    /// An inotify(7) descriptor that is readable when the record of \p name may have changed; empty if there is none.
+    [[nodiscard]] UniqueFd watch(const std::string& name) const;
+    /// Adds that to another one; "." is for new containers. \returns the number of the watch, or -1
+    int watch_also(int watch, const std::string& name) const;
 
     /// Blocks until the record of \p name is another than \p token, or the process that \p pidfd refers to has ended.
     void wait_for_change(const std::string& name, const RecordToken& token, int pidfd) const;

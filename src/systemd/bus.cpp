@@ -3,11 +3,11 @@
 #include "systemd/bus.hpp"
 
 #include "base/concat.hpp"
+#include "base/shared_library.hpp"
 #include "base/sys.hpp"
 
 #ifdef CT_HAVE_SYSTEMD
 
-#include <dlfcn.h>
 #include <systemd/sd-bus.h>
 #include <unistd.h>
 
@@ -50,28 +50,23 @@ struct Library {
 };
 
 Library::Library() {
-    void* const handle = ::dlopen("libsystemd.so.0", RTLD_NOW | RTLD_LOCAL);
-    if (handle == nullptr) throw unsupported(::dlerror());
-    const auto find = [&](auto& function, const char* name) {
-        function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(::dlsym(handle, name));
-        if (function == nullptr) throw unsupported(concat("libsystemd.so.0 has no ", name));
-    };
-    find(open_system, "sd_bus_open_system");
-    find(open_user, "sd_bus_open_user");
-    find(close, "sd_bus_flush_close_unref");
-    find(match_signal, "sd_bus_match_signal");
-    find(process, "sd_bus_process");
-    find(wait, "sd_bus_wait");
-    find(call, "sd_bus_call");
-    find(get_string, "sd_bus_get_property_string");
-    find(new_call, "sd_bus_message_new_method_call");
-    find(append, "sd_bus_message_append");
-    find(open_container, "sd_bus_message_open_container");
-    find(close_container, "sd_bus_message_close_container");
-    find(read, "sd_bus_message_read");
-    find(unref, "sd_bus_message_unref");
-    find(free_error, "sd_bus_error_free");
-    find(error_number, "sd_bus_error_get_errno");
+    const SharedLibrary loaded("libsystemd.so.0", Stage::Cgroup, "talk to systemd");
+    loaded.find(open_system, "sd_bus_open_system");
+    loaded.find(open_user, "sd_bus_open_user");
+    loaded.find(close, "sd_bus_flush_close_unref");
+    loaded.find(match_signal, "sd_bus_match_signal");
+    loaded.find(process, "sd_bus_process");
+    loaded.find(wait, "sd_bus_wait");
+    loaded.find(call, "sd_bus_call");
+    loaded.find(get_string, "sd_bus_get_property_string");
+    loaded.find(new_call, "sd_bus_message_new_method_call");
+    loaded.find(append, "sd_bus_message_append");
+    loaded.find(open_container, "sd_bus_message_open_container");
+    loaded.find(close_container, "sd_bus_message_close_container");
+    loaded.find(read, "sd_bus_message_read");
+    loaded.find(unref, "sd_bus_message_unref");
+    loaded.find(free_error, "sd_bus_error_free");
+    loaded.find(error_number, "sd_bus_error_get_errno");
 }
 
 const Library& library() {

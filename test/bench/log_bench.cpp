@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The libct authors
 
-// How fast output gets into a k8s-file on a tmpfs, beside conmon: the same producer, turn by turn.
+// How fast output gets into a k8s-file on a tmpfs, beside conmon: the same producer, turn by
+// turn; of one container, and of 64 that one loop serves, or 64 conmons.
 //
 //     ct_log_bench [MEGABYTES [TURNS]]
 #include <fcntl.h>
@@ -62,6 +63,7 @@ double noted(const fs::path& file) {
     return value;
 }
 
+/// One container's directory, and what it writes.
 struct Place {
     fs::path directory;
     std::string self;
@@ -72,28 +74,41 @@ struct Place {
         return {self, "produce", std::to_string(bytes), std::to_string(line), directory / "usage"};
     }
     [[nodiscard]] fs::path log() const { return directory / "log"; }
-    [[nodiscard]] Result result(Clock::time_point begin, double cpu_time) const {
-        const std::chrono::duration<double> wall = Clock::now() - begin;
-        Result result{wall.count(), cpu_time, static_cast<double>(fs::file_size(log()))};
-        fs::remove(log());
-        return result;
-    }
 };
 
-Result run_libct(const Place& place) {
+/// All of them write at the same time.
+using Places = std::vector<Place>;
+
+Result result(const Places& places, Clock::time_point begin, double cpu_time) {
+    const std::chrono::duration<double> wall = Clock::now() - begin;
+    Result result{wall.count(), cpu_time, 0};
+    for (const Place& place : places) {
+        result.size += static_cast<double>(fs::file_size(place.log()));
+        fs::remove(place.log());
+    }
+    return result;
+}
+
+Result run_libct(const Places& places) {
     ct::Session session;
-    ct::Container box = session.create("bench").set_log({.targets = {ct::LogFile{.path = place.log()}}});
+    std::size_t running = places.size();
+    std::vector<ct::Container> boxes;
+    for (const Place& place : places) {
+        boxes.push_back(session.create("bench" + std::to_string(boxes.size())));
+        boxes.back().set_log({.targets = {ct::LogFile{.path = place.log()}}});
+        boxes.back().on_exit([&](const ct::ExitEvent&) { --running; });
+    }
     rusage before{};
     rusage after{};
     ::getrusage(RUSAGE_SELF, &before);
     const auto begin = Clock::now();
-    box.start({.argv = place.producer()});
-    while (box.running()) session.dispatch_for(std::chrono::seconds(10));
+    for (std::size_t i = 0; i < places.size(); ++i) boxes[i].start({.argv = places[i].producer()});
+    while (running > 0) session.dispatch_for(std::chrono::seconds(10));
     ::getrusage(RUSAGE_SELF, &after);
-    return place.result(begin, cpu(after) - cpu(before));
+    return result(places, begin, cpu(after) - cpu(before));
 }
 
-Result run_conmon(const Place& place) {
+pid_t start_conmon(const Place& place) {
     const fs::path runtime = place.directory / "runtime";
     std::string command;
     for (const std::string& word : place.producer()) command += " '" + word + "'";
@@ -106,7 +121,6 @@ Result run_conmon(const Place& place) {
     fs::permissions(runtime, fs::perms::owner_all);
     const std::string log = "k8s-file:" + place.log().string();
     const std::string pid_file = place.directory / "pid";
-    const auto begin = Clock::now();
     const pid_t child = ::fork();
     if (child == 0) {
         ::execlp("conmon", "conmon", "--sync", "-c", "bench", "-u", "bench", "-n", "bench", "-r", runtime.c_str(), "-b",
@@ -114,13 +128,24 @@ Result run_conmon(const Place& place) {
                  place.directory.c_str(), "--no-sync-log", nullptr);
         ::_exit(127);
     }
-    int status = 0;
-    rusage usage{};
-    if (::wait4(child, &status, 0, &usage) != child || status == 127 << 8) {
-        std::fputs("conmon does not run\n", stderr);
-        std::exit(77);
+    return child;
+}
+
+Result run_conmon(const Places& places) {
+    const auto begin = Clock::now();
+    std::vector<pid_t> children;
+    for (const Place& place : places) children.push_back(start_conmon(place));
+    double cpu_time = 0;
+    for (std::size_t i = 0; i < places.size(); ++i) {
+        int status = 0;
+        rusage usage{};
+        if (::wait4(children[i], &status, 0, &usage) != children[i] || status == 127 << 8) {
+            std::fputs("conmon does not run\n", stderr);
+            std::exit(77);
+        }
+        cpu_time += cpu(usage) - noted(places[i].directory / "usage");
     }
-    return place.result(begin, cpu(usage) - noted(place.directory / "usage"));
+    return result(places, begin, cpu_time);
 }
 
 Result median(std::vector<Result> results) {
@@ -130,23 +155,27 @@ Result median(std::vector<Result> results) {
     return *middle;
 }
 
-void compare(const char* what, const Place& place, std::size_t turns) {
+void compare(const std::string& what, const Places& places, std::size_t turns) {
     std::vector<Result> ours;
     std::vector<Result> theirs;
-    for (std::size_t turn = 0; turn < turns; ++turn) {
-        ours.push_back(run_libct(place));
-        theirs.push_back(run_conmon(place));
+    double bytes = 0;
+    for (const Place& place : places) {
+        fs::create_directories(place.directory);
+        bytes += static_cast<double>(place.bytes);
     }
-    const auto bytes = static_cast<double>(place.bytes);
+    for (std::size_t turn = 0; turn < turns; ++turn) {
+        ours.push_back(run_libct(places));
+        theirs.push_back(run_conmon(places));
+    }
     const auto show = [&](const char* name, const Result& result) {
-        std::printf("%-16s %-7s %8.0f MB/s %8.3f ns of CPU per byte  (%.0f MB on disk)\n", what, name,
+        std::printf("%-24s %-7s %8.0f MB/s %8.3f ns of CPU per byte  (%.0f MB on disk)\n", what.c_str(), name,
                     bytes / result.wall / 1e6, result.cpu * 1e9 / bytes, result.size / 1e6);
     };
     const Result our = median(ours);
     const Result their = median(theirs);
     show("libct", our);
     show("conmon", their);
-    std::printf("%-16s ratio   %8.2f x speed %8.2f x CPU\n", what, their.wall / our.wall, our.cpu / their.cpu);
+    std::printf("%-24s ratio   %8.2f x speed %8.2f x CPU\n", what.c_str(), their.wall / our.wall, our.cpu / their.cpu);
 }
 
 } // namespace
@@ -159,8 +188,15 @@ int main(int argc, char** argv) {
     const std::size_t turns = argc > 2 ? std::stoul(argv[2]) : 5;
     std::string directory = "/dev/shm/ct-log-bench-XXXXXX";
     if (::mkdtemp(directory.data()) == nullptr) return 1;
+    const std::string self = fs::read_symlink("/proc/self/exe");
+    constexpr std::size_t many = 64;
     for (const auto& [what, line] : {std::pair{"100-byte lines", 100UL}, std::pair{"unbroken", 0UL}}) {
-        compare(what, {directory, fs::read_symlink("/proc/self/exe"), bytes, line}, turns);
+        compare(what, {{directory, self, bytes, line}}, turns);
+        Places places;
+        for (std::size_t i = 0; i < many; ++i) {
+            places.push_back({fs::path(directory) / std::to_string(i), self, bytes / many, line});
+        }
+        compare(std::string(what) + ", 64 at once", places, turns);
     }
     fs::remove_all(directory);
 }

@@ -14,9 +14,9 @@
 #include <csignal>
 #include <thread>
 
-#include "base/fault.hpp"
 #include "bridge/nftables.hpp"
 #include "support/bridges.hpp"
+#include "support/faults.hpp"
 
 namespace ct::test {
 namespace {
@@ -108,19 +108,15 @@ TEST_F(BridgeAttacks, AnEndInAnotherNetworkNamespaceTouchesNothingThere) {
 /// The host is killed at each step of a start with ports, on a bridge that stays.
 TEST_F(BridgeAttacks, NothingLeadsToTheHostsLoopbackUnguarded) {
     if (!has_nftables()) GTEST_SKIP() << "nftables do not work here";
-    void* const memory =
-        ::mmap(nullptr, sizeof(internal::Faults), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    ASSERT_NE(memory, MAP_FAILED);
-    auto* const faults = static_cast<internal::Faults*>(memory);
     Container keep = on_bridge("keep");
     keep.hold();
+    const SharedFaults faults;
     bool was_on = false;
     for (std::uint32_t at = 1; !was_on; ++at) {
-        *faults = {.at = at};
+        SharedFaults::set(at);
         const pid_t host = ::fork();
         ASSERT_GE(host, 0);
         if (host == 0) {
-            internal::faults = faults;
             Session session(options());
             Container box = add_to_bridge(session.create("box" + std::to_string(at)), bridge());
             box.publish({.host_port = 8080, .container_port = 80}).hold();
@@ -130,7 +126,7 @@ TEST_F(BridgeAttacks, NothingLeadsToTheHostsLoopbackUnguarded) {
         bool ended = false;
         ASSERT_TRUE(await([&] {
             ended = ::waitpid(host, &status, WNOHANG) == host;
-            return ended || __atomic_load_n(&faults->passed, __ATOMIC_RELAXED) >= at;
+            return ended || SharedFaults::passed() >= at;
         }));
         ASSERT_FALSE(ended) << "it was never switched on";
         was_on = get("ipv4/conf/cttest/route_localnet") == "1\n";
@@ -144,7 +140,6 @@ TEST_F(BridgeAttacks, NothingLeadsToTheHostsLoopbackUnguarded) {
         EXPECT_EQ(get("ipv4/conf/cttest/route_localnet"), "0\n");
         EXPECT_FALSE(internal::Nftables::has_table());
     }
-    ::munmap(memory, sizeof(internal::Faults));
 }
 
 TEST_F(BridgeAttacks, WhatGoesWithTheHostsForwardingComesBack) {

@@ -247,7 +247,7 @@ TEST_F(GroupEnd, WhatAFailedStartCouldNotRemoveTheNextSessionDoes) {
         ASSERT_EQ(::mount("none", nested.c_str(), "tmpfs", 0, nullptr), 0); // in the way of rmdir(2)
         const auto spec = std::make_shared<const Spec>();
         registration.reserve(spec, OnClose::Kill);
-        registration.claim(spec, {}, OnClose::Kill);
+        registration.claim({spec, {}, OnClose::Kill});
         registration.announce_groups({group}, mark.text());
         EXPECT_TRUE(fails([&] { registration.failed(); }, std::errc::device_or_resource_busy, {"remove the cgroup"}));
     };

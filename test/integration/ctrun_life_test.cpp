@@ -102,7 +102,8 @@ TEST_F(CtrunLifeTest, RunsDetached) {
     while (::waitpid(-1, nullptr, 0) > 0) continue;
     EXPECT_EQ(ctrun({"list", "--json"}).out, "[]\n"); // it was not saved
     EXPECT_EQ(content(log_file()), "started\nstopping\n");
-    said = ctrun(shell({"-d", "-t", "--name", "box"}, "true"));
+    EXPECT_EQ(ctrun(create("box", "true", {"-t"})).status, 0);
+    said = ctrun({"start", "box"});
     EXPECT_EQ(said.status, 125);
     EXPECT_TRUE(contains(said.err, "a detached container cannot have a terminal")) << said;
 }

@@ -22,8 +22,8 @@
 #include <string>
 #include <vector>
 
+#include "events_fixture.hpp"
 #include "support/cgroups.hpp"
-#include "support/fixture.hpp"
 
 namespace ct::test {
 namespace {
@@ -36,36 +36,6 @@ bool is_here(Controller controller) {
     }
     return false;
 }
-
-class EventsTest : public ContainerTest {
-protected:
-    /// Dispatches until that is so.
-    template <typename Condition>
-    void dispatch_until(const Condition& condition) {
-        while (!condition()) (void)session().dispatch_for(seconds(60));
-    }
-    /// Has everything about \p container written down.
-    void note(Container& container) {
-        container.on_state([this](const StateEvent& event) {
-            said.push_back(std::string("state ") + std::string(to_string(event.to)));
-        });
-        container.on_start([this](const StartEvent& event) {
-            EXPECT_GT(event.pid, 0);
-            said.emplace_back("start");
-        });
-        container.on_oom([this](const OomEvent&) { said.emplace_back("oom"); });
-        container.on_process_exit(
-            [this](const ProcessExitEvent& event) { said.push_back("process " + event.status.describe()); });
-        container.on_exit([this](const ExitEvent& event) {
-            record = event.record;
-            said.push_back("exit");
-        });
-    }
-    [[nodiscard]] bool stopped() const { return !said.empty() && said.back() == "state stopped"; }
-
-    std::vector<std::string> said;
-    std::optional<ExitRecord> record;
-};
 
 TEST_F(EventsTest, ComeInTheOrderOfALife) {
     Container container = plain();

@@ -4,25 +4,20 @@
 // Every step of a start, of the host and of the child, is made to fail in turn. ContainerTest checks that nothing is
 // left.
 #include <cstdlib>
-#include <new>
 
 #include <csignal>
-#include <cstdio>
 
 #include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/fault.hpp"
 #include "bridge/nftables.hpp"
+#include "support/faults.hpp"
 #include "support/fixture.hpp"
+#include "support/subreaper.hpp"
 
 namespace ct::test {
 namespace {
-
-using internal::Faults;
 
 /// A start that uses much.
 struct Scenario {
@@ -39,13 +34,11 @@ class Fault : public ContainerTest, public ::testing::WithParamInterface<Scenari
 protected:
     void SetUp() override {
         ContainerTest::SetUp();
-        void* const memory = ::mmap(nullptr, sizeof(Faults), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-        ASSERT_NE(memory, MAP_FAILED);
-        internal::faults = new (memory) Faults;
+        faults_.emplace();
     }
 
     void TearDown() override {
-        ::munmap(std::exchange(internal::faults, nullptr), sizeof(Faults));
+        faults_.reset();
         ContainerTest::TearDown();
     }
 
@@ -82,6 +75,9 @@ protected:
         called.argv.clear();
         return container.start(called, [] { return 7; });
     }
+
+private:
+    std::optional<SharedFaults> faults_;
 };
 
 TEST_P(Fault, AtEachPointFailsWithASentenceAndLeavesNothing) {
@@ -100,13 +96,13 @@ TEST_P(Fault, AtEachPointFailsWithASentenceAndLeavesNothing) {
             Container container = configured(process);
             remove_mount_points();
             const std::string image_before = tree(image());
-            *internal::faults = Faults{.at = at, .error = ENOTRECOVERABLE};
+            SharedFaults::set(at, ENOTRECOVERABLE);
             try {
                 (void)start(container, process);
-                all_passed = internal::faults->passed < at;
-                *internal::faults = {};
+                all_passed = SharedFaults::passed() < at;
+                SharedFaults::clear();
             } catch (const Error& error) {
-                *internal::faults = {};
+                SharedFaults::clear();
                 ++failed;
                 EXPECT_EQ(error.code().value(), ENOTRECOVERABLE) << error.what();
                 EXPECT_TRUE(contains(error.what(), "container 'box': ")) << at;
@@ -127,7 +123,7 @@ TEST_P(Fault, AtEachPointFailsWithASentenceAndLeavesNothing) {
 
 /// Like a program whose owner kills it at the worst moment; and the next one.
 TEST_P(Fault, AtEachPointTheHostMayBeKilledAndTheNextSessionCleansUp) {
-    ASSERT_EQ(::prctl(PR_SET_CHILD_SUBREAPER, 1), 0); // to reap what the host leaves
+    const Subreaper reaper;
     const SessionOptions options{
         .state_directory = dir() / "state", .network_directory = dir() / "network", .cgroup_parent = cgroup_parent()};
     { const Session makes_the_directory(options); }
@@ -137,29 +133,13 @@ TEST_P(Fault, AtEachPointTheHostMayBeKilledAndTheNextSessionCleansUp) {
         remove_mount_points();
         const std::string image_before = tree(image());
         const HostState before = HostState::capture();
-        *internal::faults = Faults{.at = at};
-        const pid_t host = ::fork();
-        if (host == 0) {
-            try {
-                Session session(options);
-                ProcessSpec process;
-                Container container = configured(process, session);
-                (void)start(container, process);
-                container.wait();
-                ::_exit(0);
-            } catch (const std::exception& error) {
-                std::fprintf(stderr, "%s\n", error.what());
-                ::_exit(1);
-            }
-        }
-        int status = 0;
-        while (::waitpid(host, &status, WNOHANG) == 0) {
-            if (__atomic_load_n(&internal::faults->passed, __ATOMIC_ACQUIRE) < at) continue;
-            ASSERT_EQ(::kill(host, SIGKILL), 0);
-            ASSERT_EQ(::waitpid(host, &status, 0), host);
-            break;
-        }
-        __atomic_store_n(&internal::faults->go, 1, __ATOMIC_RELEASE);
+        const int status = SharedFaults::kill_at(at, [&] {
+            Session session(options);
+            ProcessSpec process;
+            Container container = configured(process, session);
+            (void)start(container, process);
+            container.wait();
+        });
         all_passed = WIFEXITED(status);
         bool started = all_passed;
         EXPECT_TRUE(all_passed ? WEXITSTATUS(status) == 0 : WTERMSIG(status) == SIGKILL) << at;
@@ -171,16 +151,15 @@ TEST_P(Fault, AtEachPointTheHostMayBeKilledAndTheNextSessionCleansUp) {
                 started = true; // in time
             }
         }
-        while (::waitpid(-1, nullptr, __WALL) > 0 || errno == EINTR) continue; // as their parent would
+        Subreaper::reap_all();
         EXPECT_TRUE(std::filesystem::is_empty(dir() / "state")) << at << ": " << tree(dir() / "state");
         EXPECT_EQ(networks(), "") << at;
         EXPECT_EQ(before.difference(HostState::capture()), "") << at;
         if (!started) {
             EXPECT_EQ(tree(image()), image_before) << at;
         }
-        *internal::faults = {};
+        SharedFaults::clear();
     }
-    ASSERT_EQ(::prctl(PR_SET_CHILD_SUBREAPER, 0), 0);
 }
 
 const Scenario Scenarios[] = {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The libct authors
-#include <sstream>
 
 #include <grp.h>
 #include <unistd.h>
@@ -11,15 +10,6 @@ namespace ct::test {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// The numbers of an id map without the kernel's padding.
-std::string map_of(pid_t pid, const std::string& file) {
-    std::istringstream stream{content("/proc/" + std::to_string(pid) + "/" + file)};
-    std::string text;
-    for (std::string inside, outside, count; stream >> inside >> outside >> count;)
-        text += inside + " " + outside + " " + count + "\n";
-    return text;
-}
 
 std::string setgroups_of(pid_t pid) {
     return content("/proc/" + std::to_string(pid) + "/setgroups");

@@ -97,6 +97,17 @@ TEST_F(LogTest, DispatchingDeliversAllBeforeTheEndIsSeen) {
     EXPECT_TRUE(box.try_wait());
 }
 
+TEST_F(LogTest, DispatchingNoticesTheEndThoughOthersHoldTheOutput) {
+    const fs::path path = dir() / "log";
+    Container box = plain().set_log({.targets = {LogFile{.path = path, .format = LogFormat::Plain}}});
+    const Process init =
+        box.start({.argv = {"/bin/sh", "-c", "sleep 1000 & echo $!; read a"}, .stdio = {.in = Stdio::Pipe}});
+    while (read_file(path).empty()) ASSERT_GT(session().dispatch_for(Patience), 0U);
+    init.close_stream(0);
+    while (box.running()) ASSERT_GT(session().dispatch_for(Patience), 0U);
+    ::kill(std::stoi(read_file(path)), SIGKILL);
+}
+
 TEST_F(LogTest, RunsUntilItsOutputWasDelivered) {
     Lines log;
     Container box = plain().on_log(log.handler());

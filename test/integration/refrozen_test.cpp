@@ -13,9 +13,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "base/fault.hpp"
 #include "launch/launch.hpp"
 #include "support/cgroups.hpp"
+#include "support/faults.hpp"
 #include "support/fixture.hpp"
 
 namespace ct::test {
@@ -102,24 +102,6 @@ TEST_F(Refrozen, IsStoppedAlsoWithoutAFirstProcess) {
         EXPECT_TRUE(reaches_end(entered.stream(1))) << "somebody is left";
     }
 }
-
-/// A place in memory that is shared with children, where faults are set for them, too.
-class SharedFaults {
-public:
-    SharedFaults() {
-        void* const memory =
-            ::mmap(nullptr, sizeof(internal::Faults), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-        if (memory == MAP_FAILED) throw std::bad_alloc();
-        internal::faults = new (memory) internal::Faults;
-    }
-    SharedFaults(const SharedFaults&) = delete;
-    SharedFaults& operator=(const SharedFaults&) = delete;
-    ~SharedFaults() { ::munmap(std::exchange(internal::faults, nullptr), sizeof(internal::Faults)); }
-
-    static void set(std::uint32_t at) { *internal::faults = {.at = at}; }
-    static std::uint32_t passed() { return __atomic_load_n(&internal::faults->passed, __ATOMIC_ACQUIRE); }
-    static void go() { __atomic_store_n(&internal::faults->go, 1U, __ATOMIC_RELEASE); }
-};
 
 /// Who may divide the container's groups moves those that enter into a frozen one, at each step of their set-up.
 class TrappedEntering : public ContainerTest, public ::testing::WithParamInterface<int> {

@@ -4,7 +4,6 @@
 // An ordinary user who maps more than itself, by way of newuidmap(1) and newgidmap(1).
 #include <atomic>
 #include <csignal>
-#include <sstream>
 
 #include <pwd.h>
 #include <sys/mount.h>
@@ -18,14 +17,6 @@ namespace ct::test {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string map_of(pid_t pid, const std::string& file) {
-    std::istringstream stream{content("/proc/" + std::to_string(pid) + "/" + file)};
-    std::string text;
-    for (std::string inside, outside, count; stream >> inside >> outside >> count;)
-        text += inside + " " + outside + " " + count + "\n";
-    return text;
-}
 
 std::atomic<int> children_seen = 0;
 

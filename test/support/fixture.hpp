@@ -73,6 +73,8 @@ std::string read_line(int fd);
 [[nodiscard]] std::vector<std::string> lines(std::string_view text);
 /// Everything in a host file, also in one of /proc.
 [[nodiscard]] std::string content(const std::filesystem::path& path);
+/// The numbers of an id map without the kernel's padding. \param file  "uid_map" or "gid_map"
+[[nodiscard]] std::string map_of(pid_t pid, const std::string& file);
 /// What /proc/PID/ns/KIND of the host points to.
 [[nodiscard]] std::string namespace_of(pid_t pid, Namespace kind);
 /// Every path under \p dir with type, mode and inode, one per line: equal texts mean that nothing was touched.

@@ -161,6 +161,14 @@ std::string content(const fs::path& path) {
     return text;
 }
 
+std::string map_of(pid_t pid, const std::string& file) {
+    std::istringstream stream{content("/proc/" + std::to_string(pid) + "/" + file)};
+    std::string text;
+    for (std::string inside, outside, count; stream >> inside >> outside >> count;)
+        text += inside + " " + outside + " " + count + "\n";
+    return text;
+}
+
 std::string namespace_of(pid_t pid, Namespace kind) {
     const std::string path = "/proc/" + std::to_string(pid) + "/ns/" + std::string{to_string(kind)};
     std::error_code error;

@@ -31,6 +31,10 @@ int execute(const InspectCommand& command);
 int execute(const PsCommand& command);
 int execute(const StatsCommand& command);
 
+int execute(const LogsCommand& command);
+int execute(const AttachCommand& command);
+int execute(const EventsCommand& command);
+
 int execute(const DiffCommand& command);
 int execute(const CommitCommand& command);
 

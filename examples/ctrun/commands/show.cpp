@@ -63,6 +63,8 @@ Json to_json(const ct::ContainerInfo& info) {
               {"started", seconds(info.started)},
               {"command", info.command},
               {"last_exit", nullptr}};
+    // By its owner; null if that was not wanted.
+    json["logged"] = info.log.empty() ? Json() : Json(info.owner > 0 && info.state != ct::State::Stopped);
     if (info.last_exit) {
         using Kind = ct::ExitStatus::Kind;
         const Kind kind = info.last_exit->kind;

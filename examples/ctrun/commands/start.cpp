@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "../log.hpp"
+#include "../monitor.hpp"
 #include "../terminal.hpp"
 #include "commands.hpp"
 
@@ -75,6 +76,20 @@ ct::ProcessSpec process_spec(const ProcessOptions& options) {
     return spec;
 }
 
+ct::ProcessSpec saved_process(const ct::Container& container) {
+    std::optional<ct::ProcessSpec> process = container.process();
+    if (!process) throw std::runtime_error("container '" + container.name() + "' was saved without a command");
+    return std::move(*process);
+}
+
+constexpr const char* NoTerminal =
+    "a detached container cannot have a terminal that is this one; with --interactive it has one for ctrun attach";
+
+/// Whether a process has to look after the container.
+bool needs_monitor(const DetachedOptions& options) {
+    return options.detached && (options.interactive || parse_log(options.log));
+}
+
 /// Where a detached container writes to.
 class Output {
 public:
@@ -90,7 +105,7 @@ public:
 
     /// Gives \p spec standard streams that do not need ctrun, in place of ctrun's own.
     void connect(ct::ProcessSpec& spec) const {
-        if (spec.terminal) throw std::runtime_error("a detached container cannot have a terminal that is this one");
+        if (spec.terminal) throw std::runtime_error(NoTerminal);
         if (spec.stdio.in == ct::Stdio::Inherit) spec.stdio.in = ct::Stdio::Null;
         for (const auto& [number, stream] : {std::pair{1, &spec.stdio.out}, std::pair{2, &spec.stdio.err}}) {
             if (*stream != ct::Stdio::Inherit) continue;
@@ -117,6 +132,30 @@ void start_detached(ct::Container& container, ct::ProcessSpec spec, const Detach
     container.detach();
 }
 
+struct Monitored {
+    ct::Session session;
+    ct::Container container;
+    ct::ProcessSpec process;
+};
+
+/// Starts the container in the background, where a process looks after it until it has ended.
+/// \param make  called in that process
+int start_monitored(const DetachedOptions& options, const std::function<Monitored()>& make) {
+    return run_in_background([&](const Started& started) {
+        const Signals signals;
+        auto [session, container, process] = make();
+        if (process.terminal && !options.interactive) throw std::runtime_error(NoTerminal);
+        if (const auto log = parse_log(options.log, options.rotation)) container.set_log({.targets = {*log}});
+        container.set_attachable({.input = options.interactive});
+        const ct::AttachServer server(container, {});
+        if (!options.interactive && process.stdio.in == ct::Stdio::Inherit) process.stdio.in = ct::Stdio::Null;
+        const ct::Process init = container.start(process);
+        started();
+        monitor(session, container, init, signals, &server);
+        return 0;
+    });
+}
+
 int start_attached(ct::Container& container, const ct::ProcessSpec& spec, const Signals& signals,
                    std::optional<std::chrono::milliseconds> timeout) {
     const ct::Process init = container.start(spec);
@@ -130,18 +169,29 @@ int start_attached(ct::Container& container, const ct::ProcessSpec& spec, const 
 ct::Session open_session(const GroupOptions& groups) {
     return ct::Session({.log_handler = print_warning,
                         .state_directory = ct::default_state_directory(),
+                        .record_events = true,
                         .cgroup_parent = groups.parent,
                         .cgroup_manager = groups.manager});
 }
 
 int execute(const RunCommand& command) {
-    const Signals signals; // before anything is started, so that none is lost
     const std::string name = command.name.empty() ? "ctrun-" + std::to_string(::getpid()) : command.name;
+    DetachedOptions detached = command.detached;
+    detached.interactive = detached.interactive || command.process.terminal;
+    if (needs_monitor(detached)) {
+        const int status = start_monitored(detached, [&] {
+            auto [session, container] = create_in(open_session(command.groups), name, command.spec);
+            return Monitored{std::move(session), std::move(container), process_spec(command.process)};
+        });
+        if (status == 0) std::cout << name << '\n';
+        return status;
+    }
+    const Signals signals; // before anything is started, so that none is lost
     const bool needs_record = !command.name.empty() || command.detached.detached;
     auto [session, container] = needs_record ? create_in(open_session(command.groups), name, command.spec)
                                              : create_with_or_without_record(name, command.spec, command.groups);
     if (!command.detached.detached && !command.detached.log.empty()) {
-        container.set_log({.targets = {*parse_log(command.detached.log)}});
+        container.set_log({.targets = {*parse_log(command.detached.log, command.detached.rotation)}});
         return run_logged(session, container, process_spec(command.process), signals);
     }
     if (!command.detached.detached)
@@ -152,17 +202,23 @@ int execute(const RunCommand& command) {
 }
 
 int execute(const StartCommand& command) {
+    if (needs_monitor(command.detached)) {
+        return start_monitored(command.detached, [&] {
+            ct::Session session = open_session(command.groups);
+            ct::Container container = session.open(command.name);
+            return Monitored{std::move(session), container, saved_process(container)};
+        });
+    }
     const Signals signals;
     ct::Session session = open_session(command.groups);
     ct::Container container = session.open(command.name);
-    std::optional<ct::ProcessSpec> process = container.process();
-    if (!process) throw std::runtime_error("container '" + command.name + "' was saved without a command");
+    ct::ProcessSpec process = saved_process(container);
     if (command.detached.detached) {
-        start_detached(container, *process, command.detached);
+        start_detached(container, process, command.detached);
         return 0;
     }
-    if (process->terminal) process->terminal = terminal_size();
-    return start_attached(container, *process, signals, command.timeout);
+    if (process.terminal) process.terminal = terminal_size();
+    return start_attached(container, process, signals, command.timeout);
 }
 
 int execute(const ExecCommand& command) {

@@ -2,12 +2,15 @@
 // SPDX-FileCopyrightText: The libct authors
 
 // stats: what containers use.
-#include <cstdio>
 #include <iostream>
 
+#include <unistd.h>
+
 #include "../json.hpp"
+#include "../quantities.hpp"
 #include "../table.hpp"
 #include "commands.hpp"
+#include "live_stats.hpp"
 
 namespace ctrun {
 
@@ -118,50 +121,19 @@ Json to_json(const std::string& name, const ct::Stats& stats) {
               {"io", to_json(stats.io_pressure)}}}};
 }
 
-std::string text(const std::optional<std::uint64_t>& count) {
-    if (!count) return "-";
-    return *count == ct::Unlimited ? "max" : std::to_string(*count);
-}
-
-/// In the largest unit of which there is one.
-std::string text(const std::optional<ct::Bytes>& bytes) {
-    if (!bytes) return "-";
-    if (*bytes == ct::Bytes::unlimited()) return "max";
-    if (*bytes < ct::KiB) return std::to_string(bytes->count);
-    const auto [unit, letter] = *bytes >= ct::GiB   ? std::pair(ct::GiB, 'G')
-                                : *bytes >= ct::MiB ? std::pair(ct::MiB, 'M')
-                                                    : std::pair(ct::KiB, 'K');
-    char number[32];
-    (void)std::snprintf(number, sizeof number, "%.1f%c",
-                        static_cast<double>(bytes->count) / static_cast<double>(unit.count), letter);
-    return number;
-}
-
-std::string text(const std::optional<std::chrono::nanoseconds>& time) {
-    if (!time) return "-";
-    char number[32];
-    (void)std::snprintf(number, sizeof number, "%.2fs", std::chrono::duration<double>(*time).count());
-    return number;
-}
-
-/// Over all devices; absent if it is for all of them.
-std::optional<ct::Bytes> sum(const std::optional<std::vector<ct::IoStats>>& io,
-                             std::optional<ct::Bytes> ct::IoStats::*part) {
-    if (!io) return std::nullopt;
-    std::optional<ct::Bytes> all = io->empty() ? std::optional(ct::Bytes{0}) : std::nullopt;
-    for (const ct::IoStats& device : *io) {
-        if (device.*part) all = ct::Bytes{all.value_or(ct::Bytes{0}).count + (device.*part)->count};
-    }
-    return all;
-}
-
 } // namespace
 
-int execute(const StatsCommand& command) {
+Json stats_to_json(const std::string& name, const ct::Stats& stats) {
+    return to_json(name, stats);
+}
+
+namespace {
+
+int print_once(const StatsCommand& command) {
     ct::Session session = open_session();
     Json list = Json::array();
     Table table({"NAME", "CPU", "THROTTLED", "MEMORY", "MAX", "CACHE", "SWAP", "OOM-KILLS", "PIDS", "READ", "WRITTEN"});
-    for (const std::string& name : command.names) {
+    for (const std::string& name : command.names.empty() ? names_with_stats(session) : command.names) {
         const ct::Stats stats = session.open(name).stats();
         list.push_back(to_json(name, stats));
         const ct::MemoryStats& memory = stats.memory;
@@ -175,6 +147,13 @@ int execute(const StatsCommand& command) {
         table.print(std::cout);
     }
     return 0;
+}
+
+} // namespace
+
+int execute(const StatsCommand& command) {
+    const bool live = !command.once && (command.interval || ::isatty(STDOUT_FILENO) == 1);
+    return live ? print_live(command) : print_once(command);
 }
 
 } // namespace ctrun

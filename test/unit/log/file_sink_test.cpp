@@ -219,6 +219,22 @@ TEST_F(FileSinkTest, DropsWhatTheBacklogHasNoRoomForAndSaysSo) {
     EXPECT_EQ(sink.got, (Lines{"f"}));
 }
 
+TEST_F(FileSinkTest, TriesASlowReaderSoonAgainAndAStoppedOneSeldom) {
+    using namespace std::chrono_literals;
+    FullSink sink("box", {.policy = LogPolicy::Block});
+    for (int i = 0; i < 20; ++i) write(sink, {"line"});
+    for (int i = 0; i < 10; ++i) {
+        const auto when = sink.next_try().value();
+        EXPECT_EQ(retried(sink, 1).size(), 1U);
+        EXPECT_LE(sink.next_try().value() - when, 10ms);
+    }
+    const auto begin = sink.next_try().value();
+    for (int i = 0; i < 10; ++i) EXPECT_TRUE(retried(sink, 0).empty());
+    EXPECT_GT(sink.next_try().value() - begin, 1s);
+    EXPECT_EQ(retried(sink, 100).size(), 10U);
+    EXPECT_FALSE(sink.next_try());
+}
+
 TEST_F(FileSinkTest, TellsWhatWasDroppedAtTheEndOfTheTrouble) {
     FullSink sink("box", {.policy = LogPolicy::Drop, .backlog = Bytes{2}});
     write(sink, {"ab", "lost"});

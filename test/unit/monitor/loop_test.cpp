@@ -217,6 +217,19 @@ TEST(Loop, CancelledTimerDoesNotRun) {
     EXPECT_EQ(loop.dispatch(), 0U);
 }
 
+TEST(Loop, ClosedItKeepsNothing) {
+    Loop loop;
+    auto held = std::make_shared<int>(7);
+    const std::weak_ptr<int> watched = held;
+    loop.add_timer(Clock::now(), [held] { FAIL(); });
+    loop.close();
+    loop.add_timer(Clock::now(), [held] { FAIL(); });
+    loop.add(0, EPOLLIN, [held](std::uint32_t) { FAIL(); });
+    held.reset();
+    EXPECT_TRUE(watched.expired());
+    EXPECT_EQ(loop.dispatch(), 0U);
+}
+
 TEST(Loop, TimerMayThrowAndSetOthers) {
     Loop loop;
     int ran = 0;

@@ -24,6 +24,10 @@ Record full_record() {
     record.started = std::chrono::seconds(7);
     record.last_exit = ExitStatus{ExitStatus::Kind::Signaled, 11, true};
     record.command = {"sh", "-c"};
+    record.log = {LogFile{.path = "/log", .format = LogFormat::Json, .labels = {{"a", "b"}}}, Journald{.tag = "t"},
+                  Syslog{.facility = 16}};
+    record.attach_socket = "/run/attach";
+    record.records_events = true;
     record.area_mount = HostMount{"/mnt", 8};
     record.files_root = "/root";
     record.mount_points = {"/a", "/a/b"};
@@ -44,6 +48,9 @@ TEST(RecordText, ComesBackAsItWas) {
     EXPECT_EQ(*after.process, *before.process);
     EXPECT_EQ(after.viewpoint, before.viewpoint);
     EXPECT_EQ(after.started, before.started);
+    EXPECT_EQ(after.log, before.log);
+    EXPECT_EQ(after.attach_socket, before.attach_socket);
+    EXPECT_EQ(after.records_events, before.records_events);
 }
 
 TEST(RecordText, IsRefusedIfItIsOfANewerVersionOrDamaged) {

@@ -327,14 +327,14 @@ TEST_F(StoreTest, AStartThatAnotherProcessHasTakenOverFails) {
     EXPECT_THAT(error_of([&] { other.reserve(spec, OnClose::Kill); }), HasSubstr("name already in use"));
     mine.save(spec, nullptr);
     other.follow(*store.read("box"));
-    other.claim(spec, {"x"}, OnClose::Kill);
-    EXPECT_THAT(error_of([&] { mine.claim(spec, {"y"}, OnClose::Kill); }), HasSubstr("name already in use; process "));
+    other.claim({spec, {"x"}, OnClose::Kill});
+    EXPECT_THAT(error_of([&] { mine.claim({spec, {"y"}, OnClose::Kill}); }), HasSubstr("name already in use; process "));
     other.failed();
-    mine.claim(spec, {"y"}, OnClose::Kill);
+    mine.claim({spec, {"y"}, OnClose::Kill});
     EXPECT_THAT(error_of([&] { other.born(::getpid(), -1, {}); }), HasSubstr("name already in use"));
     mine.failed();
     other.remove();
-    EXPECT_THAT(error_of([&] { mine.claim(spec, {"y"}, OnClose::Kill); }), HasSubstr("it was removed meanwhile"));
+    EXPECT_THAT(error_of([&] { mine.claim({spec, {"y"}, OnClose::Kill}); }), HasSubstr("it was removed meanwhile"));
     EXPECT_TRUE(fs::is_empty(path()));
 }
 

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include <ct/attach.hpp>
+
+#include "attach/point.hpp"
+#include "base/unique_fd.hpp"
+#include "log/scratch.hpp"
+#include "monitor/loop.hpp"
+
+namespace ct::internal {
+
+class AttachServerCore;
+
+/// One who has connected to an AttachServer. Output goes out as soon as it comes; what the socket does not take is kept
+/// in a bounded queue. One packet of input at a time is taken, and no further one before the container has all of it.
+class AttachClient final : public AttachTap, public std::enable_shared_from_this<AttachClient> {
+public:
+    struct Limits {
+        std::size_t queue;
+        SlowClient slow;
+    };
+
+    AttachClient(UniqueFd socket, Limits limits, std::shared_ptr<AttachPoint> point,
+                 std::weak_ptr<AttachServerCore> server, std::shared_ptr<Loop> loop,
+                 std::shared_ptr<ScratchPool> scratches);
+
+    /// Has the loop watch it. \throws Error
+    void start();
+    void begin(std::vector<OutputPiece> history) override;
+    void output(SharedChunk& chunk) override;
+    void room() override;
+    void catch_up() override;
+    /// Disconnects it once it has been sent everything.
+    void end(bool calls_handlers) override;
+    /// Disconnects it: it can still read what it was sent.
+    void close() noexcept;
+
+private:
+    struct Queued {
+        char id;
+        std::string_view left;
+        std::shared_ptr<const std::string> owner; ///< Of the bytes; null while they are borrowed.
+    };
+    /// What has to be done once the mutex is free.
+    struct Todo {
+        bool unblock = false;
+        bool input_ended = false;
+        bool gone = false;
+        bool expelled = false;
+    };
+    void carry_out(const Todo& todo);
+    /// What the loop calls.
+    [[nodiscard]] Loop::Callback callback();
+    void flush(Todo& todo);
+    void pop(std::size_t packets) noexcept;
+    void forget_queue(Todo& todo) noexcept;
+    /// Deals with a queue that has grown too long by its last entry.
+    void limit_queue(Todo& todo);
+    void receive(Todo& todo);
+    void take_input(std::string_view packet);
+    void ready(std::uint32_t events);
+    /// Has the loop watch for what is of use now.
+    void watch(Todo& todo);
+
+    const Limits limits_;
+    const std::shared_ptr<AttachPoint> point_;
+    const std::weak_ptr<AttachServerCore> server_;
+    const std::shared_ptr<Loop> loop_;
+    const std::shared_ptr<ScratchPool> scratches_;
+    std::mutex mutex_; ///< Guards what follows; not held while the server or the output is called.
+    UniqueFd socket_;
+    std::deque<Queued> queue_;
+    std::size_t queued_ = 0; ///< What the entries cost.
+    std::size_t history_ = 0;
+    bool blocks_ = false;
+    bool reads_ = true;    ///< Its input has not ended.
+    bool hung_up_ = false; ///< It cannot be sent anything any more.
+    bool ending_ = false;
+    std::string rest_; ///< Of a packet that the container has not taken yet.
+    Loop::Id watch_ = 0;
+    std::uint32_t watched_ = 0;
+};
+
+} // namespace ct::internal

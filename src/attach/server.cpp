@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include "attach/server.hpp"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "base/concat.hpp"
+#include "base/sys.hpp"
+#include "config/attach.hpp"
+
+namespace ct::internal {
+
+namespace {
+
+constexpr int AcceptsPerTurn = 16;
+constexpr int AcceptsAtEnd = 256; ///< More than can wait.
+constexpr int SendBuffer = 1024 * 1024;
+constexpr std::chrono::milliseconds Pause{100};
+
+} // namespace
+
+AttachServerCore::AttachServerCore(AttachServerOptions options, std::shared_ptr<AttachPoint> point,
+                                   std::shared_ptr<Loop> loop, std::shared_ptr<ScratchPool> scratches)
+    : options_(std::move(options)), process_(::getpid()), owns_point_(!point),
+      point_(point ? std::move(point) : std::make_shared<AttachPoint>()), loop_(std::move(loop)),
+      scratches_(std::move(scratches)) {
+    check_attach_server(options_);
+    if (owns_point_) point_->begin_output(options_.history.count, nullptr);
+}
+
+AttachPoint& AttachServerCore::own_point(std::string_view action) const {
+    if (owns_point_) return *point_;
+    throw Error(Errc::InvalidState, Stage::Stdio, concat("attach server: ", action), {}, "it serves a container");
+}
+
+void AttachServerCore::open() {
+    listener_ = std::make_shared<AttachListener>(options_);
+    point_->add(shared_from_this(), 0);
+    try {
+        listen();
+    } catch (...) {
+        close();
+        throw;
+    }
+}
+
+void AttachServerCore::listen() {
+    const std::lock_guard lock(mutex_);
+    if (!listener_) return;
+    watch_ = loop_->add(listener_->fd(), EPOLLIN, [weak = weak_from_this()](std::uint32_t) {
+        if (const auto self = weak.lock()) self->accept_some();
+    });
+}
+
+void AttachServerCore::accept_some() {
+    for (int count = 0; count < AcceptsPerTurn; ++count)
+        if (!accept_one()) return;
+}
+
+bool AttachServerCore::accept_one() {
+    std::shared_ptr<AttachListener> listener;
+    bool full = false;
+    {
+        const std::lock_guard lock(mutex_);
+        listener = listener_;
+        full = clients_.size() >= options_.max_clients;
+    }
+    if (!listener) return false;
+    UniqueFd socket(::accept4(listener->fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!socket) {
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) pause();
+        return errno == ECONNABORTED || errno == EINTR;
+    }
+    if (full) {
+        ++refused_;
+        return true;
+    }
+    std::shared_ptr<AttachClient> client;
+    try {
+        socket = sys::above_stdio(std::move(socket), Stage::Stdio, "accept a client");
+        (void)::setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUF, &SendBuffer, sizeof SendBuffer); // as far as allowed
+        client =
+            std::make_shared<AttachClient>(std::move(socket), AttachClient::Limits{options_.queue.count, options_.slow},
+                                           point_, weak_from_this(), loop_, scratches_);
+        client->start();
+    } catch (const Error&) {
+        ++refused_; // no descriptor is left to watch it
+        return true;
+    }
+    ++accepted_;
+    bool late = false;
+    {
+        const std::lock_guard lock(mutex_);
+        clients_.emplace(client.get(), Entry{client});
+        ++writers_;
+        late = ended_;
+    }
+    point_->add(client, options_.history.count);
+    client->catch_up();
+    if (late) client->end(false);
+    return true;
+}
+
+void AttachServerCore::pause() {
+    const std::lock_guard lock(mutex_);
+    loop_->remove(std::exchange(watch_, 0));
+    if (!listener_ || timer_ != 0) return;
+    timer_ = loop_->add_timer(std::chrono::steady_clock::now() + Pause, [weak = weak_from_this()] {
+        const auto self = weak.lock();
+        if (!self) return;
+        {
+            const std::lock_guard own(self->mutex_);
+            self->timer_ = 0;
+        }
+        self->listen();
+    });
+}
+
+void AttachServerCore::close_listener() noexcept {
+    std::shared_ptr<AttachListener> closed; // its file is removed after the lock
+    const std::lock_guard lock(mutex_);
+    loop_->remove(std::exchange(watch_, 0));
+    loop_->remove(std::exchange(timer_, 0));
+    closed.swap(listener_);
+}
+
+void AttachServerCore::drop(const AttachClient& client, bool expelled) noexcept {
+    std::shared_ptr<AttachClient> dropped;
+    {
+        const std::lock_guard lock(mutex_);
+        const auto found = clients_.find(&client);
+        if (found == clients_.end()) return;
+        dropped = std::move(found->second.client);
+        if (found->second.writes) --writers_;
+        clients_.erase(found);
+    }
+    if (expelled) ++expelled_;
+    point_->remove(*dropped);
+    dropped->close();
+}
+
+void AttachServerCore::input_ended(const AttachClient& client) {
+    {
+        const std::lock_guard lock(mutex_);
+        const auto found = clients_.find(&client);
+        if (found == clients_.end() || !std::exchange(found->second.writes, false)) return;
+        if (--writers_ > 0 || ended_) return;
+    }
+    if (options_.eof == ClientEof::CloseInput) point_->end_input();
+}
+
+void AttachServerCore::end(bool) {
+    // Who has connected by now reads an end of file, and no error.
+    for (int count = 0; count < AcceptsAtEnd && accept_one(); ++count) {
+    }
+    close_listener();
+    Clients clients;
+    {
+        const std::lock_guard lock(mutex_);
+        ended_ = true;
+        clients = clients_;
+    }
+    for (const auto& [key, entry] : clients) entry.client->end(false);
+    const std::lock_guard lock(mutex_);
+    if (clients_.empty()) return;
+    timer_ = loop_->add_timer(std::chrono::steady_clock::now() + options_.linger, [weak = weak_from_this()] {
+        if (const auto self = weak.lock()) self->expire();
+    });
+}
+
+void AttachServerCore::expire() noexcept {
+    {
+        const std::lock_guard lock(mutex_);
+        timer_ = 0;
+    }
+    disconnect_clients();
+}
+
+void AttachServerCore::disconnect_clients() noexcept {
+    Clients clients;
+    {
+        const std::lock_guard lock(mutex_);
+        clients.swap(clients_);
+        writers_ = 0;
+    }
+    for (const auto& [key, entry] : clients) {
+        point_->remove(*entry.client);
+        entry.client->close();
+    }
+}
+
+void AttachServerCore::close() noexcept {
+    if (process_ != ::getpid()) return; // they are the other process's
+    point_->remove(*this);
+    {
+        const std::lock_guard lock(mutex_);
+        ended_ = true;
+    }
+    close_listener();
+    disconnect_clients();
+}
+
+bool AttachServerCore::finished() const noexcept {
+    const std::lock_guard lock(mutex_);
+    return ended_ && clients_.empty();
+}
+
+AttachServerStats AttachServerCore::stats() const {
+    AttachServerStats stats{.accepted = accepted_, .refused = refused_, .disconnected = expelled_};
+    stats.skipped_bytes = skipped_bytes_;
+    const std::lock_guard lock(mutex_);
+    stats.clients = clients_.size();
+    return stats;
+}
+
+} // namespace ct::internal
