@@ -72,11 +72,11 @@ void ContainerCore::plan_created_hooks(Plan& plan) {
     const bool inside = hooks.any_at(HookPoint::CreateContainer);
     if (!inside && !hooks.any_at(HookPoint::CreateRuntime)) return;
     if (inside) plan.hook_state = hook_state_without_pid(name_, HookPoint::CreateContainer, *hooks.spec);
-    plan.parent_tasks.push_back({Await::Mounted, [this](const WaitingChild& child) {
-                                     hooks_begun_ = true;
-                                     run_hooks(make_hook_run(HookPoint::CreateRuntime, child.pid,
-                                                             [](const Error& error) { throw error; }));
-                                 }});
+    plan.parent_tasks.push_back(
+        {Await::Mounted, [this](const WaitingChild& child) {
+             hooks_begun_ = true;
+             run_hooks(make_hook_run(HookPoint::CreateRuntime, child.pid, [](const Error& error) { throw error; }));
+         }});
 }
 
 HookRun::Failed ContainerCore::log_failure() const {

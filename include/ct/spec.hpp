@@ -136,7 +136,7 @@ struct Spec {
     std::vector<std::string> read_only_paths = {}; ///< The same, but read-only with all that is mounted below.
     Cgroup cgroup = {};
     Network network = {};
-    std::vector<Hook> hooks = {};                         ///< Those of one point run in this order.
+    std::vector<Hook> hooks = {};                        ///< Those of one point run in this order.
     std::map<std::string, std::string> annotations = {}; ///< For the hooks to read; libct makes nothing of them.
 
     bool operator==(const Spec&) const = default;

@@ -91,8 +91,7 @@ void read_rest(Command& command) noexcept {
 bool reap_ended(Command& command, long pid, bool all) noexcept {
     for (;;) {
         std::int32_t status = 0;
-        const long ended =
-            raw_syscall(SYS_wait4, all ? -1 : pid, &status, AllChildren | NoHang, nullptr);
+        const long ended = raw_syscall(SYS_wait4, all ? -1 : pid, &status, AllChildren | NoHang, nullptr);
         if (ended == pid) {
             command.status = status;
             command.awaited = true;

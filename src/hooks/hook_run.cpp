@@ -202,23 +202,26 @@ void HookRun::finish_command() {
         return;
     }
     if (!result.late && result.status.success()) return;
-    failed_(failure(result.late ? ETIMEDOUT : ECANCELED, program,
-                    hook_hint(result.late ? std::optional(command_->time_limit) : std::nullopt, result.status,
-                              result.text)));
+    failed_(failure(
+        result.late ? ETIMEDOUT : ECANCELED, program,
+        hook_hint(result.late ? std::optional(command_->time_limit) : std::nullopt, result.status, result.text)));
 }
 
 void HookRun::call(const HookHandler& handler) {
+    std::error_code code = std::make_error_code(std::errc::operation_canceled);
     std::string reason = "it threw something that is no std::exception";
     try {
         sys::fault_point(Stage::Hooks, "run a hook");
         handler({about_.container, about_.point, about_.state, about_.pid});
         return;
+    } catch (const std::system_error& error) {
+        code = error.code();
+        reason = error.what();
     } catch (const std::exception& error) {
         reason = error.what();
     } catch (...) {
     }
-    failed_(sys::error(ECANCELED, Stage::Hooks, concat("run a callable as ", to_string(about_.point), " hook"), {},
-                       reason));
+    failed_(Error(code, Stage::Hooks, concat("run a callable as ", to_string(about_.point), " hook"), {}, reason));
 }
 
 } // namespace ct::internal

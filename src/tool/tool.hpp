@@ -20,9 +20,9 @@ struct ToolRequest {
     std::vector<std::string> candidates; ///< Paths to try.
     std::vector<std::string> argv;
     std::vector<std::string> environment;
-    std::string directory = {};                ///< Default: the host's.
-    UniqueFd input = {};                       ///< Its standard input; default: /dev/null.
-    bool tells_output = true;                  ///< Its output belongs to the text, too; else that goes to /dev/null.
+    std::string directory = {}; ///< Default: the host's.
+    UniqueFd input = {};        ///< Its standard input; default: /dev/null.
+    bool tells_output = true;   ///< Its output belongs to the text, too; else that goes to /dev/null.
     bool new_session = false;
     std::chrono::nanoseconds time_limit{0}; ///< 0 is none.
 };

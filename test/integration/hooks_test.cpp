@@ -101,8 +101,7 @@ TEST_F(HooksTest, ReadTheStateOfTheContainer) {
         EXPECT_EQ(state.at("id"), "box");
         EXPECT_EQ(state.at("status"), status[static_cast<int>(point)]);
         EXPECT_EQ(state.at("bundle"), image().string());
-        EXPECT_EQ(state.at("annotations"),
-                  (Json{{"com.example.key", "a \"value\"\n"}, {"not-utf8", "\xef\xbf\xbd"}}));
+        EXPECT_EQ(state.at("annotations"), (Json{{"com.example.key", "a \"value\"\n"}, {"not-utf8", "\xef\xbf\xbd"}}));
         EXPECT_EQ(state.size(), point == HookPoint::Poststop ? 5U : 6U) << state;
     }
     EXPECT_EQ(read(HookPoint::CreateRuntime).at("pid"), pid);
@@ -118,9 +117,8 @@ TEST_F(HooksTest, RunAtTheirMoment) {
         isolated()
             .add_mount({.source = "tmpfs", .target = "/mounted", .type = "tmpfs", .options = {}})
             .add_hook(hook(HookPoint::CreateRuntime, pid + "{ " + look + " readlink /proc/self/ns/mnt; } >runtime"))
-            .add_hook(hook(HookPoint::CreateContainer,
-                           "{ readlink /proc/self/ns/mnt; grep -c ' " + image().string() +
-                               "/mounted ' /proc/self/mountinfo; } >container"))
+            .add_hook(hook(HookPoint::CreateContainer, "{ readlink /proc/self/ns/mnt; grep -c ' " + image().string() +
+                                                           "/mounted ' /proc/self/mountinfo; } >container"))
             .add_hook(hook(HookPoint::Poststart, pid + "{ " + look + "} >poststart"))
             .add_hook(hook(HookPoint::Poststop, "ls -d /proc/$(cat first) >poststop 2>&1; true"));
     const Process process = container.start(pause());
@@ -203,9 +201,13 @@ TEST_F(HooksTest, FailureOfTheFirstTwoUndoesTheStart) {
             .add_hook(note(point, "not-reached"))
             .add_hook(note(HookPoint::Poststart, "not-reached"))
             .add_hook(note(HookPoint::Poststop, "undone"));
-        EXPECT_TRUE(fails([&] { container.start(program({"exit", "0"})); }, std::errc::operation_canceled,
-                          {"container 'box': run " + std::string(to_string(point)) + " hook '/bin/sh': Operation cance",
-                           "it exited with code 3; it wrote: first the reason"}));
+        EXPECT_TRUE(fails(
+            [&] {
+                container.start(program({"exit", "0"}));
+            },
+            std::errc::operation_canceled,
+            {"container 'box': run " + std::string(to_string(point)) + " hook '/bin/sh': Operation cance",
+             "it exited with code 3; it wrote: first the reason"}));
         EXPECT_EQ(container.state(), State::Stopped);
         EXPECT_EQ(tree(image()), before);
         EXPECT_THAT(noted(), ElementsAre("undone"));
@@ -230,8 +232,12 @@ TEST_F(HooksTest, MissingProgramIsTold) {
     for (const HookPoint point : {HookPoint::CreateRuntime, HookPoint::CreateContainer}) {
         for (const char* name : {"/no/such/hook", "no-such-hook"}) {
             Container container = isolated().add_hook({.point = point, .command = {.argv = {name}}});
-            EXPECT_TRUE(fails([&] { container.start(program({"exit", "0"})); }, std::errc::no_such_file_or_directory,
-                              {"run " + std::string(to_string(point)) + " hook '" + name + "': No such file"}));
+            EXPECT_TRUE(fails(
+                [&] {
+                    container.start(program({"exit", "0"}));
+                },
+                std::errc::no_such_file_or_directory,
+                {"run " + std::string(to_string(point)) + " hook '" + name + "': No such file"}));
         }
     }
 }
@@ -239,12 +245,17 @@ TEST_F(HooksTest, MissingProgramIsTold) {
 TEST_F(HooksTest, AreKilledWithAllTheyHaveStartedWhenTheirTimeIsOver) {
     const std::string pause = test_init() + " pause >/dev/null 2>&1";
     // One in the hook's session, one in its own whose parent has gone, and the hook itself.
-    const std::string script = pause + " & (setsid sh -c '" + pause + " & exit 0') & trap '' TERM; echo late >&2; " + pause;
+    const std::string script =
+        pause + " & (setsid sh -c '" + pause + " & exit 0') & trap '' TERM; echo late >&2; " + pause;
     for (const HookPoint point : {HookPoint::CreateRuntime, HookPoint::CreateContainer}) {
         Container container = isolated().add_hook(hook(point, script, milliseconds(300)));
-        EXPECT_TRUE(fails([&] { container.start(program({"exit", "0"})); }, std::errc::timed_out,
-                          {"run " + std::string(to_string(point)) + " hook '/bin/sh'",
-                           "it was killed after its time limit of 300 ms; it wrote: late"}));
+        EXPECT_TRUE(fails(
+            [&] {
+                container.start(program({"exit", "0"}));
+            },
+            std::errc::timed_out,
+            {"run " + std::string(to_string(point)) + " hook '/bin/sh'",
+             "it was killed after its time limit of 300 ms; it wrote: late"}));
     }
     Container container = boxed().add_hook(hook(HookPoint::Poststop, script, milliseconds(300)));
     EXPECT_TRUE(succeeded(run(container, program({"exit", "0"}))));
@@ -263,10 +274,12 @@ TEST_F(HooksTest, FailureOfTheLastTwoIsAWarning) {
     EXPECT_TRUE(exited(run(container, program({"exit", "7"})).status, 7));
     EXPECT_THAT(noted(), ElementsAre("poststart", "poststop"));
     for (const std::string point : {"poststart", "poststop"}) {
-        EXPECT_TRUE(contains(log(), "container 'box': run " + point + " hook '/bin/sh': Operation canceled; it exited "
-                                    "with code 3; it wrote: reason"));
+        EXPECT_TRUE(contains(log(), "container 'box': run " + point +
+                                        " hook '/bin/sh': Operation canceled; it exited "
+                                        "with code 3; it wrote: reason"));
         EXPECT_TRUE(contains(log(), "container 'box': run " + point + " hook '/no/such/hook': No such file"));
-        EXPECT_TRUE(contains(log(), "run a callable as " + point + " hook: Operation canceled; what the callable says"));
+        EXPECT_TRUE(
+            contains(log(), "run a callable as " + point + " hook: Operation canceled; what the callable says"));
         EXPECT_TRUE(contains(log(), "it threw something that is no std::exception"));
     }
 }
@@ -276,9 +289,22 @@ TEST_F(HooksTest, CallableThatThrowsFailsTheStart) {
     container.add_hook(HookPoint::CreateRuntime, [](const HookEvent&) { throw std::runtime_error("no room"); })
         .add_hook(note(HookPoint::CreateRuntime, "not-reached"))
         .add_hook(note(HookPoint::Poststop, "undone"));
-    EXPECT_TRUE(fails([&] { container.start(program({"exit", "0"})); }, std::errc::operation_canceled,
-                      {"container 'box': run a callable as createRuntime hook: Operation canceled; no room"}));
+    EXPECT_TRUE(fails(
+        [&] {
+            container.start(program({"exit", "0"}));
+        },
+        std::errc::operation_canceled,
+        {"container 'box': run a callable as createRuntime hook: Operation canceled; no room"}));
     EXPECT_THAT(noted(), ElementsAre("undone"));
+    container.clear_hooks().add_hook(HookPoint::CreateRuntime, [](const HookEvent&) {
+        throw std::system_error(ENOSPC, std::system_category(), "make a record");
+    });
+    EXPECT_TRUE(fails(
+        [&] {
+            container.start(program({"exit", "0"}));
+        },
+        std::errc::no_space_on_device,
+        {"run a callable as createRuntime hook: No space left on device; make a record"}));
 }
 
 TEST_F(HooksTest, CallableMayAskButNotWait) {
@@ -321,8 +347,9 @@ TEST_F(HooksTest, PoststopKeepsNobodyWaitingInDispatch) {
     Session& session = own();
     ASSERT_EQ(::mkfifo((dir() / "gate").c_str(), 0600), 0);
     std::vector<std::string> told;
-    Container slow = boxed("slow").add_hook(hook(HookPoint::Poststop, "read line <gate")).add_hook(
-        HookPoint::Poststop, [&](const HookEvent&) { told.emplace_back("hook"); });
+    Container slow = boxed("slow")
+                         .add_hook(hook(HookPoint::Poststop, "read line <gate"))
+                         .add_hook(HookPoint::Poststop, [&](const HookEvent&) { told.emplace_back("hook"); });
     Container quick = boxed("quick");
     slow.on_exit([&](const ExitEvent& event) { told.emplace_back("slow " + event.record.status.describe()); });
     slow.on_state([&](const StateEvent& event) { told.emplace_back(to_string(event.to)); });
@@ -337,16 +364,15 @@ TEST_F(HooksTest, PoststopKeepsNobodyWaitingInDispatch) {
     EXPECT_THROW(slow.start(program({"exit", "0"})), Error);
     std::ofstream{dir() / "gate"} << "go\n";
     while (told.back() != "stopped") (void)session.dispatch_for(Patience);
-    EXPECT_THAT(told, ElementsAre("starting", "running", "stopping", "quick", "hook", "slow exited with code 7",
-                                  "stopped"));
+    EXPECT_THAT(told,
+                ElementsAre("starting", "running", "stopping", "quick", "hook", "slow exited with code 7", "stopped"));
     EXPECT_TRUE(exited(slow.wait(), 7));
 }
 
 TEST_F(HooksTest, PoststopIsGoneOnWithByWhoeverAsks) {
     ASSERT_EQ(::mkfifo((dir() / "gate").c_str(), 0600), 0);
-    Container container = boxed()
-                              .add_hook(hook(HookPoint::Poststop, "read line <gate"))
-                              .add_hook(note(HookPoint::Poststop, "second"));
+    Container container =
+        boxed().add_hook(hook(HookPoint::Poststop, "read line <gate")).add_hook(note(HookPoint::Poststop, "second"));
     const Process process = container.start(program({"exit", "7"}));
     process.wait();
     EXPECT_EQ(container.state(), State::Stopping);
@@ -442,8 +468,11 @@ TEST_F(HooksTest, FloodOfErrorsIsReadAndForgotten) {
     for (const HookPoint point : {HookPoint::CreateRuntime, HookPoint::CreateContainer}) {
         Container container =
             isolated().add_hook(hook(point, "head -c 256M /dev/zero | tr '\\0' x >&2; echo ' the end' >&2; exit 3"));
-        EXPECT_TRUE(fails([&] { container.start(program({"exit", "0"})); }, std::errc::operation_canceled,
-                          {"it wrote: ", "xxxx the end"}));
+        EXPECT_TRUE(fails(
+            [&] {
+                container.start(program({"exit", "0"}));
+            },
+            std::errc::operation_canceled, {"it wrote: ", "xxxx the end"}));
     }
     rusage after{};
     ::getrusage(RUSAGE_SELF, &after);
@@ -548,7 +577,9 @@ TEST_F(HooksTest, NextSessionRunsPoststopForADeadHost) {
     };
     const std::string stay = "setsid " + test_init() + " pause & touch reached; " + test_init() + " pause";
     killed_in([&](Container& container) { container.add_hook(hook(HookPoint::CreateRuntime, stay)); });
-    killed_in([&](Container& container) { container.add_hook(hook(HookPoint::CreateContainer, "touch reached; " + test_init() + " pause")); });
+    killed_in([&](Container& container) {
+        container.add_hook(hook(HookPoint::CreateContainer, "touch reached; " + test_init() + " pause"));
+    });
 }
 
 TEST_F(HooksTest, DetachedContainersHaveTheirPoststopFromTheNextSession) {

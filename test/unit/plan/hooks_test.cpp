@@ -19,7 +19,8 @@ struct HooksPlan : ::testing::Test {
 
     HooksPlan() {
         for (const HookPoint point : {HookPoint::Poststop, HookPoint::CreateContainer, HookPoint::CreateRuntime}) {
-            spec.hooks.push_back({.point = point, .command = {.argv = {"/bin/hook", "x"}}, .time_limit = milliseconds(7)});
+            spec.hooks.push_back(
+                {.point = point, .command = {.argv = {"/bin/hook", "x"}}, .time_limit = milliseconds(7)});
         }
         plan.hook_state = "{\"pid\":";
         plan.parent_tasks.push_back({Await::Mounted, [](const WaitingChild&) {}});

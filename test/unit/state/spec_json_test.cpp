@@ -42,7 +42,8 @@ using Structures =
                      CapabilitySets, SecurityLabels, Scheduler, IoPriority, Scheduling, MemoryPolicy, SessionKeyring,
                      SeccompAction, SeccompCondition, SeccompRule, Seccomp, LandlockPath, Landlock, Cgroup,
                      ControllerValue, Limits, IoLimit, DeviceRule, Network, Names, HostEntry, Address, Veth, Macvlan,
-                     Ipvlan, Vlan, Dummy, HostNic, Neighbour, NextHop, Route, Rule, Bridge, PublishedPort, HookCommand, Hook>;
+                     Ipvlan, Vlan, Dummy, HostNic, Neighbour, NextHop, Route, Rule, Bridge, PublishedPort, HookCommand,
+                     Hook>;
 TYPED_TEST_SUITE(EveryField, Structures);
 
 TYPED_TEST(EveryField, IsListedForJson) {
