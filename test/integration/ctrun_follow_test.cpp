@@ -35,10 +35,9 @@ const std::vector<std::string> WholeRun{
     "state stopping stopped"};
 
 TEST_F(CtrunEventsTest, OfARunComeInOrderToAllFollowers) {
-    Ctrun first = start({"events"});
-    Ctrun second = start({"events", "box"});
-    Ctrun third = start({"events", "other"});
-    // A follower that is there has made the file's directory, and watches it before it says anything.
+    Ctrun first = start({"events", "--since", "1h"});
+    Ctrun second = start({"events", "--since", "1h", "box"});
+    Ctrun third = start({"events", "--since", "1h", "other"});
     ctrun(shell({"--name", "second"}, "true"));
     std::string seen;
     const auto last = R"("from":"stopping","to":"stopped"})"
