@@ -88,7 +88,7 @@ double through_pump(std::size_t bytes) {
     if (::pipe(pipe.data()) < 0 || ::socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sockets.data()) < 0) return -1;
     (void)::fcntl(pipe[0], F_SETPIPE_SZ, 256 * 1024);
     const pid_t client = in_child([&] {
-        ::close(sockets[0]);
+        for (const int fd : {sockets[0], pipe[0], pipe[1]}) ::close(fd);
         return consume(sockets[1], bytes);
     });
     ::close(sockets[1]);
