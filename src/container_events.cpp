@@ -289,7 +289,7 @@ std::shared_ptr<ExitRecord> ContainerCore::begin_exit_record(const ProcessCore& 
     const auto groups = this->groups();
     // Reading what the groups have counted takes longer than all the rest.
     if (!groups || !is_exit_told()) return record;
-    session_->log_errors([&] { with_subject(subject(), [&] { add_stats(*record, read_stats(*groups)); }); });
+    session_->log_errors([&] { with_subject(subject(), [&] { add_stats(*record, read_usage(*groups)); }); });
     return record;
 }
 

@@ -204,17 +204,28 @@ Pressure read_pressure(Reader& reader, const Group& group, const std::string& fi
     return text ? parse_pressure(*text) : Pressure{};
 }
 
-} // namespace
-
-Stats read_stats(const Groups& groups) {
-    Stats stats;
-    Reader reader;
+void read_usage(Reader& reader, const Groups& groups, Stats& stats) {
     read_cpu(reader, groups, stats.cpu);
     if (const Group* const group = groups.find(Controller::Memory)) {
         (group->hierarchy->version == 1 ? read_memory_1 : read_memory_2)(reader, *group, stats.memory);
     }
-    if (const Group* const group = groups.find(Controller::Pids)) read_pids(reader, *group, stats.pids);
     if (const Group* const group = groups.find(Controller::Io)) stats.io = read_io(reader, *group);
+}
+
+} // namespace
+
+Stats read_usage(const Groups& groups) {
+    Stats stats;
+    Reader reader;
+    read_usage(reader, groups, stats);
+    return stats;
+}
+
+Stats read_stats(const Groups& groups) {
+    Stats stats;
+    Reader reader;
+    read_usage(reader, groups, stats);
+    if (const Group* const group = groups.find(Controller::Pids)) read_pids(reader, *group, stats.pids);
     if (const Group* const group = groups.find(Controller::Hugetlb)) {
         for (const Bytes size : page_sizes()) {
             const HugetlbStats found = read_hugetlb(reader, *group, concat("hugetlb.", page_size_name(size), "."));

@@ -11,5 +11,7 @@ namespace ct::internal {
 /// What the groups have used, as far as they exist: a group that is gone tells nothing. Opens, reads and closes each
 /// file once. \throws Error with Stage::Cgroup for a file that is there and cannot be read
 [[nodiscard]] Stats read_stats(const Groups& groups);
+/// The same, but only of CPU time, memory and I/O: who tells an end must not read what nobody asks for.
+[[nodiscard]] Stats read_usage(const Groups& groups);
 
 } // namespace ct::internal

@@ -84,7 +84,7 @@ TEST_F(CtrunLogsTest, AJournalIsReadBack) {
     if (!fs::exists(journald)) GTEST_SKIP() << "systemd is not installed";
     if (!fs::exists("/etc/machine-id") || fs::is_empty("/etc/machine-id")) GTEST_SKIP() << "it has no machine id";
     // With a /run of its own, which nobody else sees.
-    const fs::path script = make_file("journal", R"(
+    const fs::path script = make_file("journal", R"sh(
         mount --make-rprivate / && mount -t tmpfs test /run && mkdir -p /run/systemd/journal /run/log || exit 77
         $1 & journald=$!
         while ! [ -S /run/systemd/journal/socket ]; do kill -0 $journald || exit 77; done
@@ -97,7 +97,7 @@ TEST_F(CtrunLogsTest, AJournalIsReadBack) {
         $2 logs --log journald --tail 2 --since 1h box
         kill $journald
         wait $journald
-    )");
+    )sh");
     auto [read_end, write_end] = pipe();
     const pid_t pid = ::fork();
     if (pid == 0) {
