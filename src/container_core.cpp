@@ -232,8 +232,7 @@ std::optional<ExitStatus> ContainerCore::wait(std::optional<std::chrono::nanosec
     const std::optional<ExitStatus> status = process->wait(left(), only_looks ? nullptr : output.get());
     if (!status || !deliver_output(output, left())) return std::nullopt;
     finish(process, Removal::Wait);
-    if (!await_hooks(left())) return std::nullopt;
-    await_end(process); // another thread, or the loop, may be taking it down
+    if (!await_end(process, left())) return std::nullopt; // another thread, or the loop, may be taking it down
     if (adopted_ && registration_ && !limit) registration_->await_owner();
     return status;
 }
@@ -277,7 +276,8 @@ void ContainerCore::close(OnClose policy) noexcept {
                 const std::lock_guard lock(mutex_);
                 last = init_;
             }
-            return await_end(last); // the loop would take it down, which nobody will ask to
+            (void)await_end(last); // the loop would take it down, which nobody will ask to
+            return;
         }
         if (adopted_ && !adopter_) return;
         if (close_held(policy)) return;
@@ -289,7 +289,7 @@ void ContainerCore::close(OnClose policy) noexcept {
         kill_until_ended(process);
         if (const auto output = this->output()) output->end_now();
         finish(process, Removal::Wait);
-        await_end(process);
+        (void)await_end(process);
     });
 }
 

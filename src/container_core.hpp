@@ -222,7 +222,8 @@ private:
     /// Goes on with an end that is under way, unless another thread does so.
     void look_at_end(Removal how);
     /// Waits until the end of that run is over, or does what is missing.
-    void await_end(const std::shared_ptr<ProcessCore>& init);
+    /// \param limit  for its hooks \returns false if that has passed first
+    bool await_end(const std::shared_ptr<ProcessCore>& init, std::optional<std::chrono::nanoseconds> limit = {});
     void end_now(Ending& ending);
     void finish_after_hooks(std::shared_ptr<const ExitRecord> record);
     void fail_start() noexcept;

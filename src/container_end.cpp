@@ -131,15 +131,18 @@ void ContainerCore::look_at_end(Removal how) {
     if (ending) go_on_ending(ending, how);
 }
 
-void ContainerCore::await_end(const std::shared_ptr<ProcessCore>& init) {
+bool ContainerCore::await_end(const std::shared_ptr<ProcessCore>& init, std::optional<nanoseconds> limit) {
+    const auto begin = Clock::now();
     for (;;) {
         {
             std::unique_lock lock(mutex_);
             changed_.wait(lock, [&] { return init_ != init || state_ != State::Stopping || ending_ || hook_run_; });
-            if (init_ != init || (!ending_ && !hook_run_)) return;
+            if (init_ != init || (!ending_ && !hook_run_)) return true;
         }
         look_at_end(Removal::Wait);
-        (void)await_hooks(std::nullopt);
+        std::optional<nanoseconds> left;
+        if (limit) left = std::max<nanoseconds>(*limit - (Clock::now() - begin), nanoseconds(0));
+        if (!await_hooks(left)) return false;
     }
 }
 

@@ -119,6 +119,7 @@ bool HookRun::go_on() {
 
 bool HookRun::await(std::optional<std::chrono::nanoseconds> limit) {
     using Clock = std::chrono::steady_clock;
+    if (is_in_callable()) return false; // it would wait for itself
     const auto begin = Clock::now();
     const auto left = [&]() -> std::optional<std::chrono::nanoseconds> {
         if (!limit) return limit;

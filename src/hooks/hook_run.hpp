@@ -64,7 +64,7 @@ public:
     void begin(std::shared_ptr<Loop> loop, std::function<void()> then);
     /// Does what can be done without waiting. \returns whether all are over
     bool go_on();
-    /// Blocks until all are over. \returns false if \p limit has passed first
+    /// Blocks until all are over. \returns false if \p limit has passed first, or this is one of its callables
     bool await(std::optional<std::chrono::nanoseconds> limit);
     /// Whether the calling thread is in one of its callables.
     [[nodiscard]] bool is_in_callable() const;

@@ -318,6 +318,7 @@ TEST_F(HooksTest, CallableMayAskButNotWait) {
             EXPECT_TRUE(fails([&] { container.wait(); }, Errc::InvalidState, {"wait for itself"}));
             EXPECT_TRUE(fails([&] { container.stop(milliseconds(0)); }, Errc::InvalidState, {"wait for itself"}));
             EXPECT_THROW(container.start(program({"exit", "0"})), Error);
+            EXPECT_THROW(container.remove(Remove::Force), Error);
         });
     }
     EXPECT_TRUE(succeeded(run(container, program({"exit", "0"}))));
@@ -381,6 +382,24 @@ TEST_F(HooksTest, PoststopIsGoneOnWithByWhoeverAsks) {
     EXPECT_TRUE(await([&] { return container.state() == State::Stopped; }));
     waiting.join();
     EXPECT_THAT(noted(), ElementsAre("second"));
+}
+
+TEST_F(HooksTest, WaitersKeepTheirLimitsWhilePoststopRuns) {
+    ASSERT_EQ(::mkfifo((dir() / "gate").c_str(), 0600), 0);
+    Container container = boxed().add_hook(hook(HookPoint::Poststop, "read line <gate"));
+    container.start(program({"exit", "7"})).wait();
+    // Whoever comes first takes it down, the others find it at any moment of that.
+    std::vector<std::thread> waiting;
+    for (int i = 0; i < 4; ++i) {
+        waiting.emplace_back([&] {
+            EXPECT_FALSE(container.try_wait());
+            EXPECT_FALSE(container.wait_for(milliseconds(20)));
+        });
+    }
+    for (std::thread& thread : waiting) thread.join();
+    for (std::thread& thread : waiting) thread = std::thread([&] { EXPECT_TRUE(exited(container.wait(), 7)); });
+    std::ofstream{dir() / "gate"} << "go\n";
+    for (std::thread& thread : waiting) thread.join();
 }
 
 TEST_F(HooksTest, EndOfTheSessionWaitsForPoststop) {
