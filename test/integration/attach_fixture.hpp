@@ -18,10 +18,6 @@
 
 namespace ct::test {
 
-inline ProcessSpec shell(std::string script) {
-    return {.argv = {"/bin/sh", "-c", std::move(script)}};
-}
-
 inline int make_socket() {
     const int fd = ::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     EXPECT_GE(fd, 0);

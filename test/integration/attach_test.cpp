@@ -34,10 +34,6 @@ protected:
     }
 };
 
-ProcessSpec shell(std::string script) {
-    return {.argv = {"/bin/sh", "-c", std::move(script)}};
-}
-
 /// Appends what comes to \p text.
 AttachOptions into(std::string& text, Bytes history = {}) {
     return {.history = history, .on_output = [&text](const OutputChunk& chunk) { text += chunk.bytes; }};

@@ -26,10 +26,6 @@ namespace {
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
-ProcessSpec shell(std::string script) {
-    return {.argv = {"/bin/sh", "-c", std::move(script)}};
-}
-
 /// A datagram socket by its path.
 int bound_socket(const fs::path& path) {
     const int fd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);

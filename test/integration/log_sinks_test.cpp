@@ -12,7 +12,6 @@
 #include <array>
 #include <cstring>
 #include <fstream>
-#include <sstream>
 
 #include "support/fixture.hpp"
 
@@ -23,16 +22,6 @@ namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
 using LogSinksTest = ContainerTest;
-
-ProcessSpec shell(std::string script) {
-    return {.argv = {"/bin/sh", "-c", std::move(script)}};
-}
-
-std::string read_file(const fs::path& path) {
-    std::ostringstream text;
-    text << std::ifstream(path, std::ios::binary).rdbuf();
-    return text.str();
-}
 
 /// A socket that gets what is meant for the journal or the system log.
 class Receiver {
@@ -176,7 +165,7 @@ TEST_F(LogSinksTest, FullDiskDropsWholeLinesAndSaysSo) {
     ASSERT_EQ(::truncate((disk / "old").c_str(), 4096), 0);
     ASSERT_EQ(::write(init.stream(0), "\n", 1), 1);
     EXPECT_TRUE(exited(box.wait(), 0));
-    const std::string log = read_file(disk / "old");
+    const std::string log = content(disk / "old");
     EXPECT_TRUE(log.ends_with(" F last\n")) << log.substr(log.size() - 300);
     EXPECT_NE(log.find("stderr F libct: dropped "), std::string::npos);
     EXPECT_NE(log.find(" bytes: No space left on device\n"), std::string::npos);
@@ -189,7 +178,7 @@ TEST_F(LogSinksTest, DiskThatStaysFullEndsWithAWholeLine) {
     Container box = plain().set_log({.targets = {LogFile{.path = disk / "log"}}});
     box.start(shell("seq 20000"));
     EXPECT_TRUE(exited(box.wait(), 0));
-    const std::string log = read_file(disk / "log");
+    const std::string log = content(disk / "log");
     const auto lines = static_cast<std::uint64_t>(std::ranges::count(log, '\n'));
     EXPECT_TRUE(log.ends_with(" F " + std::to_string(lines) + "\n"));
     EXPECT_EQ(box.log_stats().dropped_records, 20000 - lines);
@@ -238,8 +227,8 @@ TEST_F(LogSinksTest, LogIsReopenedOnRequest) {
     box.reopen_log();
     ASSERT_EQ(::write(init.stream(0), "\n", 1), 1);
     box.wait();
-    EXPECT_EQ(read_file(dir() / "old"), "one\n");
-    EXPECT_EQ(read_file(path), "two\n");
+    EXPECT_EQ(content(dir() / "old"), "one\n");
+    EXPECT_EQ(content(path), "two\n");
 }
 
 TEST_F(LogSinksTest, VanishedDirectoryDoesNotStopTheContainer) {

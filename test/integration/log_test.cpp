@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <array>
-#include <fstream>
 #include <sstream>
 #include <stdexcept>
 #include <thread>
@@ -23,16 +22,6 @@ namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
 using LogTest = ContainerTest;
-
-ProcessSpec shell(std::string script) {
-    return {.argv = {"/bin/sh", "-c", std::move(script)}};
-}
-
-std::string read_file(const fs::path& path) {
-    std::ostringstream text;
-    text << std::ifstream(path, std::ios::binary).rdbuf();
-    return text.str();
-}
 
 /// What a log in K8s format tells that was written to a stream.
 std::string joined(const std::string& log, std::string_view stream) {
@@ -102,10 +91,10 @@ TEST_F(LogTest, DispatchingNoticesTheEndThoughOthersHoldTheOutput) {
     Container box = plain().set_log({.targets = {LogFile{.path = path, .format = LogFormat::Plain}}});
     const Process init =
         box.start({.argv = {"/bin/sh", "-c", "sleep 1000 & echo $!; read a"}, .stdio = {.in = Stdio::Pipe}});
-    while (read_file(path).empty()) ASSERT_GT(session().dispatch_for(Patience), 0U);
+    while (content(path).empty()) ASSERT_GT(session().dispatch_for(Patience), 0U);
     init.close_stream(0);
     while (box.running()) ASSERT_GT(session().dispatch_for(Patience), 0U);
-    ::kill(std::stoi(read_file(path)), SIGKILL);
+    ::kill(std::stoi(content(path)), SIGKILL);
 }
 
 TEST_F(LogTest, RunsUntilItsOutputWasDelivered) {
@@ -221,7 +210,7 @@ TEST_F(LogTest, ClosingTheSessionWritesTheRestWithoutHandlers) {
         init.wait();
     }
     close_session();
-    EXPECT_EQ(read_file(path), "last\n");
+    EXPECT_EQ(content(path), "last\n");
     EXPECT_EQ(ring->text(), "last\n");
     EXPECT_FALSE(called);
 }
@@ -341,8 +330,8 @@ TEST_F(LogTest, ManyWritersAndSomeKilledLoseNothing) {
     for (std::size_t i = 0; i < count; ++i) {
         std::string log;
         const std::string path = dir() / ("log" + std::to_string(i));
-        for (int old = 100; old > 0; --old) log += read_file(path + "." + std::to_string(old));
-        log += read_file(path);
+        for (int old = 100; old > 0; --old) log += content(path + "." + std::to_string(old));
+        log += content(path);
         const auto expected = flood(i, bytes);
         const bool success = boxes[i].wait().success();
         for (const std::size_t stream : {0UL, 1UL}) {

@@ -63,6 +63,10 @@ bool await(const std::function<bool()>& condition) {
     return true;
 }
 
+ProcessSpec shell(std::string script) {
+    return {.argv = {"/bin/sh", "-c", std::move(script)}};
+}
+
 ProcessSpec program(std::vector<std::string> args) {
     args.insert(args.begin(), InitPath);
     return {.argv = std::move(args)};

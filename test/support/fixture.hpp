@@ -54,6 +54,8 @@ struct Finished {
 
 /// The program of the image with these arguments; see test_init.c.
 [[nodiscard]] ProcessSpec program(std::vector<std::string> args);
+/// The host's shell.
+[[nodiscard]] ProcessSpec shell(std::string script);
 
 /// Reads the streams that are pipes to their end, then waits.
 Finished finish(const Process& process);
