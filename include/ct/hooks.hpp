@@ -13,6 +13,7 @@ namespace ct {
 /// A program of the host that runs during a start.
 struct HookCommand {
     std::vector<std::string> argv = {};                       ///< The program is searched in PATH if it has no slash.
+    std::string executable = {};                              ///< What to execute when it is not argv[0].
     std::optional<std::vector<std::string>> environment = {}; ///< "NAME=VALUE" each; default: the host's.
     std::string working_directory = {};                       ///< Default: the host's.
     bool operator==(const HookCommand&) const = default;

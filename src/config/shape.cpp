@@ -151,10 +151,11 @@ void check_hooks(const Mount& mount, const MountHooks& hooks) {
             return;
         }
         const auto& command = std::get<HookCommand>(hook);
-        if (command.argv.empty() || command.argv.front().empty()) {
+        if (command.argv.empty() || (command.argv.front().empty() && command.executable.empty())) {
             reject(concat("a hook of the mount on '", mount.target, "' names no program"));
         }
         for (const std::string& argument : command.argv) check_text(argument);
+        check_text(command.executable);
         for (const std::string& entry : command.environment.value_or(std::vector<std::string>{})) check_text(entry);
         check_text(command.working_directory);
     };

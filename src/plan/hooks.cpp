@@ -16,8 +16,9 @@ void plan_command(Plan& plan, const HookCommand& command, const StepInfo& info) 
     process.environment = command.environment;
     const std::vector<std::string_view> entries = plan_environment(plan, process);
     const char* const directory = command.working_directory.empty() ? nullptr : plan.text(command.working_directory);
+    const std::string& program = command.executable.empty() ? command.argv.at(0) : command.executable;
     plan.steps.add(Op::RunCommand,
-                   CommandArgs{plan.strings(exec_candidates(command.argv.at(0), entries)), plan.strings(command.argv),
+                   CommandArgs{plan.strings(exec_candidates(program, entries)), plan.strings(command.argv),
                                plan.strings(entries), directory},
                    info);
 }

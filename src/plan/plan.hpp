@@ -106,12 +106,13 @@ public:
         return new (allocate(sizeof(Item), alignof(Item))) Item{};
     }
 
-    /// A null-terminated array of strings, as execve(2) takes.
+    /// A null-terminated array of strings, as execve(2) takes. \p last  text of the plan that comes last, or null
     template <typename Text>
-    const char* const* strings(const std::vector<Text>& values) {
+    const char* const* strings(const std::vector<Text>& values, const char* last = nullptr) {
         std::vector<const char*> pointers;
-        pointers.reserve(values.size() + 1);
+        pointers.reserve(values.size() + 2);
         for (const Text& value : values) pointers.push_back(text(value));
+        if (last != nullptr) pointers.push_back(last);
         pointers.push_back(nullptr);
         return array(pointers);
     }
