@@ -96,6 +96,7 @@ Spec full_spec() {
     spec.network.ports = {{8080, 80, 2, Protocol::Udp, "127.0.0.1"}};
     spec.cgroup = {.own_group = true,
                    .controllers = {Controller::Cpu, Controller::Misc},
+                   .named_hierarchies = {"libct"},
                    .limits = {.memory_max = 64 * MiB,
                               .swap_max = Bytes::unlimited(),
                               .oom_group = false,
@@ -146,6 +147,11 @@ ProcessSpec full_process() {
     process.oom_score_adj = -7;
     process.personality = 8;
     process.session_keyring = SessionKeyring{"ring"};
+    process.search_path = "/a:/b";
+    process.user_needs_entry = true;
+    process.more_groups = {5};
+    process.bounding_capabilities = {{"CAP_KILL"}};
+    process.inherit_fds = true;
     return process;
 }
 
