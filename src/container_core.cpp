@@ -67,16 +67,16 @@ Error ContainerCore::wrong_state(std::string_view action, std::string_view wante
 
 State ContainerCore::state() {
     look_at_end(Removal::Later);
-    const State now = look();
+    const State now = look(Removal::Later);
     return now == State::Running && is_paused() ? State::Paused : now;
 }
 
 State ContainerCore::life() {
     look_at_end(Removal::Wait);
-    return look();
+    return look(Removal::Wait);
 }
 
-State ContainerCore::look() {
+State ContainerCore::look(Removal how) {
     std::shared_ptr<ProcessCore> init;
     std::shared_ptr<Output> output;
     if (registration_) read_news();
@@ -88,7 +88,7 @@ State ContainerCore::look() {
         output = output_;
     }
     const bool ended = init->wait(std::chrono::nanoseconds(0)).has_value();
-    if (ended && (!output || output->end(Output::Call::SinksOnly))) finish(init, Removal::Wait);
+    if (ended && (!output || output->end(Output::Call::SinksOnly))) finish(init, how);
     const std::lock_guard lock(mutex_);
     return state_;
 }
@@ -237,7 +237,7 @@ void ContainerCore::change_state(State to) {
 
 bool ContainerCore::await_start(std::optional<std::chrono::nanoseconds> limit) {
     std::unique_lock lock(mutex_);
-    const auto over = [&] { return state_ != State::Starting; };
+    const auto over = [&] { return state_ != State::Starting && !awaits_poststart_hooks(); };
     if (limit) return changed_.wait_for(lock, std::min<std::chrono::nanoseconds>(*limit, Forever), over);
     changed_.wait(lock, over);
     return true;
@@ -249,22 +249,33 @@ std::optional<ExitStatus> ContainerCore::earlier_exit() const {
 }
 
 std::optional<ExitStatus> ContainerCore::wait(std::optional<std::chrono::nanoseconds> limit) {
-    using Clock = std::chrono::steady_clock;
-    const auto begin = Clock::now();
+    const auto begin = std::chrono::steady_clock::now();
     const bool only_looks = limit && limit->count() <= 0;
     if (!only_looks) check_not_in_hook("wait");
     if (!await_start(limit)) return std::nullopt;
     if (const auto earlier = earlier_exit()) return earlier;
-    const std::shared_ptr<ProcessCore> process = init();
-    const std::shared_ptr<Output> output = this->output();
+    if (limit) limit = std::max(*limit - (std::chrono::steady_clock::now() - begin), std::chrono::nanoseconds(0));
+    return await_run(init(), limit);
+}
+
+std::optional<ExitStatus> ContainerCore::await_run(const std::shared_ptr<ProcessCore>& process,
+                                                   std::optional<std::chrono::nanoseconds> limit) {
+    using Clock = std::chrono::steady_clock;
+    const auto begin = Clock::now();
+    const bool only_looks = limit && limit->count() <= 0;
     const auto left = [&]() -> std::optional<std::chrono::nanoseconds> {
         if (!limit) return limit;
         return std::max(*limit - (Clock::now() - begin), std::chrono::nanoseconds(0));
     };
+    std::shared_ptr<Output> output;
+    {
+        const std::lock_guard lock(mutex_);
+        if (init_ == process) output = output_;
+    }
     if (!only_looks) check_not_in_handler("wait");
     const std::optional<ExitStatus> status = process->wait(left(), only_looks ? nullptr : output.get());
     if (!status || !deliver_output(output, left())) return std::nullopt;
-    finish(process, Removal::Wait);
+    finish(process, limit ? Removal::Later : Removal::Wait);
     if (!await_end(process, left())) return std::nullopt; // another thread, or the loop, may be taking it down
     if (adopted_ && registration_ && !limit) registration_->await_owner();
     return status;
@@ -295,10 +306,10 @@ ExitStatus ContainerCore::stop(std::chrono::nanoseconds grace, int number) {
     if (process->signal(number)) {
         // Frozen, it could not heed the signal.
         if (const auto groups = this->groups()) begin_thaw(*groups);
-        if (const auto status = wait(grace)) return *status;
+        if (const auto status = await_run(process, grace)) return *status;
         kill_until_ended(process);
     }
-    return *wait(std::nullopt);
+    return *await_run(process, std::nullopt);
 }
 
 void ContainerCore::close(OnClose policy) noexcept {
@@ -320,6 +331,7 @@ void ContainerCore::close(OnClose policy) noexcept {
         }
         const std::shared_ptr<ProcessCore> process = init();
         kill_until_ended(process);
+        (void)await_start(std::nullopt); // of which poststart hooks may be left
         if (const auto output = this->output()) output->end_now();
         finish(process, Removal::Wait);
         (void)await_end(process);

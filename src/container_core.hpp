@@ -189,7 +189,7 @@ private:
     void update_watch();
     /// What is known of a run before its host side is taken down.
     [[nodiscard]] std::shared_ptr<ExitRecord> begin_exit_record(const ProcessCore& init, pid_t pid);
-    void tell_exit(std::shared_ptr<const ExitRecord> record);
+    void write_exit_record(const std::shared_ptr<const ExitRecord>& record);
     /// Whether anybody wants to have what the groups have counted.
     [[nodiscard]] bool is_exit_told() const;
     /// From the next start on, if the session does so.
@@ -213,7 +213,7 @@ private:
         Later, ///< If it takes time, the loop goes on with it.
     };
     struct Ending;
-    [[nodiscard]] State look();
+    [[nodiscard]] State look(Removal how);
     [[nodiscard]] bool begin_end(const std::function<bool()>& is_due, Ending& ending);
     /// Takes down the host's side after the end of \p init, unless another thread does so.
     void finish(const std::shared_ptr<ProcessCore>& init, Removal how);
@@ -233,7 +233,8 @@ private:
     /// Ends what is left in the groups, and removes them.
     void take_down_groups();
     void remove(const Groups& groups, std::chrono::nanoseconds limit) const;
-    void become_stopped();
+    /// \param record  of the run that is over; null for none
+    void become_stopped(const std::shared_ptr<const ExitRecord>& record = {});
     // container_hooks.cpp
     [[nodiscard]] HookSet hooks() const;
     /// Those of the host at that point; null if there are none.
@@ -244,7 +245,12 @@ private:
     [[nodiscard]] HookRun::Failed log_failure() const;
     /// Those that run before the root is changed.
     void plan_created_hooks(Plan& plan);
-    void run_poststart_hooks();
+    void set_own_hook_run(std::shared_ptr<HookRun> run);
+    /// Null if there are none. Until they are finished the run does not end.
+    [[nodiscard]] std::shared_ptr<HookRun> begin_poststart_hooks();
+    void finish_poststart_hooks(const std::shared_ptr<HookRun>& run);
+    /// Of another thread. Called with the mutex.
+    [[nodiscard]] bool awaits_poststart_hooks() const;
     /// After a start that has failed.
     void run_poststop_hooks();
     /// After a run that has ended. \param then  called once they are over: at once, or by whoever goes on with them
@@ -380,6 +386,9 @@ private:
                                        StartThread* thread, Role role, std::span<const FilesRoot> bound = {});
     /// Waits until no start is under way. \returns false if \p limit has passed first
     [[nodiscard]] bool await_start(std::optional<std::chrono::nanoseconds> limit);
+    /// Of that run.
+    [[nodiscard]] std::optional<ExitStatus> await_run(const std::shared_ptr<ProcessCore>& process,
+                                                      std::optional<std::chrono::nanoseconds> limit);
     /// Of a run that another process has seen end.
     [[nodiscard]] std::optional<ExitStatus> earlier_exit() const;
     /// The directories of the overlay, as far as they are of use: empty if a throw-away upper directory is not there.
@@ -400,7 +409,8 @@ private:
     std::shared_ptr<const Spec> spec_;                                             ///< Replaced only while stopped.
     std::shared_ptr<const HookTable> hooks_ = std::make_shared<const HookTable>(); ///< Replaced in the same way.
     std::shared_ptr<const OwnHooks> own_hooks_; ///< Null if there are none; replaced only while stopped.
-    std::shared_ptr<HookRun> hook_run_;         ///< Under way.
+    std::shared_ptr<HookRun> hook_run_;         ///< After a run: whoever has time goes on with them.
+    std::shared_ptr<HookRun> own_hook_run_;     ///< Of a start: only its own thread runs them.
     bool hooks_begun_ = false;                  ///< By the present or last start; changed by the thread that starts.
     std::shared_ptr<const ProcessSpec> process_;
     bool adopted_ = false; ///< The session has not started the process, or has let it go.

@@ -17,6 +17,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::nanoseconds;
 
+constexpr std::chrono::hours Forever{24 * 365}; ///< A time limit that no clock overflows by.
+
 /// Time for what is left of an ended container to end.
 constexpr std::chrono::seconds EndPatience{10};
 /// Between two looks at that, for the one who does not wait: from the first to the last of these.
@@ -40,7 +42,7 @@ bool ContainerCore::begin_end(const std::function<bool()>& is_due, Ending& endin
     std::shared_ptr<RunWatch> watch;
     {
         const std::lock_guard lock(mutex_);
-        if (state_ != State::Running || !is_due()) return false;
+        if (state_ != State::Running || !is_due() || awaits_poststart_hooks()) return false;
         watch = run_watch_;
     }
     if (watch) {
@@ -99,22 +101,26 @@ bool ContainerCore::is_left_by_all(Ending& ending, Removal how) {
 void ContainerCore::go_on_ending(const std::shared_ptr<Ending>& ending, Removal how) {
     bool over = false;
     session_->log_errors([&] { over = is_left_by_all(*ending, how); });
-    if (!over && how == Removal::Later && Clock::now() < ending->deadline && postpone(ending)) return;
+    if (!over && how == Removal::Later) {
+        if (Clock::now() < ending->deadline && postpone(ending)) return;
+        session_->log_errors([&] { (void)is_left_by_all(*ending, Removal::Wait); });
+    }
     end_now(*ending);
 }
 
 /// \returns false if the loop cannot call again
 bool ContainerCore::postpone(const std::shared_ptr<Ending>& ending) {
-    const auto events = present_events();
-    if (!events) return false;
+    const auto events = present_events(); // without them whoever asks for the state goes on with it
     const std::lock_guard lock(mutex_);
-    events->loop()->remove(ending->timer); // of a look before this one
-    try {
-        ending->timer = events->loop()->add_timer(Clock::now() + ending->pause, [weak = weak_from_this()] {
-            if (const auto self = weak.lock()) self->look_at_end(Removal::Later);
-        });
-    } catch (const std::exception&) {
-        return false;
+    if (events) {
+        events->loop()->remove(ending->timer); // of a look before this one
+        try {
+            ending->timer = events->loop()->add_timer(Clock::now() + ending->pause, [weak = weak_from_this()] {
+                if (const auto self = weak.lock()) self->look_at_end(Removal::Later);
+            });
+        } catch (const std::exception&) {
+            return false;
+        }
     }
     ending->pause = std::min(2 * ending->pause, LastPause);
     ending_ = ending;
@@ -133,16 +139,30 @@ void ContainerCore::look_at_end(Removal how) {
 
 bool ContainerCore::await_end(const std::shared_ptr<ProcessCore>& init, std::optional<nanoseconds> limit) {
     const auto begin = Clock::now();
+    const auto left = [&]() -> std::optional<nanoseconds> {
+        if (!limit) return limit;
+        return std::max<nanoseconds>(*limit - (Clock::now() - begin), nanoseconds(0));
+    };
+    const auto is_over = [&] { return init_ != init || state_ != State::Stopping; };
     for (;;) {
         {
             std::unique_lock lock(mutex_);
-            changed_.wait(lock, [&] { return init_ != init || state_ != State::Stopping || ending_ || hook_run_; });
-            if (init_ != init || (!ending_ && !hook_run_)) return true;
+            const auto is_due = [&] { return is_over() || ending_ || hook_run_; };
+            if (!limit) {
+                changed_.wait(lock, is_due);
+            } else if (!changed_.wait_for(lock, std::min<nanoseconds>(*left(), Forever), is_due)) {
+                return false;
+            }
+            if (is_over()) return true;
         }
-        look_at_end(Removal::Wait);
-        std::optional<nanoseconds> left;
-        if (limit) left = std::max<nanoseconds>(*limit - (Clock::now() - begin), nanoseconds(0));
-        if (!await_hooks(left)) return false;
+        look_at_end(limit ? Removal::Later : Removal::Wait);
+        if (!await_hooks(left())) return false;
+        if (!limit) continue;
+        std::unique_lock lock(mutex_);
+        if (!ending_) continue;
+        // What is left in the groups ends in its own time.
+        (void)changed_.wait_for(lock, std::min<nanoseconds>(*left(), ending_->pause), is_over);
+        if (left()->count() == 0) return is_over();
     }
 }
 
@@ -159,11 +179,11 @@ void ContainerCore::end_now(Ending& ending) {
 }
 
 void ContainerCore::finish_after_hooks(std::shared_ptr<const ExitRecord> record) {
-    if (record) tell_exit(std::move(record));
+    if (record) write_exit_record(record);
     if (adopted_ && !spec_->network.bridges.empty()) session_->network.sweep();
     const auto self = shared_from_this(); // the session's may be the last reference
     session_->forget(*this);
-    become_stopped();
+    become_stopped(record);
 }
 
 void ContainerCore::fail_start() noexcept {
@@ -196,9 +216,12 @@ void ContainerCore::take_down_groups() {
     if (is_in_scope(*groups, name_)) stop_scope();
 }
 
-void ContainerCore::become_stopped() {
+void ContainerCore::become_stopped(const std::shared_ptr<const ExitRecord>& record) {
     {
-        const std::lock_guard lock(mutex_);
+        const std::lock_guard lock(mutex_); // who is told of the exit finds it stopped
+        if (record && events_) {
+            events_->post<&EventHandlers::exit>([record] { return ExitEvent{record->container, *record}; });
+        }
         change_state(State::Stopped);
     }
     changed_.notify_all();

@@ -298,19 +298,15 @@ bool ContainerCore::is_exit_told() const {
     return !exit_file_.empty() || (events_ && (events_->has<&EventHandlers::exit>() || events_->records()));
 }
 
-void ContainerCore::tell_exit(std::shared_ptr<const ExitRecord> record) {
+void ContainerCore::write_exit_record(const std::shared_ptr<const ExitRecord>& record) {
     std::string file;
     {
         const std::lock_guard lock(mutex_);
         exit_record_ = record;
         file = exit_file_;
     }
-    if (!file.empty()) {
-        session_->log_errors([&] { with_subject(subject(), [&] { write_exit_file(file, to_json(*record) + '\n'); }); });
-    }
-    const auto events = present_events();
-    if (!events) return;
-    events->post<&EventHandlers::exit>([record = std::move(record)] { return ExitEvent{record->container, *record}; });
+    if (file.empty()) return;
+    session_->log_errors([&] { with_subject(subject(), [&] { write_exit_file(file, to_json(*record) + '\n'); }); });
 }
 
 std::optional<ExitRecord> ContainerCore::exit_record() const {

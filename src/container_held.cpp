@@ -100,7 +100,10 @@ void ContainerCore::end_held(std::optional<std::chrono::nanoseconds> grace, int 
         held = held_;
         entered = entered_;
     }
-    if (!held) return;
+    if (!held) {
+        if (grace) (void)await_end(nullptr); // of which another thread may take care
+        return;
+    }
     const auto processes = entered->all();
     for (const auto& process : processes) (void)process->signal(number);
     const auto groups = this->groups();
@@ -119,6 +122,7 @@ void ContainerCore::end_held(std::optional<std::chrono::nanoseconds> grace, int 
         entered->sweep();
     }
     finish_held(held);
+    if (grace) (void)await_end(nullptr);
 }
 
 bool ContainerCore::close_held(OnClose policy) {

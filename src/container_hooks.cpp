@@ -52,17 +52,19 @@ std::shared_ptr<HookRun> ContainerCore::make_hook_run(HookPoint point, pid_t pid
     return std::make_shared<HookRun>(HookRun::About{name_, point, state, pid}, hooks, std::move(failed));
 }
 
-void ContainerCore::run_hooks(const std::shared_ptr<HookRun>& run) {
-    if (!run) return;
+void ContainerCore::set_own_hook_run(std::shared_ptr<HookRun> run) {
     {
         const std::lock_guard lock(mutex_);
-        hook_run_ = run;
+        own_hook_run_.swap(run);
     }
+    changed_.notify_all();
+}
+
+void ContainerCore::run_hooks(const std::shared_ptr<HookRun>& run) {
+    if (!run) return;
+    set_own_hook_run(run);
     Rollback forget;
-    forget.add([&] {
-        const std::lock_guard lock(mutex_);
-        if (hook_run_ == run) hook_run_ = nullptr;
-    });
+    forget.add([&] { set_own_hook_run(nullptr); });
     (void)run->await(std::nullopt);
 }
 
@@ -84,8 +86,20 @@ HookRun::Failed ContainerCore::log_failure() const {
     };
 }
 
-void ContainerCore::run_poststart_hooks() {
-    run_hooks(make_hook_run(HookPoint::Poststart, run_times_.pid, log_failure()));
+std::shared_ptr<HookRun> ContainerCore::begin_poststart_hooks() {
+    auto run = make_hook_run(HookPoint::Poststart, run_times_.pid, log_failure());
+    if (run) set_own_hook_run(run);
+    return run;
+}
+
+void ContainerCore::finish_poststart_hooks(const std::shared_ptr<HookRun>& run) {
+    if (!run) return;
+    run_hooks(run);
+    if (present_events()) notice_end(); // nobody could, meanwhile
+}
+
+bool ContainerCore::awaits_poststart_hooks() const {
+    return own_hook_run_ && !own_hook_run_->is_in_callable();
 }
 
 void ContainerCore::run_poststop_hooks() {
@@ -115,7 +129,8 @@ void ContainerCore::begin_poststop_hooks(bool with_commands, std::function<void(
         hook_run_ = run;
     }
     changed_.notify_all(); // who waits can go on with them
-    (void)run->go_on();
+    // Nobody asks for the container of a closed session.
+    if (!run->go_on() && session_->closed()) (void)run->await(std::nullopt);
 }
 
 bool ContainerCore::await_hooks(std::optional<std::chrono::nanoseconds> limit) {
@@ -124,8 +139,13 @@ bool ContainerCore::await_hooks(std::optional<std::chrono::nanoseconds> limit) {
 }
 
 void ContainerCore::check_not_in_hook(std::string_view action) const {
-    const auto run = hook_run();
-    if (!run || !run->is_in_callable()) return;
+    std::shared_ptr<HookRun> own, other;
+    {
+        const std::lock_guard lock(mutex_);
+        own = own_hook_run_;
+        other = hook_run_;
+    }
+    if (!(own && own->is_in_callable()) && !(other && other->is_in_callable())) return;
     throw Error(Errc::InvalidState, Stage::Hooks, concat(subject(), ": ", action), {},
                 "called by one of its hooks, it would wait for itself");
 }

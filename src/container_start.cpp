@@ -51,8 +51,11 @@ std::shared_ptr<ProcessCore> ContainerCore::start(const ProcessSpec& process, co
         throw;
     }
     run_times_.start.total = std::chrono::steady_clock::now() - run_times_.begin;
+    const auto hooks = begin_poststart_hooks(); // before anybody can notice the end of the run
+    Rollback forget;
+    if (hooks) forget.add([&] { set_own_hook_run(nullptr); });
     publish(init, nullptr, "start");
-    run_poststart_hooks();
+    finish_poststart_hooks(hooks);
     return init;
 }
 

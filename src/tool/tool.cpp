@@ -111,7 +111,7 @@ Tool::Tool(ToolRequest asked) : area_(std::make_unique<Area>(std::move(asked))) 
 }
 
 Tool::~Tool() {
-    if (keeper_) reap();
+    if (!reaped_) reap();
 }
 
 void Tool::reap() noexcept {
@@ -121,7 +121,7 @@ void Tool::reap() noexcept {
     // If somebody in the host was faster, the memory tells how the program ended all the same.
     siginfo_t info{};
     (void)::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(keeper_.get()), &info, WEXITED | __WALL);
-    keeper_.reset();
+    reaped_ = true;
     const child::Command& command = area_->command;
     if (command.awaited || command.error != 0) return;
     // A keeper that was killed has left its descriptor, and perhaps the program's process, still on its way to exec.

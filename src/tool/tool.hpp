@@ -59,7 +59,8 @@ private:
     UniqueFd writer_;
     UniqueFd host_;
     std::unique_ptr<Area> area_; ///< The memory that keeper and program use.
-    UniqueFd keeper_;
+    UniqueFd keeper_;            ///< Stays open: another thread may be waiting for it.
+    bool reaped_ = false;
 };
 
 /// The path of that program in the directories for the system's own programs, or nothing.
