@@ -119,9 +119,13 @@ void EventReaderCore::notice_ends() {
     }
     for (const std::string& name : ended) {
         try {
-            // Its owner takes notice itself, if it is alive.
             const auto stored = store_.read(name);
-            if (stored && !owner_alive(stored->record, store_.viewpoint())) settle(store_, name);
+            if (!stored || stored->record.phase != Phase::Running) continue;
+            // Its owner takes notice itself, as long as it is alive.
+            UniqueFd owner = open_if_alive(stored->record.owner);
+            if (owner) poll_also(owner.get());
+            if (!owner) settle(store_, name);
+            known_[name].process = std::move(owner);
         } catch (const Error& error) {
             store_.warn(error.what());
         }

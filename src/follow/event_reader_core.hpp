@@ -32,7 +32,7 @@ private:
         State state = State::Stopped;
         bool recorded = false; ///< Its owner tells of it.
         ProcessId init = {};
-        UniqueFd process; ///< The pidfd of `init`, until it has ended.
+        UniqueFd process; ///< The pidfd of `init` until it has ended, then of its owner.
     };
 
     void begin_to_follow();

@@ -144,13 +144,17 @@ protected:
         if (IsSkipped() || HasFatalFailure()) return;
         const auto hierarchies = internal::Hierarchies::detect();
         if (hierarchies.find(Controller::Memory) == nullptr) GTEST_SKIP() << "no memory controller on this host";
+        const bool version_1 = hierarchies.find(Controller::Cpuacct) != nullptr;
+        cpu_ = version_1 ? Words{"--controller", "cpuacct"} : Words{"--cpus", "1"};
     }
-    Words limited(const Words& more = {}) const {
-        Words words{"--log",      log(), "--memory-max",    "32M",          "--swap-max", "0",
-                    "--pids-max", "20",  "--cgroup-parent", cgroup_parent()};
-        words.insert(words.end(), more.begin(), more.end());
+    [[nodiscard]] Words limited() const {
+        Words words{"--log", log(), "--memory", "32m", "--pids", "20", "--cgroup-parent", cgroup_parent()};
+        words.insert(words.end(), cpu_.begin(), cpu_.end());
         return words;
     }
+
+private:
+    Words cpu_; ///< For whose use of CPU time is known.
 };
 
 TEST_F(CtrunLiveStatsTest, AnOutOfMemoryKillIsTold) {

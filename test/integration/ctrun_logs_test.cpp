@@ -155,9 +155,10 @@ TEST_F(CtrunLogsTest, TwoFollowersSeeEverythingAcrossRotations) {
     Ctrun first = start({"logs", "-f", "box"});
     Ctrun second = start({"logs", "-f", "box"});
     go();
-    std::string seen;
-    EXPECT_TRUE(read_until(first.out.get(), seen, "\n2000\n"));
-    EXPECT_TRUE(read_until(second.out.get(), seen, "\n2000\n"));
+    for (const Ctrun* follower : {&first, &second}) {
+        std::string seen;
+        EXPECT_TRUE(read_until(follower->out.get(), seen, "\n2000\n"));
+    }
     Ctrun third = start({"logs", "--follow", "--tail", "3", "box"});
     std::string tail;
     EXPECT_TRUE(read_until(third.out.get(), tail, "2000\n"));
@@ -266,6 +267,7 @@ TEST_F(CtrunLogsTest, HostileFilesAreRefused) {
     EXPECT_TRUE(contains(said.err, "it is no regular file")) << said;
     fs::remove(log_path());
     go();
+    EXPECT_TRUE(await([&] { return contains(content(log_path() + ".1"), "two"); }));
     go();
     reap();
 }
