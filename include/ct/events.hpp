@@ -28,8 +28,8 @@
 ///     state Starting, state Running, start, ..., [oom, ...,] state Stopping, exit, state Stopped
 ///
 /// The events of a failed start are "state Starting, state Stopped"; a container that is held tells no start and no
-/// exit. All output was delivered, and all processes that had entered have ended and were told, before "exit"; the
-/// group's last oom, memory and pids events come before "state Stopping", and nothing of pressure, statistics or health
+/// exit. Before "exit" all output was delivered, and those who had entered were told: with groups or a pid namespace all
+/// of them. The last oom, memory and pids events come before "state Stopping"; no pressure, statistics or health
 /// after it. Processes that are left in the groups of an ended container are killed, and the groups removed, between
 /// "state Stopping" and "exit": where that takes time, the other containers' events are told meanwhile. Whoever waits
 /// otherwise, by Container::wait() or stop(), takes nothing away: the events are told by the next dispatch(). A handler
