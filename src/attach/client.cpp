@@ -11,6 +11,8 @@
 #include <cerrno>
 #include <utility>
 
+#include <ct/error.hpp>
+
 #include "attach/server.hpp"
 
 namespace ct::internal {
@@ -51,9 +53,8 @@ void AttachClient::carry_out(const Todo& todo) {
     if (todo.unblock) point_->unblock();
     const auto server = server_.lock();
     if (!server) return;
-    const bool lost = todo.orphaned > 0 && !server->keep_orphan(*this, todo.orphaned);
-    if (todo.input_ended || lost) server->input_ended(*this);
-    if (todo.gone || lost) server->drop(*this, todo.expelled);
+    if (todo.input_ended) server->input_ended(*this);
+    if (todo.gone) server->drop(*this, todo.expelled);
 }
 
 void AttachClient::begin(std::vector<OutputPiece> history) {
@@ -162,7 +163,7 @@ void AttachClient::ready(std::uint32_t events) {
         const std::lock_guard lock(mutex_);
         if (!socket_) return;
         if ((events & (EPOLLHUP | EPOLLERR)) != 0) {
-            hung_up_ = is_gone_ = true;
+            hung_up_ = true;
             forget_queue(todo);
         }
         if ((events & EPOLLOUT) != 0) flush(todo);
@@ -177,8 +178,7 @@ void AttachClient::receive(Todo& todo) {
     scratch->reserve(InputSize);
     // No room for control messages: descriptors that are sent along are closed by the kernel.
     const ssize_t got = ::recv(socket_.get(), scratch->bytes.get(), InputSize, MSG_DONTWAIT | MSG_TRUNC);
-    // That it has gone without reading all output is told once; what it has sent can be read after that.
-    if (got < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNRESET)) return;
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (got <= 0) { // the end, or an empty packet
         reads_ = false;
         todo.input_ended = true;
@@ -198,25 +198,11 @@ void AttachClient::take_input(std::string_view packet) {
     rest_.assign(packet.substr(taken));
 }
 
-void AttachClient::orphan_input(Todo& todo) {
-    loop_->remove(std::exchange(watch_, 0));
-    ScratchPool::Lease scratch(*scratches_);
-    scratch->reserve(InputSize);
-    while (rest_.size() <= AttachServerCore::OrphanSize) {
-        const ssize_t got = ::recv(socket_.get(), scratch->bytes.get(), InputSize, MSG_DONTWAIT);
-        if (got < 0 && (errno == EINTR || errno == ECONNRESET)) continue; // the latter is told once
-        if (got <= 0) break;
-        rest_.append(scratch->bytes.get(), static_cast<std::size_t>(got));
-    }
-    socket_.reset();
-    todo.orphaned = rest_.size();
-}
-
 void AttachClient::room() {
     Todo todo;
     {
         const std::lock_guard lock(mutex_);
-        if (rest_.empty()) return;
+        if (!socket_ || rest_.empty()) return;
         const std::string packet = std::exchange(rest_, {});
         take_input(packet);
         watch(todo);
@@ -225,10 +211,7 @@ void AttachClient::room() {
 }
 
 void AttachClient::watch(Todo& todo) {
-    if (!socket_) {
-        if (rest_.empty() && std::exchange(reads_, false)) todo.input_ended = todo.gone = true;
-        return;
-    }
+    if (!socket_) return;
     if (hung_up_ && (!reads_ || ending_)) todo.gone = true;
     if (ending_ && queue_.empty()) todo.gone = true;
     if (todo.gone) {
@@ -236,14 +219,22 @@ void AttachClient::watch(Todo& todo) {
         return;
     }
     const bool waits_for_room = reads_ && !rest_.empty();
-    if (is_gone_ && waits_for_room) { // the place and the descriptor are for others
-        orphan_input(todo);
-        return;
-    }
     std::uint32_t wanted = 0;
     if (reads_ && !waits_for_room) wanted |= EPOLLIN;
     if (!queue_.empty()) wanted |= EPOLLOUT;
-    if (wanted != watched_) loop_->modify(watch_, wanted);
+    if (hung_up_ && waits_for_room) { // that it has hung up would be reported all the time
+        loop_->remove(std::exchange(watch_, 0));
+        return;
+    }
+    if (watch_ == 0) {
+        try {
+            watch_ = loop_->add(socket_.get(), wanted, callback());
+        } catch (const Error&) { // it cannot be served any more
+            todo.gone = todo.expelled = true;
+        }
+    } else if (wanted != watched_) {
+        loop_->modify(watch_, wanted);
+    }
     watched_ = wanted;
 }
 
@@ -251,16 +242,13 @@ void AttachClient::end(bool) {
     Todo todo;
     {
         const std::lock_guard lock(mutex_);
+        if (!socket_) return;
         ending_ = true;
         reads_ = false;
         rest_.clear();
-        if (socket_) {
-            (void)::shutdown(socket_.get(), SHUT_RD);
-            flush(todo);
-            watch(todo);
-        } else {
-            todo.gone = true;
-        }
+        (void)::shutdown(socket_.get(), SHUT_RD);
+        flush(todo);
+        watch(todo);
     }
     carry_out(todo);
 }
@@ -269,10 +257,10 @@ void AttachClient::close() noexcept {
     Todo todo;
     {
         const std::lock_guard lock(mutex_);
-        rest_.clear();
         if (!socket_) return;
         loop_->remove(std::exchange(watch_, 0));
         forget_queue(todo);
+        rest_.clear();
         // What is not read when the socket is closed makes the peer's next read fail, before it has got all output.
         (void)::shutdown(socket_.get(), SHUT_RD);
         char nothing = 0;

@@ -23,7 +23,6 @@ class AttachServerCore;
 
 /// One who has connected to an AttachServer. Output goes out as soon as it comes; what the socket does not take is kept
 /// in a bounded queue. One packet of input at a time is taken, and no further one before the container has all of it.
-/// Of one who has gone before that, what it has sent is kept, as far as the server has room for it, and nothing else.
 class AttachClient final : public AttachTap, public std::enable_shared_from_this<AttachClient> {
 public:
     struct Limits {
@@ -58,7 +57,6 @@ private:
         bool input_ended = false;
         bool gone = false;
         bool expelled = false;
-        std::size_t orphaned = 0; ///< Bytes of input.
     };
     void carry_out(const Todo& todo);
     /// What the loop calls.
@@ -70,8 +68,6 @@ private:
     void limit_queue(Todo& todo);
     void receive(Todo& todo);
     void take_input(std::string_view packet);
-    /// Takes what was sent before the end off the socket, and closes that.
-    void orphan_input(Todo& todo);
     void ready(std::uint32_t events);
     /// Has the loop watch for what is of use now.
     void watch(Todo& todo);
@@ -89,9 +85,8 @@ private:
     bool blocks_ = false;
     bool reads_ = true;    ///< Its input has not ended.
     bool hung_up_ = false; ///< It cannot be sent anything any more.
-    bool is_gone_ = false; ///< And sends nothing any more.
     bool ending_ = false;
-    std::string rest_; ///< Of a packet, or of all that are left, that the container has not taken yet.
+    std::string rest_; ///< Of a packet that the container has not taken yet.
     Loop::Id watch_ = 0;
     std::uint32_t watched_ = 0;
 };

@@ -18,8 +18,7 @@ namespace ct::internal {
 namespace {
 
 constexpr int AcceptsPerTurn = 16;
-constexpr int AcceptsAtEnd = 256;        ///< More than can wait.
-constexpr std::size_t OrphanCost = 1024; ///< Of each, beside its bytes.
+constexpr int AcceptsAtEnd = 256; ///< More than can wait.
 constexpr int SendBuffer = 1024 * 1024;
 constexpr std::chrono::milliseconds Pause{100};
 
@@ -70,7 +69,7 @@ bool AttachServerCore::accept_one() {
     {
         const std::lock_guard lock(mutex_);
         listener = listener_;
-        full = clients_.size() - orphans_ >= options_.max_clients;
+        full = clients_.size() >= options_.max_clients;
     }
     if (!listener) return false;
     UniqueFd socket(::accept4(listener->fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
@@ -139,8 +138,6 @@ void AttachServerCore::drop(const AttachClient& client, bool expelled) noexcept 
         if (found == clients_.end()) return;
         dropped = std::move(found->second.client);
         if (found->second.writes) --writers_;
-        if (found->second.orphaned > 0) --orphans_;
-        orphaned_ -= found->second.orphaned;
         clients_.erase(found);
     }
     if (expelled) ++expelled_;
@@ -156,18 +153,6 @@ void AttachServerCore::input_ended(const AttachClient& client) {
         if (--writers_ > 0 || ended_) return;
     }
     if (options_.eof == ClientEof::CloseInput) point_->end_input();
-}
-
-bool AttachServerCore::keep_orphan(const AttachClient& client, std::size_t bytes) {
-    const std::lock_guard lock(mutex_);
-    const auto found = clients_.find(&client);
-    if (found == clients_.end()) return true; // all of it was taken meanwhile
-    const std::size_t cost = bytes + OrphanCost;
-    if (cost > OrphanSize - orphaned_) return false;
-    found->second.orphaned = cost;
-    orphaned_ += cost;
-    ++orphans_;
-    return true;
 }
 
 void AttachServerCore::end(bool) {
@@ -202,7 +187,7 @@ void AttachServerCore::disconnect_clients() noexcept {
     {
         const std::lock_guard lock(mutex_);
         clients.swap(clients_);
-        writers_ = orphans_ = orphaned_ = 0;
+        writers_ = 0;
     }
     for (const auto& [key, entry] : clients) {
         point_->remove(*entry.client);
@@ -230,7 +215,7 @@ AttachServerStats AttachServerCore::stats() const {
     AttachServerStats stats{.accepted = accepted_, .refused = refused_, .disconnected = expelled_};
     stats.skipped_bytes = skipped_bytes_;
     const std::lock_guard lock(mutex_);
-    stats.clients = clients_.size() - orphans_;
+    stats.clients = clients_.size();
     return stats;
 }
 

@@ -23,9 +23,6 @@ namespace ct::internal {
 /// The socket of an AttachServer, and its clients. As one who is attached it hears of the end; each client is another.
 class AttachServerCore final : public AttachTap, public std::enable_shared_from_this<AttachServerCore> {
 public:
-    /// Of input that is kept for all clients that have gone before the container has taken it.
-    static constexpr std::size_t OrphanSize = 512UL * 1024;
-
     /// \param point  null: one of its own
     /// \throws Error
     AttachServerCore(AttachServerOptions options, std::shared_ptr<AttachPoint> point, std::shared_ptr<Loop> loop,
@@ -46,8 +43,6 @@ public:
     /// \param expelled  for what it did, or did not
     void drop(const AttachClient& client, bool expelled) noexcept;
     void input_ended(const AttachClient& client);
-    /// It is a client no more, and only waits for the container to take its input. \returns false if that is too much
-    bool keep_orphan(const AttachClient& client, std::size_t bytes);
     void count_skipped(std::size_t bytes) noexcept { skipped_bytes_ += bytes; }
 
     void begin(std::vector<OutputPiece>) override {}
@@ -58,8 +53,7 @@ public:
 private:
     struct Entry {
         std::shared_ptr<AttachClient> client;
-        bool writes = true;       ///< Its input has not ended.
-        std::size_t orphaned = 0; ///< What is kept of one that is gone costs.
+        bool writes = true; ///< Its input has not ended.
     };
     using Clients = std::map<const AttachClient*, Entry>;
 
@@ -87,10 +81,8 @@ private:
     Loop::Id watch_ = 0;
     Loop::Id timer_ = 0; ///< Of a pause, and later of the end.
     Clients clients_;
-    std::size_t orphans_ = 0;  ///< Among them.
-    std::size_t orphaned_ = 0; ///< What they cost.
-    std::size_t writers_ = 0;  ///< Clients whose input has not ended.
-    bool ended_ = false;       ///< Who comes now has come too late.
+    std::size_t writers_ = 0; ///< Clients whose input has not ended.
+    bool ended_ = false;      ///< Who comes now has come too late.
 };
 
 } // namespace ct::internal

@@ -23,14 +23,7 @@ namespace {
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
-class AttachClientsTest : public AttachServerTest {
-protected:
-    [[nodiscard]] std::string make_fifo() const {
-        const std::string fifo = (dir() / "go").string();
-        EXPECT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
-        return fifo;
-    }
-};
+using AttachClientsTest = AttachServerTest;
 
 TEST_F(AttachClientsTest, SlowClientIsDisconnectedAndOthersGetAll) {
     constexpr std::size_t Size = 64UL * 1024 * 1024;
@@ -176,49 +169,6 @@ TEST_F(AttachClientsTest, InputOfAClientThatIsGoneIsDelivered) {
     box.start(shell("wc -c"));
     ASSERT_TRUE(dispatch_to_end(box, server, {}));
     EXPECT_EQ(text, std::to_string(sent) + "\n");
-}
-
-TEST_F(AttachClientsTest, WhoIsGoneTakesNoPlaceWhileItsInputWaits) {
-    Container box = attachable();
-    AttachServerOptions options = at_path();
-    options.max_clients = 2;
-    AttachServer server(box, options);
-    std::string text;
-    const AttachStream stream = box.attach({.on_output = [&](const OutputChunk& chunk) { text += chunk.bytes; }});
-    box.start(shell("read go < " + make_fifo() + "; wc -c"));
-    const std::size_t before = open_descriptors();
-    const std::string packet(100UL * 1024, 'x');
-    for (std::uint64_t i = 1; i <= 20; ++i) {
-        Client client(path());
-        ASSERT_TRUE(accepts(server, i)) << server.stats().refused;
-        ASSERT_TRUE(client.send(packet));
-        client.close();
-        ASSERT_TRUE(dispatch_until([&] { return server.stats().clients == 0; })) << i;
-    }
-    // The pipe may still be watched, for room.
-    EXPECT_LE(open_descriptors(), before + 1);
-    std::ofstream(dir() / "go") << "go\n";
-    Client last(path());
-    ASSERT_TRUE(accepts(server, 21));
-    ASSERT_TRUE(dispatch_until([&] { return box.write_input("!") == 1; }));
-    box.close_input();
-    ASSERT_TRUE(dispatch_to_end(box, server, {&last}));
-    // The pipe's, and what is kept.
-    EXPECT_GT(std::stoul(text), 400UL * 1024);
-    EXPECT_LT(std::stoul(text), 800UL * 1024);
-}
-
-TEST_F(AttachClientsTest, EndOfTheContainerForgetsInputThatWaits) {
-    Container box = attachable();
-    AttachServer server(box, at_path());
-    box.start(shell("read go < " + make_fifo()));
-    Client client(path());
-    ASSERT_TRUE(accepts(server, 1));
-    ASSERT_TRUE(client.send(std::string(100UL * 1024, 'x')));
-    client.close();
-    ASSERT_TRUE(dispatch_until([&] { return server.stats().clients == 0; }));
-    std::ofstream(dir() / "go") << "go\n";
-    ASSERT_TRUE(dispatch_to_end(box, server, {}));
 }
 
 TEST_F(AttachClientsTest, ContainerWithoutInputThrowsItAway) {

@@ -106,54 +106,6 @@ TEST_F(CtrunAttachTest, ATerminalIsRawResizedAndRestored) {
     reap();
 }
 
-TEST_F(CtrunAttachTest, WithoutATerminalItLeavesTheSizeAlone) {
-    ASSERT_EQ(run_detached("while read x; do stty size; done", {"-t"}).status, 0);
-    const Terminal mine = terminal(33, 77);
-    const auto size = [](int in) { write_all(in, "go\n"); };
-    {
-        Ctrun attach = spawn({"attach", "box"}, mine.slave.get(), mine.slave.get());
-        ASSERT_TRUE(await([&] { return is_raw(mine); }));
-        std::string seen;
-        size(mine.master.get());
-        EXPECT_TRUE(read_until(mine.master.get(), seen, "33 77"));
-        attach.signal(SIGTERM);
-        EXPECT_EQ(attach.wait(), 128 + SIGTERM);
-    }
-    const Terminal other = terminal(11, 22);
-    Ctrun watcher = spawn({"attach", "--no-stdin", "box"}, other.slave.get(), other.slave.get());
-    Ctrun piped = start({"attach", "box"});
-    size(piped.in.get());
-    std::string seen;
-    EXPECT_TRUE(read_until(piped.out.get(), seen, "33 77")) << seen;
-    seen.clear();
-    EXPECT_TRUE(read_until(other.master.get(), seen, "33 77")) << seen;
-    watcher.signal(SIGWINCH);
-    watcher.signal(SIGTERM);
-    EXPECT_EQ(watcher.wait(), 128 + SIGTERM);
-    size(piped.in.get());
-    seen.clear();
-    EXPECT_TRUE(read_until(piped.out.get(), seen, "33 77")) << seen;
-    ctrun({"kill", "box"});
-    (void)finish(piped);
-    reap();
-}
-
-TEST_F(CtrunAttachTest, SignalsEndItWhileNobodyReadsItsOutput) {
-    ASSERT_EQ(run_detached("read x; yes", {"-i"}).status, 0);
-    for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
-        Ctrun attach = start({"attach", "box"});
-        if (number == SIGTERM) write_all(attach.in.get(), "go\n");
-        ASSERT_TRUE(await([&] { // its pipe is full
-            int held = 0;
-            return ::ioctl(attach.out.get(), FIONREAD, &held) == 0 && held >= 60 * 1024;
-        }));
-        attach.signal(number);
-        EXPECT_EQ(attach.wait(), 128 + number);
-    }
-    ctrun({"kill", "box"});
-    reap();
-}
-
 TEST_F(CtrunAttachTest, SaysWhyItIsNotPossible) {
     const auto complaint = [&] {
         const Said said = ctrun({"attach", "box"});
