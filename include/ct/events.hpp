@@ -28,7 +28,7 @@
 ///     state Starting, state Running, start, ..., [oom, ...,] state Stopping, exit, state Stopped
 ///
 /// The events of a failed start are "state Starting, state Stopped"; a container that is held tells no start and no
-/// exit. Before "exit" all output was delivered, and those who had entered were told: with groups or a pid namespace all
+/// exit. Before "exit" all output was delivered, and who had entered was told: with groups or a pid namespace all
 /// of them. The last oom, memory and pids events come before "state Stopping"; no pressure, statistics or health
 /// after it. Processes that are left in the groups of an ended container are killed, and the groups removed, between
 /// "state Stopping" and "exit": where that takes time, the other containers' events are told meanwhile. Whoever waits
