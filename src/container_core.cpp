@@ -273,10 +273,9 @@ ExitStatus ContainerCore::stop(std::chrono::nanoseconds grace, int number) {
     if (process->signal(number)) {
         // Frozen, it could not heed the signal.
         if (const auto groups = this->groups()) begin_thaw(*groups);
-        if (const auto status = await_run(process, grace)) return *status;
-        kill_until_ended(process);
+        if (!await_run(process, grace)) kill_until_ended(process);
     }
-    return *await_run(process, std::nullopt);
+    return *await_run(process, std::nullopt); // also for whoever else logs its output
 }
 
 void ContainerCore::close(OnClose policy) noexcept {

@@ -34,10 +34,11 @@ protected:
         all.insert(all.end(), options.begin(), options.end());
         return ctrun(shell(all, script));
     }
-    /// The same with a fifo /data/go, for which the script waits: `read x </data/go`.
-    void make_go() { ASSERT_EQ(::mkfifo((root() / "data/go").c_str(), 0600), 0); }
-    void go() const {
-        const Fd fifo(::open((root() / "data/go").c_str(), O_WRONLY | O_CLOEXEC)); // waits for a reader
+    /// Makes a fifo /data/NAME, which a script waits for: `read x </data/NAME`. Only once: a second reader might take
+    /// the end of the file for its line.
+    void make_fifo(const std::string& name = "go") { ASSERT_EQ(::mkfifo((root() / "data" / name).c_str(), 0600), 0); }
+    void go(const std::string& name = "go") const {
+        const Fd fifo(::open((root() / "data" / name).c_str(), O_WRONLY | O_CLOEXEC)); // waits for a reader
         ASSERT_GE(fifo.get(), 0);
         write_all(fifo.get(), "\n");
     }

@@ -17,7 +17,7 @@ using CtrunLogsTest = CtrunFollowTest;
 
 TEST_F(CtrunLogsTest, EachDriverIsReadBack) {
     for (const char* driver : {"k8s-file", "json-file", "plain"}) {
-        make_go();
+        make_fifo();
         const Said run = run_detached("echo one; echo two >&2; printf 'thr'; sleep 0.1; echo ee; read x </data/go",
                                       {"--log", log(driver)});
         EXPECT_EQ(run.status, 0) << run;
@@ -147,9 +147,10 @@ TEST_F(CtrunLogsTest, SinceTailAndTimestamps) {
 }
 
 TEST_F(CtrunLogsTest, TwoFollowersSeeEverythingAcrossRotations) {
-    make_go();
+    make_fifo();
+    make_fifo("on");
     // The output is as long as ten files; of these all are kept.
-    const Said run = run_detached("read x </data/go; seq 1 2000; read x </data/go; seq 2001 4000",
+    const Said run = run_detached("read x </data/go; seq 1 2000; read x </data/on; seq 2001 4000",
                                   {"--log", log(), "--log-rotate", "16K:20"});
     ASSERT_EQ(run.status, 0) << run;
     Ctrun first = start({"logs", "-f", "box"});
@@ -162,7 +163,7 @@ TEST_F(CtrunLogsTest, TwoFollowersSeeEverythingAcrossRotations) {
     Ctrun third = start({"logs", "--follow", "--tail", "3", "box"});
     std::string tail;
     EXPECT_TRUE(read_until(third.out.get(), tail, "2000\n"));
-    go();
+    go("on");
     std::string expected;
     for (int i = 2001; i <= 4000; ++i) expected += std::to_string(i) + "\n";
     for (Ctrun* follower : {&first, &second, &third}) {
@@ -209,8 +210,8 @@ TEST_F(CtrunLogsTest, TheMonitorHasNothingOfItsCallers) {
 }
 
 TEST_F(CtrunLogsTest, AContainerWhoseMonitorWasKilledGoesOn) {
-    make_go();
-    run_detached("echo before; read x </data/go; echo lost; read x </data/go");
+    make_fifo();
+    run_detached("echo before; read x </data/go");
     await_content("before");
     Ctrun follower = start({"logs", "-f", "box"});
     std::string out;
@@ -238,17 +239,20 @@ TEST_F(CtrunLogsTest, StoppingWaitsUntilAllIsLogged) {
                   0);
         await_content("started");
         Ctrun follower = start({"logs", "-f", "box"});
+        std::string seen;
+        EXPECT_TRUE(read_until(follower.out.get(), seen, "started\n"));
         EXPECT_EQ(ctrun({"stop", "--grace", "60", "box"}).status, 0);
         EXPECT_EQ(lines(content(log_path())).size(), 20001U);
-        EXPECT_EQ(lines(finish(follower).out).size(), 20001U);
+        EXPECT_EQ(lines(finish(follower).out).size(), 20000U);
         reap();
         EXPECT_EQ(ctrun({"list", "--json"}).out, "[]\n");
     }
 }
 
 TEST_F(CtrunLogsTest, HostileFilesAreRefused) {
-    make_go();
-    run_detached("echo one; read x </data/go; echo two; read x </data/go");
+    make_fifo();
+    make_fifo("on");
+    run_detached("echo one; read x </data/go; echo two; read x </data/on");
     await_content("one");
     Ctrun follower = start({"logs", "-f", "box"});
     std::string out;
@@ -268,14 +272,14 @@ TEST_F(CtrunLogsTest, HostileFilesAreRefused) {
     fs::remove(log_path());
     go();
     EXPECT_TRUE(await([&] { return contains(content(log_path() + ".1"), "two"); }));
-    go();
+    go("on");
     reap();
 }
 
 TEST_F(CtrunLogsTest, AFullDiskStopsNobody) {
     mount_tmpfs(dir() / "full", "size=64k");
     const std::string path = dir() / "full/log";
-    make_go();
+    make_fifo();
     run_detached("yes | head -c 200000; read x </data/go; echo end", {"--log", "k8s-file:" + path});
     EXPECT_TRUE(await([&] { return fs::file_size(path) >= 60'000; }));
     Ctrun follower = start({"logs", "-f", "box"});
