@@ -20,6 +20,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::nanoseconds;
 
+/// After that it is looked whether the group is still there.
+constexpr std::chrono::milliseconds LostEvent{50};
+
 timespec to_timespec(nanoseconds span) {
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(span);
     return {seconds.count(), (span - seconds).count()};
@@ -39,7 +42,8 @@ bool await_event(const Group& group, nanoseconds limit, const std::function<bool
         const nanoseconds left = limit - (Clock::now() - begin);
         if (left <= nanoseconds(0)) return false;
         pollfd fd{events.get(), POLLPRI, 0};
-        const timespec pause = to_timespec(left);
+        // The kernel holds an event back that follows another within 10 ms, and for ever if the group is removed then.
+        const timespec pause = to_timespec(std::min<nanoseconds>(left, LostEvent));
         if (::ppoll(&fd, 1, &pause, nullptr) < 0 && errno != EINTR)
             throw sys::error(errno, Stage::Cgroup, "wait for", concat(group.path, "/cgroup.events"));
     }

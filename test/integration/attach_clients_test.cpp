@@ -31,6 +31,8 @@ TEST_F(AttachClientsTest, SlowClientIsDisconnectedAndOthersGetAll) {
         Container box = attachable();
         AttachServerOptions options = at_path();
         options.slow = slow;
+        // A turn reads up to 256 KiB, and the socket of one who reads between the turns may hold less than that.
+        options.queue = 32 * MiB;
         AttachServer server(box, options);
         Client stalled(path()), reader(path());
         ASSERT_TRUE(accepts(server, 2));
@@ -54,7 +56,7 @@ TEST_F(AttachClientsTest, SlowClientIsDisconnectedAndOthersGetAll) {
             EXPECT_EQ(stats.disconnected, 0U);
             ASSERT_TRUE(dispatch_to_end(box, server, {&stalled}));
             EXPECT_EQ(stalled.out.size() + stalled.err.size() + server.stats().skipped_bytes, Size + 4);
-            EXPECT_GT(server.stats().skipped_bytes, Size / 2);
+            EXPECT_GT(server.stats().skipped_bytes, Size / 4);
         }
         box.wait();
     }

@@ -283,10 +283,11 @@ TEST_F(CtrunLogsTest, AFullDiskStopsNobody) {
     run_detached("yes | head -c 200000; read x </data/go; echo end", {"--log", "k8s-file:" + path});
     EXPECT_TRUE(await([&] { return fs::file_size(path) >= 60'000; }));
     Ctrun follower = start({"logs", "-f", "box"});
+    std::string seen;
+    EXPECT_TRUE(read_until(follower.out.get(), seen, "y\ny\n")); // it has found the container
     go();
     const Said said = finish(follower);
     EXPECT_EQ(said.status, 0) << said.err;
-    EXPECT_TRUE(said.out.starts_with("y\ny\n"));
     reap();
 }
 

@@ -188,10 +188,10 @@ TEST_P(TrappedEntering, IsGivenUpAfterAWhile) {
 /// Its end comes when somebody is about to use its groups.
 class EndedMeanwhile : public ContainerTest {
 protected:
-    /// All that uses the groups of a running container.
+    /// All that uses the groups of a running container. Nothing waits for its time limit.
     [[nodiscard]] static std::vector<std::pair<std::string, std::function<void(Container&)>>> uses() {
-        return {{"freeze", [](Container& box) { box.freeze(); }},
-                {"thaw", [](Container& box) { box.thaw(); }},
+        return {{"freeze", [](Container& box) { box.freeze(std::chrono::hours(1)); }},
+                {"thaw", [](Container& box) { box.thaw(std::chrono::hours(1)); }},
                 {"update", [](Container& box) { box.update({.pids_max = 30}); }},
                 {"update of devices", [](Container& box) { box.update({.devices = std::vector<DeviceRule>{}}); }},
                 {"set_controller_value",
