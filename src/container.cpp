@@ -416,6 +416,10 @@ void Container::hold() {
     core_->hold();
 }
 
+Process Container::adopt(pid_t pid) {
+    return Process(core_->adopt_as_specified(pid));
+}
+
 std::string Container::pin(std::string directory) {
     return core_->pin(std::move(directory));
 }

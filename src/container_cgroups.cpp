@@ -111,6 +111,17 @@ std::string ContainerCore::controller_value(Controller controller, const std::st
 }
 
 std::string ContainerCore::cgroup_path(Controller controller) {
+    if (life() == State::Stopped) {
+        const Spec spec = this->spec();
+        return with_subject(subject(), [&] {
+            const auto planned =
+                place_groups(session_->group_parents(), name_, spec.cgroup, makes_namespace(spec, Namespace::Pid));
+            const auto found = std::find_if(planned.begin(), planned.end(),
+                                            [&](const Group& group) { return group.hierarchy->has(controller); });
+            if (found == planned.end()) throw Groups::started_without(controller);
+            return found->path;
+        });
+    }
     return with_groups("find its cgroup", [&](const Groups& groups) { return groups.at(controller).path; });
 }
 

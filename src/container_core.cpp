@@ -14,7 +14,9 @@
 #include "base/concat.hpp"
 #include "base/subject.hpp"
 #include "base/sys.hpp"
+#include "cgroup/controllers.hpp"
 #include "cgroup/freezer.hpp"
+#include "cgroup/parents.hpp"
 #include "config/validate.hpp"
 #include "plan/namespace_flags.hpp"
 
@@ -147,8 +149,39 @@ void ContainerCore::adopt(pid_t pid) {
     adopter_ = true;
 }
 
+std::shared_ptr<ProcessCore> ContainerCore::adopt_as_specified(pid_t pid) {
+    const std::string action = concat(subject(), ": adopt process ", pid);
+    begin_start("adopt");
+    std::shared_ptr<ProcessCore> init;
+    try {
+        const std::shared_ptr<const Spec> spec = spec_; // constant while starting
+        UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+        if (!pidfd) throw sys::error(errno, Stage::Enter, action);
+        std::shared_ptr<const Groups> groups;
+        if (uses_groups(spec->cgroup)) {
+            GroupParents& parents = session_->group_parents();
+            groups = std::make_shared<const Groups>(with_subject(subject(), [&] {
+                return open_groups_of(
+                    parents, place_groups(parents, name_, spec->cgroup, makes_namespace(*spec, Namespace::Pid)), pid);
+            }));
+        }
+        if (registration_) registration_->claim({.spec = spec, .command = {}, .on_close = session_->on_close()});
+        attach(pid, std::move(pidfd), *spec, action, State::Starting);
+        const std::lock_guard lock(mutex_);
+        groups_ = std::move(groups);
+        init = init_;
+    } catch (...) {
+        fail_start();
+        throw;
+    }
+    changed_.notify_all();
+    if (registration_) with_subject(subject(), [&] { registration_->adopted(pid, spec_); });
+    adopter_ = true;
+    return init;
+}
+
 /// \param spec  what it was started with, if that is known
-void ContainerCore::attach(pid_t pid, UniqueFd pidfd, std::optional<Spec> spec, std::string_view action) {
+void ContainerCore::attach(pid_t pid, UniqueFd pidfd, std::optional<Spec> spec, std::string_view action, State from) {
     const std::string proc = concat("/proc/", pid);
     Spec found;
     for (const Namespace kind : AllNamespaces) {
@@ -165,7 +198,7 @@ void ContainerCore::attach(pid_t pid, UniqueFd pidfd, std::optional<Spec> spec, 
     }
     {
         const std::lock_guard lock(mutex_);
-        if (state_ != State::Stopped) return;
+        if (state_ != from) return;
         adopted_ = true;
         starter_ = ::getpid();
         init_ = std::make_shared<ProcessCore>(name_, Launched{pid, std::move(pidfd), true}, HostEnds{}, entered_);

@@ -116,6 +116,8 @@ public:
     std::shared_ptr<ProcessCore> enter(const ProcessSpec& process, const std::function<int()>& callable,
                                        Tell whom = Tell::Handler);
     void adopt(pid_t pid);
+    /// The same for a container that has a specification already, with the groups for which it asks.
+    [[nodiscard]] std::shared_ptr<ProcessCore> adopt_as_specified(pid_t pid);
     void hold();
 
     [[nodiscard]] std::string pin(std::string directory);
@@ -373,7 +375,8 @@ private:
     void check_running_record(const std::shared_ptr<ProcessCore>& init);
     /// Takes notice of what others have done with a saved container.
     void read_news();
-    void attach(pid_t pid, UniqueFd pidfd, std::optional<Spec> spec, std::string_view action);
+    void attach(pid_t pid, UniqueFd pidfd, std::optional<Spec> spec, std::string_view action,
+                State from = State::Stopped);
     /// The violations of a process of this container; see config/validate.hpp.
     void check_process(std::string_view action, const Spec& spec, const ProcessSpec& process, Runs runs, Role role);
     /// Of the thread that makes the process.

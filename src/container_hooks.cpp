@@ -69,7 +69,6 @@ void ContainerCore::run_hooks(const std::shared_ptr<HookRun>& run) {
 }
 
 void ContainerCore::plan_created_hooks(Plan& plan) {
-    hooks_begun_ = false;
     const HookSet hooks = this->hooks();
     const bool inside = hooks.any_at(HookPoint::CreateContainer);
     if (!inside && !hooks.any_at(HookPoint::CreateRuntime)) return;

@@ -35,6 +35,7 @@ void ContainerCore::begin_start(std::string_view action) {
         throw Error(Errc::InvalidState, Stage::Configure, concat(subject(), ": ", action), {}, "its session is closed");
     if (removed_)
         throw Error(Errc::InvalidState, Stage::Configure, concat(subject(), ": ", action), {}, "it was removed");
+    hooks_begun_ = false;
     change_state(State::Starting);
 }
 

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <linux/mount.h>
+#include <linux/openat2.h>
 #include <sys/file.h>
 #include <sys/syscall.h>
 
@@ -46,6 +47,7 @@ HostSide::HostSide(const Spec& spec, const Announce& announce, const Warn& warn,
     if (spec.root && !makes_namespace(spec, Namespace::Mount)) {
         if (spec.private_area) mount_private_area(spec, std::get<BindDir>(*spec.private_area), announce);
         chroot_ = sys::open(spec.root->path, O_PATH | O_DIRECTORY, Stage::Root, "open the root");
+        watch_mounts(spec);
     }
     if (!spec.network.bridges.empty()) {
         bridges_ = std::make_shared<BridgeUse>(network, network.take(spec.network, name, *links_));
@@ -121,6 +123,39 @@ void HostSide::open_bound_directories(const Spec& spec) {
         if (::flock(directory.get(), LOCK_SH | LOCK_NB) < 0) continue;
         bound_.push_back({std::move(target), directory.get(), directory.get()});
         bound_directories_.push_back(std::move(directory));
+    }
+}
+
+namespace {
+
+/// What a path leads to in the root; empty if there is nothing.
+UniqueFd open_in_root(int root, const std::string& path) noexcept {
+    open_how how{};
+    how.flags = O_PATH | O_CLOEXEC;
+    how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+    return UniqueFd(static_cast<int>(::syscall(SYS_openat2, root, path.c_str(), &how, sizeof how)));
+}
+
+} // namespace
+
+void HostSide::watch_mounts(const Spec& spec) {
+    const auto root =
+        std::make_shared<UniqueFd>(sys::open(spec.root->path, O_PATH | O_DIRECTORY, Stage::Root, "open the root"));
+    std::vector<std::string> targets;
+    for (const Mount& mount : spec.mounts) targets.push_back(mount.target);
+    // Devices are bound where none can be made.
+    for (const Device& device : spec.devices) targets.push_back(device.path);
+    for (const std::string& target : targets) {
+        const UniqueFd before = open_in_root(root->get(), target);
+        teardown_.add([root, target, present = before ? mount_id(before.get()) : 0] {
+            // Nothing was mounted if it is still what it was, or on the mount of its directory.
+            const UniqueFd now = open_in_root(root->get(), target);
+            const UniqueFd parent = open_in_root(root->get(), target + "/..");
+            if (!now) return;
+            const std::uint64_t id = mount_id(now.get());
+            if (id == present || (parent && present == 0 && id == mount_id(parent.get()))) return;
+            ::syscall(SYS_umount2, concat("/proc/self/fd/", now.get()).c_str(), DetachedUmount);
+        });
     }
 }
 

@@ -61,6 +61,8 @@ private:
     void open_area(const Spec& spec);
     void open_upper(const OverlayArea& overlay);
     void open_bound_directories(const Spec& spec);
+    /// Of a container in the host's mount namespace: takes away in the end what the child mounts.
+    void watch_mounts(const Spec& spec);
     void mount_private_area(const Spec& spec, const BindDir& area, const Announce& announce);
 
     UniqueFd files_root_;

@@ -71,6 +71,9 @@ struct Cgroup {
     /// a pid namespace.
     bool own_group = false;
     std::vector<Controller> controllers = {};
+    /// Hierarchies of version 1 without controllers, by name, in which it has a group, too: see
+    /// mount_named_hierarchy().
+    std::vector<std::string> named_hierarchies = {};
     Limits limits = {};
     std::vector<ControllerValue> values = {}; ///< Written in this order, after `limits`.
     /// Apply limits and values once the container is set up, so that its set-up is neither charged nor hindered.
@@ -79,5 +82,11 @@ struct Cgroup {
     CgroupMount mount = CgroupMount::None; ///< Needs a new Namespace::Mount. After all other mounts.
     bool operator==(const Cgroup&) const = default;
 };
+
+/// Makes sure that this host has the hierarchy of version 1 that is called \p name and has no controllers: mounts it
+/// at \p directory unless it is mounted anywhere. It stays mounted. Needs CAP_SYS_ADMIN.
+/// \returns where it is mounted
+/// \throws Error with Stage::Cgroup: Errc::Unsupported if this host does not use version 1 at all
+CT_EXPORT std::string mount_named_hierarchy(const std::string& name, const std::string& directory);
 
 } // namespace ct

@@ -192,7 +192,8 @@ public:
 
     /// What a control file holds, without the newline at its end; of a stopped container what was set.
     [[nodiscard]] std::string controller_value(Controller controller, const std::string& file) const;
-    /// The directory of the running container's group that has the controller.
+    /// The directory of the container's group that has the controller; of a stopped one where it will be, if its
+    /// specification needs that controller.
     [[nodiscard]] std::string cgroup_path(Controller controller) const;
 
     /// What start() without argument starts. Needs State::Stopped.
@@ -361,6 +362,12 @@ public:
     /// not running: other processes find it only by its pins.
     /// \throws Error as start() does.
     void hold();
+
+    /// Takes a running process that somebody else started for the first process of this container: as
+    /// Session::adopt(), but with its controllers: of the groups that its specification asks for, those that are there
+    /// and have the process in them are the container's from then on. Needs State::Stopped.
+    /// \throws Error with ESRCH if there is no such process
+    Process adopt(pid_t pid);
 
     /// Gives each namespace that the running container does not share with the host a name on the host, as `ip netns`
     /// does: \p directory/KIND, KIND as in /proc/PID/ns. It is joined there by NamespacePath, nsenter(1) and the like,

@@ -22,6 +22,7 @@ enum class State : std::uint8_t;
 /// A program of the host that runs as a hook.
 struct HookCommand {
     std::vector<std::string> argv = {};                       ///< The program is searched in PATH if it has no slash.
+    std::string executable = {};                              ///< What to execute when it is not argv[0].
     std::optional<std::vector<std::string>> environment = {}; ///< "NAME=VALUE" each; default: the host's.
     std::string working_directory = {};                       ///< Default: the host's.
     bool operator==(const HookCommand&) const = default;

@@ -50,6 +50,7 @@ struct Veth {
     /// Also an address of each subnet of the bridge, which has to be one of Network::bridges: a free one, chosen at
     /// each start; and a default route by way of the bridge unless Network::routes has one of that family.
     bool lease = false;
+    std::vector<Address> host_addresses = {}; ///< Of the host's end.
     bool operator==(const Veth&) const = default;
 };
 
@@ -112,8 +113,8 @@ struct Dummy {
 ///
 /// If the host process is killed, or the container was detached and ends by itself, the next session with the same
 /// state directory brings the link back: its namespace is kept until then. That session has to be in the network
-/// namespace that the link has come from. Without a state directory the kernel decides: a network card comes to be in the first network
-/// namespace of the machine, and what exists in software only is destroyed.
+/// namespace that the link has come from. Without a state directory the kernel decides: a network card comes to be in
+/// the first network namespace of the machine, and what exists in software only is destroyed.
 struct HostNic {
     std::string host_name = {};
     std::string container_name = {}; ///< Empty: the same.

@@ -29,6 +29,7 @@ enum class Stdio : std::uint8_t {
     Null,    ///< /dev/null.
     Pipe,    ///< A pipe whose other end is Process::stream().
     Output,  ///< Only for `err`: the same file as standard output.
+    Closed,  ///< Not open. The process's first files get its number, which few programs are made for.
 };
 
 /// The three standard streams.
@@ -65,10 +66,13 @@ struct ResourceLimit {
     static constexpr std::uint64_t Unlimited = ~std::uint64_t{0};
 };
 
-/// Descriptor `target` of the new process is the host process's descriptor `source`.
+/// Descriptor `target` of the new process is the host process's descriptor `source`, or a file of the container.
 struct FdMapping {
     int target = -1;
     int source = -1; ///< Borrowed until the start or enter call returns; stays open in the host process.
+    /// In place of `source`: a file inside the container that is opened for reading and writing, such as
+    /// "/dev/console", once the container is set up. An absolute path.
+    std::string path = {};
     bool operator==(const FdMapping&) const = default;
 };
 
@@ -89,6 +93,8 @@ struct ProcessSpec {
     std::vector<std::string> argv = {};
     /// What to execute when it is not argv[0].
     std::string executable = {};
+    /// Where a name without '/' is looked for, in the form of PATH, instead of along PATH of the environment.
+    std::optional<std::string> search_path = {};
 
     /// Init::Reaper needs a new pid namespace, and a program rather than a callable. Not for entering.
     Init init = Init::None;
@@ -108,6 +114,10 @@ struct ProcessSpec {
     /// of; with a group it has only that one. A user that is a number needs no entry (its group is 0 then), nor does a
     /// group that is one. Not together with `user`.
     std::string user_name = {};
+    /// With `user_name`: a user that is a number needs an entry, too.
+    bool user_needs_entry = false;
+    /// With `user_name`: supplementary groups besides those of the user.
+    std::vector<std::uint32_t> more_groups = {};
     std::optional<mode_t> umask = {};
 
     /// Capability names ("CAP_NET_BIND_SERVICE", case and "CAP_" do not matter, "ALL" is every one that the host
@@ -116,6 +126,8 @@ struct ProcessSpec {
     std::optional<std::vector<std::string>> capabilities = {};
     /// Each capability set on its own, instead of `capabilities`.
     std::optional<CapabilitySets> capability_sets = {};
+    /// The bounding set alone is at most this; the others are what they become. Not together with the two above.
+    std::optional<std::vector<std::string>> bounding_capabilities = {};
     /// SECBIT_* of <linux/securebits.h>, see capabilities(7). Needs CAP_SETPCAP in the container's user namespace.
     std::optional<std::uint32_t> secure_bits = {};
     bool no_new_privileges = false; ///< See PR_SET_NO_NEW_PRIVS in prctl(2).
@@ -146,8 +158,14 @@ struct ProcessSpec {
     /// Gives the process a new pseudo-terminal of this size as its controlling terminal and standard streams;
     /// Process::terminal() is the other end. `stdio` has to be left alone then.
     std::optional<TerminalSize> terminal = {};
+    /// Descriptor of a terminal of the host that becomes the controlling terminal of the process, but none of its
+    /// streams. Borrowed until the call returns. Needs `new_session`, and no `terminal`. Default: none.
+    int controlling_terminal = -1;
     /// More descriptors, in any order; also permutations and descriptors used twice. All others are closed.
     std::vector<FdMapping> fds = {};
+    /// Instead of closing them, hands on all the host process's descriptors that are not close-on-exec; to a callable
+    /// all. That exposes whatever the host has open. Not together with `fds`.
+    bool inherit_fds = false;
 
     bool operator==(const ProcessSpec&) const = default;
 };

@@ -58,7 +58,8 @@ struct Needed {
     bool only_to_end_all; ///< See Group.
 };
 
-std::vector<Needed> needed_hierarchies(const Hierarchies& hierarchies, const Cgroup& cgroup, bool own_pid_namespace) {
+std::vector<Needed> needed_hierarchies(GroupParents& parents, const Cgroup& cgroup, bool own_pid_namespace) {
+    const Hierarchies& hierarchies = parents.hierarchies();
     std::vector<Needed> needed;
     const auto add = [&](const Hierarchy* hierarchy, bool only_to_end_all = false) {
         const bool there = std::any_of(needed.begin(), needed.end(),
@@ -73,6 +74,7 @@ std::vector<Needed> needed_hierarchies(const Hierarchies& hierarchies, const Cgr
         }
         add(hierarchy);
     }
+    for (const std::string& name : cgroup.named_hierarchies) add(&parents.named(name));
     // To end all processes, and to freeze them; or to be seen inside.
     if (cgroup.own_group || cgroup.born_frozen || cgroup.mount != CgroupMount::None || !own_pid_namespace) {
         const Hierarchy* const unified = hierarchies.unified();
@@ -158,8 +160,7 @@ void make_group(Group& group, GroupParents& parents, const GroupMark& mark) {
 std::vector<Group> place_groups(GroupParents& parents, const std::string& name, const Cgroup& cgroup,
                                 bool own_pid_namespace) {
     std::vector<Group> groups;
-    for (const auto& [hierarchy, only_to_end_all] :
-         needed_hierarchies(parents.hierarchies(), cgroup, own_pid_namespace)) {
+    for (const auto& [hierarchy, only_to_end_all] : needed_hierarchies(parents, cgroup, own_pid_namespace)) {
         explain_denial(only_to_end_all, [&] { groups.push_back(parents.place(*hierarchy, name)); });
         groups.back().only_to_end_all = only_to_end_all;
     }
@@ -194,6 +195,18 @@ Groups open_groups(const Hierarchies& hierarchies, const std::vector<std::string
         Group group{hierarchy, path, {}, std::move(parent), path.substr(slash + 1)};
         group.directory = open_in(*group.parent, group.name);
         if (group.directory && (!mark || mark_of(group.directory.get()) == mark)) groups.push_back(std::move(group));
+    }
+    return Groups(std::move(groups));
+}
+
+Groups open_groups_of(GroupParents& parents, std::vector<Group> planned, pid_t process) {
+    std::vector<Group> groups;
+    for (Group& group : planned) {
+        const auto at = directory_of(process, *group.hierarchy);
+        if (!at || (*at != group.path && !at->starts_with(group.path + '/'))) continue;
+        group.parent = parents.parent(*group.hierarchy);
+        group.directory = open_in(*group.parent, group.name);
+        if (group.directory) groups.push_back(std::move(group));
     }
     return Groups(std::move(groups));
 }

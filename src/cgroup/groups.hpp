@@ -2,6 +2,8 @@
 // SPDX-FileCopyrightText: The libct authors
 #pragma once
 
+#include <sys/types.h>
+
 #include <memory>
 #include <string>
 #include <string_view>
@@ -65,5 +67,7 @@ class GroupParents;
 /// Those that are there already, and have that mark if one is given: what is gone, or somebody else's, is left out.
 [[nodiscard]] Groups open_groups(const Hierarchies& hierarchies, const std::vector<std::string>& paths,
                                  const std::optional<std::string>& mark = std::nullopt);
+/// Those of the planned ones that are there and have the process in them, or below.
+[[nodiscard]] Groups open_groups_of(GroupParents& parents, std::vector<Group> planned, pid_t process);
 
 } // namespace ct::internal

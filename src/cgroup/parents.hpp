@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The libct authors
 #pragma once
 
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -27,6 +28,9 @@ public:
     GroupParents& operator=(const GroupParents&) = delete;
 
     [[nodiscard]] const Hierarchies& hierarchies() const noexcept { return hierarchies_; }
+    /// The one of version 1 that has that name and no controllers; it may have been mounted a moment ago.
+    /// \throws Error with Errc::Unsupported
+    [[nodiscard]] const Hierarchy& named(const std::string& name);
     /// The path of the parent, which need not be there yet. Makes nothing. \throws Error with Stage::Cgroup
     [[nodiscard]] std::string path(const Hierarchy& hierarchy) const;
     /// Where a group of that name has to be; makes nothing. \throws Error with Stage::Cgroup
@@ -53,6 +57,7 @@ private:
     const GroupMark mark_; ///< Of what is made here.
     std::mutex mutex_;     ///< Guards what follows.
     std::vector<std::unique_ptr<Parent>> parents_;
+    std::map<std::string, std::unique_ptr<const Hierarchy>> named_;
 };
 
 /// Lets groups below \p group of version 2 use these controllers, and hands them down to it if need be.

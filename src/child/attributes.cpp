@@ -163,4 +163,12 @@ long map_fds(const FdMapArgs& args) noexcept {
     return 0;
 }
 
+long open_file(const OpenFileArgs& args) noexcept {
+    const long fd = raw_syscall(SYS_openat, AT_FDCWD, args.path, O_RDWR | O_NOCTTY);
+    if (fd < 0 || fd == args.target) return fd;
+    const long error = raw_syscall(SYS_dup3, fd, args.target, 0);
+    raw_syscall(SYS_close, fd);
+    return error;
+}
+
 } // namespace ct::internal::child

@@ -79,7 +79,7 @@ long perform(Context& context, const Step& step) noexcept {
     case Op::AttachOverlay: return attach_overlay(context, args<OverlayArgs>(step));
     case Op::AttachFileSystem: return attach_file_system(context, args<MountArgs>(step));
     case Op::AttachTree: return attach_tree(context, args<TreeArgs>(step));
-    case Op::OpenRoot: return open_root(context);
+    case Op::OpenRoot: return open_root(context, args<PathArgs>(step));
     case Op::OpenDirectory: return open_directory(context, args<DirectoryArgs>(step));
     case Op::RootPropagation: return root_propagation(context, args<PropagationArgs>(step));
     case Op::Mount: return mount_in_root(context, args<MountArgs>(step));
@@ -122,6 +122,7 @@ long perform(Context& context, const Step& step) noexcept {
     case Op::SetUmask: raw_syscall(SYS_umask, args<NumberArgs>(step).value); return 0;
     case Op::ParentDeathSignal: return raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, args<NumberArgs>(step).value);
     case Op::MapFds: return map_fds(args<FdMapArgs>(step));
+    case Op::OpenFile: return open_file(args<OpenFileArgs>(step));
     case Op::UnblockSignals: return unblock_signals();
     case Op::FindProgram: return find_program(context, args<ExecArgs>(step));
     case Op::LandlockRuleset: return landlock_ruleset(context, args<LandlockRulesetArgs>(step));

@@ -29,7 +29,7 @@ struct Context {
 // root.cpp
 long slave_propagation(Context& context) noexcept;
 long attach_root(Context& context, const AttachRootArgs& args) noexcept;
-long open_root(Context& context) noexcept;
+long open_root(Context& context, const PathArgs& args) noexcept;
 long root_propagation(const Context& context, const PropagationArgs& args) noexcept;
 long read_only_root(Context& context) noexcept;
 long pivot_root(Context& context) noexcept;
@@ -85,6 +85,7 @@ long call(const CallArgs& args) noexcept;
 long cpu_affinity(const AffinityArgs& args) noexcept;
 long write_proc(const ProcWriteArgs& args) noexcept;
 long map_fds(const FdMapArgs& args) noexcept;
+long open_file(const OpenFileArgs& args) noexcept;
 
 // users.cpp
 long find_user(const UserArgs& args) noexcept;

@@ -32,7 +32,7 @@ enum class Op : std::uint32_t {
     AttachOverlay,       ///< The private area, an overlay. [OverlayArgs]
     AttachFileSystem,    ///< The private area, a new file system over the root directory. [MountArgs]
     AttachTree,          ///< The private area, a mount that the parent has made. [TreeArgs]
-    OpenRoot,            ///< The present root directory is what targets are resolved in.
+    OpenRoot,            ///< That directory is what targets are resolved in. [PathArgs]
     RootPropagation,     ///< Of the attached root and all below, or after the pivot of "/". [PropagationArgs]
     Mount,               ///< [MountArgs]
     MakeNameFiles,       ///< In a file system of their own. [NameFilesArgs]
@@ -75,6 +75,7 @@ enum class Op : std::uint32_t {
     SetUmask,          ///< [NumberArgs]
     ParentDeathSignal, ///< [NumberArgs] also undoes DieWithParent.
     MapFds,            ///< [FdMapArgs]
+    OpenFile,          ///< A file of the container, for the process. [OpenFileArgs]
     UnblockSignals,
     FindProgram,     ///< What Op::Exec would do, up to execve(2): afterwards files may be out of reach. [ExecArgs]
     LandlockRuleset, ///< [LandlockRulesetArgs]
@@ -285,11 +286,13 @@ struct CapabilitySetsArgs {
 /// Who the process will be, as the child itself found out.
 struct UserIds {
     static constexpr std::uint32_t NameSize = 256;
+    static constexpr std::uint32_t HomeSize = 1024;
     static constexpr std::uint32_t MaxGroups = 1024;
     std::uint32_t uid;
     std::uint32_t gid;
     std::uint32_t group_count;
-    char name[NameSize]; ///< Empty if there is no entry.
+    char name[NameSize];       ///< Empty if there is no entry.
+    char home_entry[HomeSize]; ///< "HOME=/..." of the entry; "HOME=/" if there is none.
     std::uint32_t groups[MaxGroups];
 };
 struct UserArgs {
@@ -297,6 +300,7 @@ struct UserArgs {
     const char* group; ///< Null for Op::FindMemberships.
     bool with_groups;  ///< The group is that of the user's entry.
     UserIds* ids;
+    bool needs_entry = false; ///< Also a user that is a number.
 };
 struct OwnStreamsArgs {
     const std::int32_t* fds;
@@ -333,6 +337,10 @@ struct FdMapArgs {
     std::uint32_t move_count;
     const FdRange* closed; ///< Then these are closed.
     std::uint32_t closed_count;
+};
+struct OpenFileArgs {
+    const char* path;
+    std::int32_t target; ///< The number that it gets.
 };
 /// The program that the host process runs.
 struct HostProgram {

@@ -50,8 +50,8 @@ long attach_root(Context& context, const AttachRootArgs& args) noexcept {
     return error;
 }
 
-long open_root(Context& context) noexcept {
-    const long root = raw_syscall(SYS_openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+long open_root(Context& context, const PathArgs& args) noexcept {
+    const long root = raw_syscall(SYS_openat, AT_FDCWD, args.path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (root < 0) return root;
     context.root_fd = static_cast<int>(root);
     return 0;

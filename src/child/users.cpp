@@ -139,6 +139,24 @@ private:
     bool bad_ = false;
 };
 
+/// Takes the field that is the home directory, after "HOME=". One that does not fit is "/".
+struct Home {
+    char* entry;
+    std::uint32_t length = 5;
+    bool valid = true;
+
+    void begin() noexcept {}
+    void take(char c) noexcept {
+        if (length + 1 >= UserIds::HomeSize || c == '\0') valid = false;
+        if (valid) entry[length++] = c;
+    }
+    void end() noexcept {
+        if (!valid) length = 5;
+        if (length == 5) entry[length++] = '/';
+        entry[length] = '\0';
+    }
+};
+
 struct Ignored {
     static void begin() noexcept {}
     static void take(char) noexcept {}
@@ -181,7 +199,7 @@ long at_end(int ended_by, long missing) noexcept {
     return ended_by == EndOfFile ? missing : ended_by;
 }
 
-/// name:password:uid:gid:...
+/// name:password:uid:gid:comment:home:...
 long scan_passwd(File& file, const UserArgs& args) noexcept {
     UserIds& ids = *args.ids;
     Name name;
@@ -203,7 +221,12 @@ long scan_passwd(File& file, const UserArgs& args) noexcept {
             ids.uid = static_cast<std::uint32_t>(uid.value);
             if (args.with_groups) ids.gid = static_cast<std::uint32_t>(gid.value);
             copy_name(ids, name);
-            return 0;
+            Ignored comment;
+            Home home{ids.home_entry};
+            if (c == ':') c = read_field(file, comment);
+            if (c == ':') c = read_field(file, home);
+            home.end();
+            return is_error(c) ? c : 0;
         }
         c = skip_line(file, c);
         if (c < 0) return at_end(c, -ENODATA);
@@ -247,7 +270,7 @@ long find_user(const UserArgs& args) noexcept {
     File passwd("/etc/passwd");
     const long error = passwd.error() < 0 ? passwd.error() : scan_passwd(passwd, args);
     // A number is a user without any entry.
-    if (args.user == nullptr && (error == -ENOENT || error == -ENODATA)) return 0;
+    if (args.user == nullptr && !args.needs_entry && (error == -ENOENT || error == -ENODATA)) return 0;
     return error;
 }
 

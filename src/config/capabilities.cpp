@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <memory>
 #include <optional>
 
 namespace ct::internal {
@@ -41,6 +42,11 @@ std::uint64_t capability_set(const std::vector<std::string>& names, std::uint64_
         }
     }
     return set;
+}
+
+std::string capability_name(std::uint32_t number) {
+    const std::unique_ptr<char, int (*)(void*)> name(::cap_to_name(static_cast<cap_value_t>(number)), ::cap_free);
+    return name ? name.get() : std::string();
 }
 
 std::uint32_t last_capability() {

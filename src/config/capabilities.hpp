@@ -14,6 +14,9 @@ namespace ct::internal {
 /// The set of the named capabilities, bit N for capability N; "ALL" stands for \p all.
 [[nodiscard]] std::uint64_t capability_set(const std::vector<std::string>& names, std::uint64_t all);
 
+/// "cap_chown" and the like.
+[[nodiscard]] std::string capability_name(std::uint32_t number);
+
 /// The highest capability that the kernel knows.
 [[nodiscard]] std::uint32_t last_capability();
 

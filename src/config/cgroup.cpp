@@ -4,6 +4,7 @@
 
 #include "base/concat.hpp"
 #include "cgroup/control_file.hpp"
+#include "cgroup/named.hpp"
 #include "config/validate.hpp"
 
 namespace ct::internal {
@@ -36,6 +37,7 @@ void check_controller_value(const ControllerValue& value) {
 
 void check_cgroup(const Cgroup& cgroup) {
     for (const Controller controller : cgroup.controllers) check_controller(controller);
+    for (const std::string& name : cgroup.named_hierarchies) check_hierarchy_name(name);
     for (const ControllerValue& value : cgroup.values) check_controller_value(value);
     check_limits(cgroup.limits);
     if (cgroup.limits.devices) {

@@ -80,13 +80,9 @@ void check_address(std::string_view link, const Address& address) {
     }
 }
 
-void check_common(const NetworkDevice& device, std::uint32_t mtu) {
-    const std::string& name = container_name_of(device);
-    check_link_name(concat("name of the ", kind_of(device), " in the container"), name);
-    if (name == "lo") reject(concat("a ", kind_of(device), " cannot be called 'lo', as the loopback device is"));
-    if (mtu != 0 && (mtu < 68 || mtu > 65535)) reject(concat("MTU of '", name, "' is not between 68 and 65535"));
+void check_addresses(const std::string& name, const std::vector<Address>& addresses, std::uint32_t mtu) {
     std::set<std::string_view> known;
-    for (const Address& address : addresses_of(device)) {
+    for (const Address& address : addresses) {
         check_address(name, address);
         if (!known.insert(address.address).second) {
             reject(concat("'", name, "' has the address '", address.address, "' twice"));
@@ -98,11 +94,20 @@ void check_common(const NetworkDevice& device, std::uint32_t mtu) {
     }
 }
 
+void check_common(const NetworkDevice& device, std::uint32_t mtu) {
+    const std::string& name = container_name_of(device);
+    check_link_name(concat("name of the ", kind_of(device), " in the container"), name);
+    if (name == "lo") reject(concat("a ", kind_of(device), " cannot be called 'lo', as the loopback device is"));
+    if (mtu != 0 && (mtu < 68 || mtu > 65535)) reject(concat("MTU of '", name, "' is not between 68 and 65535"));
+    check_addresses(name, addresses_of(device), mtu);
+}
+
 void check(const Veth& veth) {
     check_optional_link("name of the veth on the host", veth.host_name);
     check_optional_link("bridge", veth.bridge);
     check_mac(concat("host's MAC of '", veth.container_name, "'"), veth.host_mac);
     check_mac(concat("MAC of '", veth.container_name, "'"), veth.container_mac);
+    check_addresses(concat("the host's end of '", veth.container_name, "'"), veth.host_addresses, veth.mtu);
 }
 
 void check(const Macvlan& macvlan) {

@@ -148,8 +148,11 @@ void check_command(std::string_view subject, const HookCommand& command) {
     const auto check_text = [&](const std::string& text) {
         if (has_nul(text)) reject(concat(subject, " has a NUL byte"));
     };
-    if (command.argv.empty() || command.argv.front().empty()) reject(concat(subject, " names no program"));
+    if (command.argv.empty() || (command.argv.front().empty() && command.executable.empty())) {
+        reject(concat(subject, " names no program"));
+    }
     for (const std::string& argument : command.argv) check_text(argument);
+    check_text(command.executable);
     for (const std::string& entry : command.environment.value_or(std::vector<std::string>{})) check_text(entry);
     check_text(command.working_directory);
 }

@@ -122,12 +122,14 @@ void check_files(Violations& found, const Spec& spec) {
     }
     if (spec.root && spec.root->propagation && !new_mount)
         found.push_back("a root's propagation needs a new mount namespace");
-    if (!spec.devices.empty() && !new_mount) found.push_back("devices need a new mount namespace");
+    // A chroot(2) shares the host's mounts, so what is mounted below it can be told from them and taken away again.
+    const bool has_place = new_mount || (spec.root && !joined_mount && normal_path(spec.root->path) != "/");
+    if (!spec.devices.empty() && !has_place) found.push_back("devices need a new mount namespace, or a root");
     if ((!spec.masked_paths.empty() || !spec.read_only_paths.empty()) && !new_mount) {
         found.push_back("masked and read-only paths need a new mount namespace");
     }
     if (spec.proc_mode != ProcMode::New && !spec.default_mounts) found.push_back("a proc mode needs default mounts");
-    if (!spec.mounts.empty() && !new_mount) found.push_back("mounts need a new mount namespace");
+    if (!spec.mounts.empty() && !has_place) found.push_back("mounts need a new mount namespace, or a root");
     if (spec.default_mounts && !new_mount) found.push_back("the default mounts need a new mount namespace");
     if (spec.default_devices && !spec.default_mounts && !new_mount) {
         found.push_back("the default devices need a new mount namespace");
@@ -164,7 +166,22 @@ void check_environment(Violations& found, const ProcessSpec& process) {
     }
 }
 
+void check_file(Violations& found, const FdMapping& mapping) {
+    if (mapping.source >= 0) {
+        found.push_back(concat("descriptor ", mapping.target, " is both one of the host's and a file inside"));
+    }
+    if (mapping.path.front() != '/' || mapping.path.find('\0') != std::string::npos) {
+        found.push_back(concat("the file '", mapping.path.c_str(), "' for a descriptor is not absolute"));
+    }
+}
+
 void check_streams(Violations& found, const ProcessSpec& process) {
+    if (process.inherit_fds && !process.fds.empty()) {
+        found.push_back("descriptors cannot be mapped if all are inherited");
+    }
+    if (process.controlling_terminal >= 0 && (process.terminal || !process.new_session)) {
+        found.push_back("a controlling terminal of the host's needs a new session, and no other terminal");
+    }
     const StandardStreams& stdio = process.stdio;
     if (process.terminal && stdio != StandardStreams{}) {
         found.push_back("with a terminal the standard streams cannot be set");
@@ -173,7 +190,8 @@ void check_streams(Violations& found, const ProcessSpec& process) {
     if (stdio.out == Stdio::Output) found.push_back("standard output cannot be Stdio::Output");
     std::set<int> targets;
     for (const FdMapping& mapping : process.fds) {
-        if (mapping.target < 0 || mapping.source < 0) {
+        if (!mapping.path.empty()) check_file(found, mapping);
+        if (mapping.target < 0 || (mapping.source < 0 && mapping.path.empty())) {
             found.push_back(concat("negative descriptor in the map ", mapping.target, "=", mapping.source));
         } else if (mapping.target >= 1 << 30) {
             found.push_back(concat("descriptor ", mapping.target, " is above what any kernel allows"));
@@ -190,7 +208,16 @@ void check_streams(Violations& found, const ProcessSpec& process) {
     }
 }
 
+void check_user_name(Violations& found, const ProcessSpec& process) {
+    if (process.user_name.empty() && (process.user_needs_entry || !process.more_groups.empty())) {
+        found.push_back("more groups, and the need for an entry, are of a user given by name");
+    }
+    constexpr std::size_t most = 512;
+    if (process.more_groups.size() > most) found.push_back(concat("there are more than ", most, " more groups"));
+}
+
 void check_credentials(Violations& found, const Spec& spec, const ProcessSpec& process) {
+    check_user_name(found, process);
     if (process.user) {
         if (process.user->uid == ~0U) found.push_back("user id 4294967295 is not a user");
         if (process.user->gid == ~0U) found.push_back("group id 4294967295 is not a group");
@@ -210,8 +237,13 @@ void check_credentials(Violations& found, const Spec& spec, const ProcessSpec& p
             }
         }
     }
-    for (const std::string& name : process.capabilities.value_or(std::vector<std::string>{})) {
-        if (!is_capability(name)) found.push_back(concat("unknown capability '", name, "'"));
+    for (const auto& names : {process.capabilities, process.bounding_capabilities}) {
+        for (const std::string& name : names.value_or(std::vector<std::string>{})) {
+            if (!is_capability(name)) found.push_back(concat("unknown capability '", name, "'"));
+        }
+    }
+    if (process.bounding_capabilities && (process.capabilities || process.capability_sets)) {
+        found.push_back("the bounding set is given twice");
     }
 }
 

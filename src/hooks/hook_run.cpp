@@ -45,7 +45,7 @@ ToolRequest request_for(const Hook& hook, const std::string& state) {
     request.argv = hook.command.argv;
     request.environment = environment_of(hook.command);
     const std::vector<std::string_view> entries(request.environment.begin(), request.environment.end());
-    request.candidates = exec_candidates(hook.command.argv.at(0), entries);
+    request.candidates = exec_candidates(program_of(hook.command), entries);
     request.directory = hook.command.working_directory;
     request.input = file_with(state);
     request.tells_output = false;
@@ -161,7 +161,7 @@ Error HookRun::failure(int error, std::string_view path, std::string_view hint) 
 }
 
 void HookRun::start(const Hook& hook) {
-    const std::string& program = hook.command.argv.at(0);
+    const std::string& program = program_of(hook.command);
     try {
         sys::fault_point(Stage::Hooks, "run a hook", program);
         auto tool = std::make_shared<Tool>(
@@ -194,7 +194,7 @@ void HookRun::finish_command() {
     }
     if (watch_) loop_->remove(*watch_);
     watch_.reset();
-    const std::string& program = command_->command.argv.at(0);
+    const std::string& program = program_of(command_->command);
     ToolResult result;
     try {
         result = tool->result();

@@ -28,10 +28,13 @@ void check_borrowed_fds(const Spec& spec, const ProcessSpec& process) {
         }
     }
     for (const FdMapping& mapping : process.fds) {
-        if (::fcntl(mapping.source, F_GETFD) < 0) {
+        if (mapping.path.empty() && ::fcntl(mapping.source, F_GETFD) < 0) {
             throw sys::error(errno, Stage::Stdio, concat("map descriptor ", mapping.target, " to"),
                              concat("fd ", mapping.source));
         }
+    }
+    if (process.controlling_terminal >= 0 && ::fcntl(process.controlling_terminal, F_GETFD) < 0) {
+        throw sys::error(errno, Stage::Stdio, "take the terminal", concat("fd ", process.controlling_terminal));
     }
 }
 
@@ -55,8 +58,18 @@ Streams::Streams(const ProcessSpec& process, LowFds& low_fds, std::optional<Stre
     }
     if (!process.user_name.empty()) note_made(process);
     for (const FdMapping& mapping : process.fds) {
-        add(mapping.target, mapping.source, ::fcntl(mapping.source, F_GETFD));
+        if (mapping.path.empty()) {
+            add(mapping.target, mapping.source, ::fcntl(mapping.source, F_GETFD));
+        } else {
+            layout_.files.push_back({mapping.target, mapping.path});
+        }
     }
+    if (process.controlling_terminal >= 0) {
+        layout_.terminal = lease_.low(process.controlling_terminal);
+        layout_.terminal_name = concat("fd ", process.controlling_terminal);
+        layout_.lent.push_back(layout_.terminal);
+    }
+    layout_.keeps_all = process.inherit_fds;
 }
 
 void Streams::note_made(const ProcessSpec& process) {
@@ -114,6 +127,7 @@ void Streams::open_stream(int number, Stdio kind) {
         add(number, meant ? number : low_fds_.null(), meant ? flags : FD_CLOEXEC);
         break;
     }
+    case Stdio::Closed: break;
     case Stdio::Null: add(number, low_fds_.null()); break;
     case Stdio::Output: {
         // Output comes before error, so it is there, unless the map defines it.
@@ -149,7 +163,7 @@ void Streams::open_terminal(const TerminalSize& size) {
     child_ends_.push_back(sys::above_stdio(UniqueFd(peer), Stage::Stdio, "open the other end of a terminal"));
     for (int target = 0; target < 3; ++target) add(target, child_ends_.back().get());
     layout_.terminal = layout_.map.back().source;
-    layout_.terminal_path = concat("/dev/pts/", number);
+    layout_.terminal_path = layout_.terminal_name = concat("/dev/pts/", number);
 }
 
 } // namespace ct::internal

@@ -139,10 +139,20 @@ void HostLinks::create(const Planned& planned, LinkTarget inside) {
     // All others go with the container's namespace, and can be seen nowhere else.
     if (veth == nullptr) return;
     created_.push_back(socket_.find_index(planned.host.name));
+    for (const Address& address : veth->host_addresses) add_to_host(address, planned.host.name);
     if (!planned.reflects) return;
     sys::fault_point(Stage::Network, "set up the port", path);
     const Answer set = socket_.request(reflect_at(created_.back()));
     if (set.error != 0) throw network_error(set.error, set.text, "set up the port", path);
+}
+
+void HostLinks::add_to_host(const Address& address, const std::string& link) {
+    const std::string action = concat("add address '", address.address, "' to");
+    sys::fault_point(Stage::Network, action, link);
+    Message message = add_address(link, address);
+    for (const LinkReference& reference : message.references()) message.set_link(reference, created_.back());
+    const Answer answer = socket_.request(message);
+    if (answer.error != 0) throw network_error(answer.error, answer.text, action, link);
 }
 
 void HostLinks::remove() noexcept {

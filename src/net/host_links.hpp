@@ -70,6 +70,8 @@ private:
     [[nodiscard]] Planned plan(const Network& network, const NetworkDevice& device);
     [[nodiscard]] int find(const std::string& name, std::string_view action, std::string_view kind);
     void create(const Planned& planned, LinkTarget inside);
+    /// To the link that was created last, which is called \p link.
+    void add_to_host(const Address& address, const std::string& link);
 
     NetlinkSocket socket_;
     std::vector<Planned> planned_;

@@ -5,6 +5,8 @@
 #include <linux/capability.h>
 #include <linux/sched.h>
 
+#include <limits>
+
 #include "config/validate.hpp"
 #include "plan/id_maps.hpp"
 #include "plan/namespace_flags.hpp"
@@ -75,7 +77,8 @@ void plan_beginning(Plan& plan, const Spec& spec, const FdLayout& fds, bool join
     if (plan.has_tasks(Await::Birth) || plan.copies_host) plan_await(plan, Await::Birth);
     plan_cgroup_namespace(plan, fds.groups);
     if (entered != nullptr) plan_entering_late(plan, *entered, fds.groups);
-    plan.steps.add(Op::UnshareFds, FdArgs{low_fd_limit(fds)}, {Stage::Launch, "leave the host's descriptor table"});
+    plan.steps.add(Op::UnshareFds, FdArgs{fds.keeps_all ? std::numeric_limits<int>::max() : low_fd_limit(fds)},
+                   {Stage::Launch, "leave the host's descriptor table"});
     plan.steps.add(Op::ResetSignals, {Stage::Launch, "reset signals"});
     plan_time_offsets(plan, spec, fds);
     // A copy that joined namespaces is hidden already; a callable elsewhere is alone.
@@ -104,7 +107,7 @@ void plan_terminal(Plan& plan, const ProcessSpec& process, const FdLayout& fds) 
     if (process.new_session || fds.terminal >= 0) plan.steps.add(Op::NewSession, {Stage::Process, "setsid"});
     if (fds.terminal >= 0) {
         plan.steps.add(Op::ControllingTerminal, FdArgs{fds.terminal},
-                       {Stage::Stdio, "take the terminal", plan.text(fds.terminal_path)});
+                       {Stage::Stdio, "take the terminal", plan.text(fds.terminal_name)});
     }
 }
 
@@ -116,7 +119,7 @@ void plan_visit(Plan& plan, const Spec& spec, const EnterTarget& target, const F
     plan_beginning(plan, {}, fds, true);
     plan_user_namespace_root(plan, spec, host);
     plan.steps.add(Op::ClearUmask, {Stage::Launch, "clear the umask"});
-    plan.steps.add(Op::OpenRoot, {Stage::Root, "open the root", "/"});
+    plan.steps.add(Op::OpenRoot, PathArgs{"/"}, {Stage::Root, "open the root", "/"});
 }
 
 void plan_finish(Plan& plan) {
@@ -133,7 +136,12 @@ void plan_end(Plan& plan, const Spec& spec, const ProcessSpec& process, const Fd
     if (process.labels != SecurityLabels{}) plan_labels(plan, process, fds, LabelFiles::detect());
     plan_terminal(plan, process, fds);
     // Before the limits: RLIMIT_NOFILE also bounds dup3(2).
-    plan_fds(plan, plan.steps, fds.map);
+    plan_fds(plan, plan.steps, fds.map, fds.keeps_all ? &fds.lent : nullptr);
+    for (const auto& file : fds.files) {
+        const char* const path = plan.text(file.path);
+        plan.steps.add(Op::OpenFile, OpenFileArgs{path, file.target},
+                       {Stage::Stdio, plan.text("as descriptor ", std::to_string(file.target), " open"), path});
+    }
     if (process.seccomp) prepare_filter(plan, process, host);
     plan_process(plan, process, host, denies_setgroups(spec, host), user_namespace, callable);
     if (callable) {

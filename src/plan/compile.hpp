@@ -66,13 +66,21 @@ struct GroupLayout {
 /// The descriptors of a new process; made by the parent before the plan, see launch/streams.hpp.
 struct FdLayout {
     std::vector<FdSource> map = {};
+    /// Files of the container, opened by the process for itself.
+    struct File {
+        int target;
+        std::string path;
+    };
+    std::vector<File> files = {};
+    bool keeps_all = false;                ///< The host's other descriptors are not closed.
     std::vector<int> lent = {};            ///< Sources that only the set-up uses; closed with the rest before exec.
     int area = -1;                         ///< Source of the mount of an ImageArea, or -1; one of `lent`.
     int proc = -1;                         ///< Source of the host's /proc for Op::WriteProc, or -1; one of `lent`.
     std::vector<FdSource> reaper = {};     ///< The map of the reaper if there is to be one.
     std::vector<NamespaceJoin> joins = {}; ///< In the order in which they are to be joined.
     int terminal = -1;                     ///< Source of the controlling terminal, or -1.
-    std::string terminal_path = {};        ///< Of the terminal on the host.
+    std::string terminal_name = {};        ///< For messages.
+    std::string terminal_path = {};        ///< On the host, of a terminal that was made for the process.
     std::vector<int> made = {};            ///< Sources of the pipes or the terminal that were made for the process.
     std::map<std::string, int> trees = {}; ///< See MountSetup.
     GroupLayout groups = {};
@@ -195,7 +203,8 @@ void plan_landlock(Plan& plan, const Landlock& landlock);
 /// \throws Error with Errc::InvalidConfig if the filter would stop the rest of the plan in a way that cannot be
 /// reported
 void check_filter(const Plan& plan, bool callable);
-void plan_fds(Plan& plan, Plan::Steps& steps, const std::vector<FdSource>& map);
+/// \param lent  closed without anything else; or null: everything that is not in the map is closed
+void plan_fds(Plan& plan, Plan::Steps& steps, const std::vector<FdSource>& map, const std::vector<int>* lent = nullptr);
 /// The process that comes after this step is a child of the container's first process, the reaper.
 void plan_reaper(Plan& plan, const ProcessSpec& process, const FdLayout& fds, const HostFacts& host,
                  bool user_namespace);
@@ -210,6 +219,12 @@ void plan_exec(Plan& plan, const ProcessSpec& process, bool foreign_files);
 
 /// The environment of a new process: text of \p process, of the host, or of the plan.
 [[nodiscard]] std::vector<std::string_view> plan_environment(Plan& plan, const ProcessSpec& process);
+/// The same as the process gets it: with HOME, if the child looks that up.
+[[nodiscard]] const char* const* plan_environment_array(Plan& plan, const std::vector<std::string_view>& entries);
+/// What a hook executes.
+[[nodiscard]] inline const std::string& program_of(const HookCommand& command) {
+    return command.executable.empty() ? command.argv.at(0) : command.executable;
+}
 /// The paths where a program may be.
 [[nodiscard]] std::vector<std::string> exec_candidates(const std::string& program,
                                                        const std::vector<std::string_view>& environment);

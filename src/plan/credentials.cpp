@@ -74,7 +74,12 @@ void plan_credentials(Plan& plan, const ProcessSpec& process, const HostFacts& h
     if (sets) {
         plan.steps.add(Op::DropBoundingSet, CapabilityArgs{sets->bounding, host.last_capability},
                        {Stage::Credentials, "drop capabilities from the bounding set"});
-    } else if (process.secure_bits && other_user) {
+    } else if (process.bounding_capabilities) {
+        const std::uint64_t most = capability_set(*process.bounding_capabilities, ~std::uint64_t{0});
+        plan.steps.add(Op::DropBoundingSet, CapabilityArgs{most, host.last_capability},
+                       {Stage::Credentials, "drop capabilities from the bounding set"});
+    }
+    if (!sets && process.secure_bits && other_user) {
         // What the kernel does by itself when root becomes somebody else.
         sets = Sets{0, 0, 0, user_namespace ? 0 : sys::inheritable_capabilities(), 0};
         not_for_root = true;

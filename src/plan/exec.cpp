@@ -34,12 +34,17 @@ std::vector<std::string_view> environment(Plan& plan, const ProcessSpec& process
     return entries;
 }
 
-std::vector<std::string> candidates(const std::string& program, const std::vector<std::string_view>& entries) {
-    if (program.find('/') != std::string::npos) return {program};
+/// PATH of the environment, or what execvp(3) would take instead.
+std::string_view search_path_of(const std::vector<std::string_view>& entries) {
     std::string_view path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     for (const std::string_view entry : entries) {
         if (name_of(entry) == "PATH" && entry.size() > 5) path = entry.substr(5);
     }
+    return path;
+}
+
+std::vector<std::string> candidates(const std::string& program, std::string_view path) {
+    if (program.find('/') != std::string::npos) return {program};
     std::vector<std::string> paths;
     for (std::size_t at = 0; at <= path.size();) {
         const std::size_t end = std::min(path.find(':', at), path.size());
@@ -58,7 +63,13 @@ std::vector<std::string_view> plan_environment(Plan& plan, const ProcessSpec& pr
 }
 
 std::vector<std::string> exec_candidates(const std::string& program, const std::vector<std::string_view>& entries) {
-    return candidates(program, entries);
+    return candidates(program, search_path_of(entries));
+}
+
+const char* const* plan_environment_array(Plan& plan, const std::vector<std::string_view>& entries) {
+    const auto is_home = [](std::string_view entry) { return name_of(entry) == "HOME"; };
+    if (plan.user == nullptr || std::any_of(entries.begin(), entries.end(), is_home)) return plan.strings(entries);
+    return plan.strings(entries, plan.user->home_entry);
 }
 
 namespace {
@@ -76,8 +87,8 @@ void plan_callable(Plan& plan, const ProcessSpec& process) {
     if (plan.has_tasks(Await::Freeze)) {
         plan.steps.add(Op::AwaitParent, AwaitArgs{Await::Freeze}, {Stage::Launch, "wait for the parent"});
     }
-    if (process.environment || !process.add_environment.empty()) {
-        plan.environment = plan.strings(environment(plan, process));
+    if (process.environment || !process.add_environment.empty() || plan.user != nullptr) {
+        plan.environment = plan_environment_array(plan, environment(plan, process));
     }
 }
 
@@ -100,10 +111,11 @@ void plan_exec(Plan& plan, const ProcessSpec& process, bool foreign_files) {
     const std::string& program = process.executable.empty() ? process.argv.at(0) : process.executable;
     // Only root could write to it.
     const bool guarded = foreign_files && (!process.user || process.user->uid == 0);
-    plan.exec_candidates = candidates(program, entries);
+    plan.exec_candidates =
+        candidates(program, process.search_path ? std::string_view(*process.search_path) : search_path_of(entries));
     plan.steps.add(Op::UnblockSignals, {Stage::Exec, "unblock signals"});
-    const ExecArgs args{plan.strings(plan.exec_candidates), plan.strings(process.argv), plan.strings(entries),
-                        guarded ? host_program() : nullptr};
+    const ExecArgs args{plan.strings(plan.exec_candidates), plan.strings(process.argv),
+                        plan_environment_array(plan, entries), guarded ? host_program() : nullptr};
     const StepInfo info{Stage::Exec, "exec", plan.text(program)};
     const bool confined = process.landlock || (process.seccomp && confined_last(process));
     if (confined) plan.steps.add(Op::FindProgram, args, info);

@@ -55,6 +55,16 @@ std::vector<FdRange> gaps(const std::vector<FdSource>& map) {
     return ranges;
 }
 
+/// What was lent, and standard streams that are not in the map.
+std::vector<FdRange> besides(const std::vector<FdSource>& map, const std::vector<int>& lent) {
+    std::set<int> closed(lent.begin(), lent.end());
+    for (int stream = 0; stream < 3; ++stream) closed.insert(stream);
+    for (const FdSource& entry : map) closed.erase(entry.target);
+    std::vector<FdRange> ranges;
+    for (const int fd : closed) ranges.push_back({static_cast<std::uint32_t>(fd), static_cast<std::uint32_t>(fd)});
+    return ranges;
+}
+
 } // namespace
 
 int low_fd_limit(const FdLayout& fds) {
@@ -65,9 +75,9 @@ int low_fd_limit(const FdLayout& fds) {
     return limit;
 }
 
-void plan_fds(Plan& plan, Plan::Steps& steps, const std::vector<FdSource>& map) {
+void plan_fds(Plan& plan, Plan::Steps& steps, const std::vector<FdSource>& map, const std::vector<int>* lent) {
     const std::vector<FdMove> moves = ordered_moves(map);
-    const std::vector<FdRange> closed = gaps(map);
+    const std::vector<FdRange> closed = lent == nullptr ? gaps(map) : besides(map, *lent);
     steps.add(Op::MapFds,
               FdMapArgs{plan.array(moves), static_cast<std::uint32_t>(moves.size()), plan.array(closed),
                         static_cast<std::uint32_t>(closed.size())},

@@ -16,7 +16,7 @@ CommandArgs compiled(Plan& plan, const HookCommand& command) {
     process.environment = command.environment;
     const std::vector<std::string_view> entries = plan_environment(plan, process);
     const char* const directory = command.working_directory.empty() ? nullptr : plan.text(command.working_directory);
-    return {plan.strings(exec_candidates(command.argv.at(0), entries)), plan.strings(command.argv),
+    return {plan.strings(exec_candidates(program_of(command), entries)), plan.strings(command.argv),
             plan.strings(entries), directory};
 }
 

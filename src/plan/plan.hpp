@@ -106,12 +106,13 @@ public:
         return new (allocate(sizeof(Item), alignof(Item))) Item{};
     }
 
-    /// A null-terminated array of strings, as execve(2) takes.
+    /// A null-terminated array of strings, as execve(2) takes. \p last  text of the plan that comes last, or null
     template <typename Text>
-    const char* const* strings(const std::vector<Text>& values) {
+    const char* const* strings(const std::vector<Text>& values, const char* last = nullptr) {
         std::vector<const char*> pointers;
-        pointers.reserve(values.size() + 1);
+        pointers.reserve(values.size() + 2);
         for (const Text& value : values) pointers.push_back(text(value));
+        if (last != nullptr) pointers.push_back(last);
         pointers.push_back(nullptr);
         return array(pointers);
     }
@@ -145,7 +146,7 @@ public:
     };
     std::vector<ParentTask> parent_tasks;
     std::string hook_state; ///< What hooks in the container are told, see CommandArgs::state.
-    UniqueFd upper; ///< The throw-away upper directory of an overlay, once the child has made it.
+    UniqueFd upper;         ///< The throw-away upper directory of an overlay, once the child has made it.
 
     [[nodiscard]] bool has_tasks(Await moment) const {
         return std::any_of(parent_tasks.begin(), parent_tasks.end(),

@@ -30,7 +30,7 @@ void plan_root_in_mount_namespace(Plan& plan, const Spec& spec, const FdLayout& 
     const char* const root = spec.root ? plan.text(spec.root->path) : "/";
     plan.steps.add(Op::SlavePropagation, {Stage::Mounts, "make all mounts slaves of the host's"});
     if (!spec.root) {
-        plan.steps.add(Op::OpenRoot, {Stage::Root, "open the root", root});
+        plan.steps.add(Op::OpenRoot, PathArgs{root}, {Stage::Root, "open the root", root});
     } else if (!spec.private_area || !covers_root(*spec.private_area)) {
         // With all that is mounted below it.
         plan.steps.add(Op::AttachRoot, AttachRootArgs{root, root, true}, {Stage::Root, "bind the root", root});
@@ -63,10 +63,15 @@ void plan_root(Plan& plan, const Spec& spec, const FdLayout& fds, const HookTabl
         plan_root_in_mount_namespace(plan, spec, fds, hooks);
         return;
     }
+    const char* const root = spec.root ? plan.text(spec.root->path) : nullptr;
+    if (root != nullptr && (!spec.mounts.empty() || !spec.devices.empty())) {
+        // In the host's own mount namespace, where HostSide takes the mounts away at the end.
+        plan.steps.add(Op::OpenRoot, PathArgs{root}, {Stage::Root, "open the root", root});
+        plan_mounts(plan, spec.mounts, {fds.trees, hooks});
+        plan_devices(plan, spec, fds);
+    }
     plan_created_hooks(plan, spec);
-    if (!spec.root) return;
-    const char* const root = plan.text(spec.root->path);
-    plan.steps.add(Op::ChangeRoot, PathArgs{root}, {Stage::Root, "chroot to", root});
+    if (root != nullptr) plan.steps.add(Op::ChangeRoot, PathArgs{root}, {Stage::Root, "chroot to", root});
 }
 
 } // namespace ct::internal

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The libct authors
+#include <algorithm>
 #include <cerrno>
 
 #include "base/concat.hpp"
@@ -15,11 +16,15 @@ void plan_user(Plan& plan, const ProcessSpec& process, const FdLayout& fds) {
     UserIds& ids = *plan.user;
     ids.uid = name.uid.value_or(0);
     ids.gid = name.gid.value_or(0);
+    constexpr std::string_view home = "HOME=/";
+    std::copy(home.begin(), home.end(), ids.home_entry);
+    ids.group_count = static_cast<std::uint32_t>(process.more_groups.size());
+    std::copy(process.more_groups.begin(), process.more_groups.end(), ids.groups);
     const char* const user = name.uid ? nullptr : plan.text(name.user);
     const bool with_groups = name.group.empty();
-    if (user != nullptr || with_groups) {
+    if (user != nullptr || with_groups || process.user_needs_entry) {
         plan.steps.add(
-            Op::FindUser, UserArgs{user, nullptr, with_groups, &ids},
+            Op::FindUser, UserArgs{user, nullptr, with_groups, &ids, process.user_needs_entry},
             {Stage::Credentials, plan.text("find user '", name.user, "' in the container's"), "/etc/passwd"});
     }
     if (with_groups) {

@@ -53,6 +53,7 @@ struct Fields<Veth> {
         field("bridge", &Veth::bridge),
         field("addresses", &Veth::addresses),
         field("lease", &Veth::lease),
+        field("host_addresses", &Veth::host_addresses),
     };
 };
 template <>

@@ -22,7 +22,7 @@ struct Words<SetGroups> {
 };
 template <>
 struct Words<Stdio> {
-    static constexpr std::array<std::string_view, 4> list{"inherit", "null", "pipe", "output"};
+    static constexpr std::array<std::string_view, 5> list{"inherit", "null", "pipe", "output", "closed"};
 };
 template <>
 struct Words<Init> {
@@ -259,6 +259,7 @@ struct Fields<Cgroup> {
     static constexpr std::tuple list{
         field("own_group", &Cgroup::own_group),
         field("controllers", &Cgroup::controllers),
+        field("named_hierarchies", &Cgroup::named_hierarchies),
         field("limits", &Cgroup::limits),
         field("values", &Cgroup::values),
         field("limits_after_set_up", &Cgroup::limits_after_set_up),
@@ -270,6 +271,7 @@ template <>
 struct Fields<HookCommand> {
     static constexpr std::tuple list{
         field("argv", &HookCommand::argv),
+        field("executable", &HookCommand::executable),
         field("environment", &HookCommand::environment),
         field("working_directory", &HookCommand::working_directory),
     };
@@ -345,6 +347,7 @@ struct Fields<FdMapping> {
     static constexpr std::tuple list{
         field("target", &FdMapping::target),
         own_field("source", &FdMapping::source),
+        field("path", &FdMapping::path),
     };
 };
 template <>
@@ -461,15 +464,19 @@ struct Fields<ProcessSpec> {
     static constexpr std::tuple list{
         field("argv", &ProcessSpec::argv),
         field("executable", &ProcessSpec::executable),
+        field("search_path", &ProcessSpec::search_path),
         field("init", &ProcessSpec::init),
         field("environment", &ProcessSpec::environment),
         field("add_environment", &ProcessSpec::add_environment),
         field("working_directory", &ProcessSpec::working_directory),
         field("user", &ProcessSpec::user),
         field("user_name", &ProcessSpec::user_name),
+        field("user_needs_entry", &ProcessSpec::user_needs_entry),
+        field("more_groups", &ProcessSpec::more_groups),
         field("umask", &ProcessSpec::umask),
         field("capabilities", &ProcessSpec::capabilities),
         field("capability_sets", &ProcessSpec::capability_sets),
+        field("bounding_capabilities", &ProcessSpec::bounding_capabilities),
         field("secure_bits", &ProcessSpec::secure_bits),
         field("no_new_privileges", &ProcessSpec::no_new_privileges),
         field("labels", &ProcessSpec::labels),
@@ -485,7 +492,9 @@ struct Fields<ProcessSpec> {
         field("parent_death_signal", &ProcessSpec::parent_death_signal),
         field("stdio", &ProcessSpec::stdio),
         field("terminal", &ProcessSpec::terminal),
+        own_field("controlling_terminal", &ProcessSpec::controlling_terminal),
         field("fds", &ProcessSpec::fds),
+        field("inherit_fds", &ProcessSpec::inherit_fds),
     };
 };
 

@@ -216,6 +216,23 @@ TEST_F(ProcessViolations, ProgramHasAName) {
     EXPECT_THAT(found(), ElementsAre("the program's name is empty"));
 }
 
+TEST_F(ProcessViolations, MoreGroupsAreOfAUserByName) {
+    process.more_groups = {5};
+    EXPECT_THAT(found(), ElementsAre("more groups, and the need for an entry, are of a user given by name"));
+    process.user_name = "www";
+    EXPECT_THAT(found(), IsEmpty());
+    process.more_groups.resize(513);
+    EXPECT_THAT(found(), ElementsAre("there are more than 512 more groups"));
+}
+
+TEST_F(ProcessViolations, BoundingSetIsGivenOnce) {
+    process.bounding_capabilities = {{"CAP_KILL", "CAP_FLY"}};
+    EXPECT_THAT(found(), ElementsAre("unknown capability 'CAP_FLY'"));
+    process.bounding_capabilities = {{"CAP_KILL"}};
+    process.capabilities.emplace();
+    EXPECT_THAT(found(), ElementsAre("the bounding set is given twice"));
+}
+
 TEST_F(ProcessViolations, ProgramHasNoNulByte) {
     process.argv = {"/bin/true", std::string("a\0b", 3)};
     EXPECT_THAT(found(), ElementsAre("argv has a NUL byte"));
@@ -293,6 +310,29 @@ TEST_F(StreamViolations, TerminalIsTheStandardStreams) {
 TEST_F(StreamViolations, DescriptorsAreNotNegative) {
     process.fds = {{.target = -1, .source = 3}, {.target = 4, .source = -1}};
     EXPECT_THAT(found(), ElementsAre("negative descriptor in the map -1=3", "negative descriptor in the map 4=-1"));
+}
+
+TEST_F(StreamViolations, FilesOfTheContainerAreAbsolute) {
+    process.fds = {{.target = 3, .path = "/dev/console"}};
+    EXPECT_THAT(found(), IsEmpty());
+    process.fds = {{.target = 3, .source = 4, .path = "dev"}};
+    EXPECT_THAT(found(), ElementsAre("descriptor 3 is both one of the host's and a file inside",
+                                     "the file 'dev' for a descriptor is not absolute"));
+}
+
+TEST_F(StreamViolations, DescriptorsAreMappedOrAllInherited) {
+    process.inherit_fds = true;
+    EXPECT_THAT(found(), IsEmpty());
+    process.fds = {{.target = 3, .source = 4}};
+    EXPECT_THAT(found(), ElementsAre("descriptors cannot be mapped if all are inherited"));
+}
+
+TEST_F(StreamViolations, ControllingTerminalNeedsASession) {
+    process.controlling_terminal = 5;
+    EXPECT_THAT(found(),
+                ElementsAre("a controlling terminal of the host's needs a new session, and no other terminal"));
+    process.new_session = true;
+    EXPECT_THAT(found(), IsEmpty());
 }
 
 TEST_F(StreamViolations, DescriptorIsMappedOnce) {

@@ -51,6 +51,12 @@ TEST(ExecPlan, PathIsExecutedAsItIs) {
     }
 }
 
+TEST(ExecPlan, SearchPathStandsInForThatOfTheEnvironment) {
+    const Executed exec = executed({.argv = {"tool"}, .search_path = "/c", .environment = {{"PATH=/a:/b"}}});
+    EXPECT_THAT(exec.candidates, ElementsAre("/c/tool"));
+    EXPECT_THAT(exec.environment, ElementsAre("PATH=/a:/b"));
+}
+
 TEST(ExecPlan, ExecutableStandsInForTheFirstArgument) {
     const Executed exec =
         executed({.argv = {"-sh"}, .executable = "/bin/sh", .environment = std::vector<std::string>{}});

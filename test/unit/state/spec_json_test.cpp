@@ -97,6 +97,7 @@ Spec full_spec() {
     spec.network.ports = {{8080, 80, 2, Protocol::Udp, "127.0.0.1"}};
     spec.cgroup = {.own_group = true,
                    .controllers = {Controller::Cpu, Controller::Misc},
+                   .named_hierarchies = {"libct"},
                    .limits = {.memory_max = 64 * MiB,
                               .swap_max = Bytes::unlimited(),
                               .oom_group = false,
@@ -112,8 +113,8 @@ Spec full_spec() {
                    .limits_after_set_up = true,
                    .born_frozen = true,
                    .mount = CgroupMount::Writable};
-    spec.hooks = {{HookPoint::Poststop, {{"/bin/a", "\xff"}, {{"A=1"}}, "/w"}, std::chrono::milliseconds(250)},
-                  {.command = {.argv = {"b"}}}};
+    spec.hooks = {{HookPoint::Poststop, {{"/bin/a", "\xff"}, "", {{"A=1"}}, "/w"}, std::chrono::milliseconds(250)},
+                  {.command = {.argv = {"b"}, .executable = "c"}}};
     spec.annotations = {{"com.example.key", "value"}};
     return spec;
 }
@@ -150,6 +151,11 @@ ProcessSpec full_process() {
     process.oom_score_adj = -7;
     process.personality = 8;
     process.session_keyring = SessionKeyring{"ring"};
+    process.search_path = "/a:/b";
+    process.user_needs_entry = true;
+    process.more_groups = {5};
+    process.bounding_capabilities = {{"CAP_KILL"}};
+    process.inherit_fds = true;
     return process;
 }
 

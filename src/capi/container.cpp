@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include "capi/container.hpp"
+
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+
+#include <ct/error.hpp>
+#include <ct/export.hpp>
+
+#include "base/concat.hpp"
+#include "base/sys.hpp"
+#include "capi/guard.hpp"
+#include "capi/session.hpp"
+
+namespace ct::capi {
+
+namespace {
+
+constexpr std::chrono::hours Forever{24 * 365};
+
+} // namespace
+
+Container::Container(std::weak_ptr<Session> session, ct::Container container)
+    : session_(std::move(session)), container_(std::move(container)) {
+    add_handle<ct_process_t>(init_);
+}
+
+void Container::check_stopped() const {
+    require(state_ == CT_STOPPED && !starting_, LCTERR_BADCTSTATE, "the container is not stopped");
+}
+
+void Container::check_running() const {
+    require(state_ == CT_RUNNING, LCTERR_BADCTSTATE, "the container is not running");
+}
+
+ct_process_t Container::become_running(ct::Process init, const Config& config) {
+    std::map<Controller, std::string> groups;
+    // One that has ended again takes its groups along only when it is waited for; then there is nothing to read.
+    if (container_.running()) {
+        for (const Controller controller : config.controllers) groups[controller] = container_.cgroup_path(controller);
+    }
+    const std::lock_guard lock(mutex_);
+    init_->set(std::move(init));
+    starting_ = false;
+    state_ = CT_RUNNING;
+    held_ = config.taskless;
+    groups_ = std::move(groups);
+    ++run_;
+    return static_cast<ct_process_t>(init_->handle);
+}
+
+ct_process_t Container::load(pid_t pid) {
+    Config config;
+    {
+        const std::lock_guard lock(mutex_);
+        require(!starting_, LCTERR_BADCTSTATE, "the container is being started");
+        config = config_;
+    }
+    const auto session = session_.lock();
+    if (session && container_.running()) {
+        // It goes on by itself, under the name that it has.
+        container_.detach();
+        container_ = session->create(container_.name());
+    }
+    config.taskless = false;
+    container_.set_spec(config.spec());
+    return become_running(container_.adopt(pid), config);
+}
+
+int Container::kill() {
+    bool possible = false;
+    {
+        const std::lock_guard lock(mutex_);
+        check_running();
+        possible = config_.makes(CLONE_NEWPID) || config_.killable;
+        if (!possible && !held_) return -1;
+    }
+    // One that has ended needs no killing; one that is held is over with its namespaces.
+    if (container_.running()) container_.kill();
+    return possible ? 0 : -1;
+}
+
+void Container::wait() {
+    unsigned run = 0;
+    bool held = false;
+    {
+        const std::lock_guard lock(mutex_);
+        check_running();
+        run = run_;
+        held = held_;
+    }
+    init_->wait_if_needed();
+    if (held) {
+        if (container_.running()) (void)container_.stop(std::chrono::nanoseconds(0), SIGKILL);
+    } else {
+        (void)container_.wait();
+    }
+    const std::lock_guard lock(mutex_);
+    if (run_ != run) return;
+    state_ = CT_STOPPED;
+    groups_.clear();
+}
+
+void Container::switch_to() {
+    {
+        const std::lock_guard lock(mutex_);
+        check_running();
+        require(!config_.makes(CLONE_NEWPID), LCTERR_INVARG, "a thread cannot move to another pid namespace");
+    }
+    container_.switch_to();
+}
+
+void Container::pause() {
+    const std::lock_guard lock(mutex_);
+    const auto& list = config_.controllers;
+    require(std::find(list.begin(), list.end(), Controller::Freezer) != list.end(), EINVAL, "there is no freezer");
+    if (state_ == CT_PAUSED) return;
+    container_.freeze(Forever);
+    state_ = CT_PAUSED;
+}
+
+void Container::resume() {
+    const std::lock_guard lock(mutex_);
+    const auto& list = config_.controllers;
+    require(std::find(list.begin(), list.end(), Controller::Freezer) != list.end(), EINVAL, "there is no freezer");
+    // One that was killed meanwhile is to be waited for.
+    if (state_ == CT_STOPPED || container_.running()) container_.thaw(Forever);
+    if (state_ == CT_PAUSED) state_ = CT_RUNNING;
+}
+
+void Container::write_now(const ControllerValue& value) {
+    try {
+        container_.set_controller_value(value.controller, value.file, value.value);
+    } catch (const Error& error) {
+        throw Failure(LCTERR_CGCONFIG, error.what());
+    }
+}
+
+int Container::read(Controller controller, const std::string& file, void* buffer, std::size_t size) {
+    std::string directory;
+    {
+        const std::lock_guard lock(mutex_);
+        require(state_ != CT_STOPPED, LCTERR_BADCTSTATE, "the container is stopped");
+        const auto known = groups_.find(controller);
+        directory = known == groups_.end() ? container_.cgroup_path(controller) : known->second;
+    }
+    const auto fd = internal::sys::open(internal::concat(directory, '/', file), O_RDONLY, Stage::Cgroup);
+    const ssize_t length = ::read(fd.get(), buffer, std::min<std::size_t>(size, 1U << 30U));
+    if (length < 0) throw internal::sys::error(errno, Stage::Cgroup, "read", internal::concat(directory, '/', file));
+    return static_cast<int>(length);
+}
+
+std::vector<pid_t> Container::processes() {
+    {
+        const std::lock_guard lock(mutex_);
+        const bool killable = config_.killable && !config_.makes(CLONE_NEWPID);
+        require(killable || !config_.controllers.empty(), LCTERR_INVARG, "the container has no control groups");
+    }
+    return container_.processes();
+}
+
+void Container::leave_session() const noexcept {
+    if (const auto session = session_.lock()) session->detach(handle);
+}
+
+void Container::close() noexcept {
+    (void)guard([&] {
+        const std::lock_guard lock(mutex_);
+        for (const auto& device : config_.net_devices) forget(*device);
+        for (const auto& route : config_.routes) forget(*route);
+        remove_object(init_->handle);
+        remove_object(handle);
+        // The name is free then; one that is held without a process goes with the session.
+        if (container_.running() && !held_) container_.detach();
+    });
+}
+
+} // namespace ct::capi
+
+using namespace ct::capi;
+
+extern "C" {
+
+CT_EXPORT ct_handler_t libct_container_create(libct_session_t s, const char* name) {
+    return guard_handle([&] {
+        const auto session = get(s);
+        require(name != nullptr, LCTERR_INVARG, "the container has no name");
+        try {
+            auto container = std::make_shared<Container>(session, session->create(name));
+            const auto added = add_handle<ct_handler_t>(container);
+            session->attach(added);
+            return added;
+        } catch (const ct::Error& error) {
+            if (error.code() == ct::Errc::InvalidConfig) throw Failure(LCTERR_INVARG, error.what());
+            throw;
+        }
+    });
+}
+
+CT_EXPORT ct_handler_t libct_container_open(libct_session_t s, const char* name) {
+    return guard_handle([&]() -> ct_handler_t {
+        (void)get(s);
+        require(name != nullptr, LCTERR_INVARG, "the container has no name");
+        throw Failure(1, ct::internal::concat("container '", name, "' is not kept anywhere"));
+    });
+}
+
+CT_EXPORT void libct_container_close(ct_handler_t ct) {
+    libct_container_destroy(ct);
+}
+
+CT_EXPORT void libct_container_destroy(ct_handler_t ct) {
+    (void)guard([&] {
+        const auto container = get(ct);
+        container->leave_session();
+        container->close();
+    });
+}
+
+CT_EXPORT enum ct_state libct_container_state(ct_handler_t ct) {
+    ct_state state = CT_ERROR;
+    (void)guard([&] { state = get(ct)->state(); });
+    return state;
+}
+
+CT_EXPORT ct_process_t libct_container_load(ct_handler_t ct, pid_t pid) {
+    return guard_handle([&] { return get(ct)->load(pid); });
+}
+
+CT_EXPORT int libct_container_kill(ct_handler_t ct) {
+    return guard([&] { return get(ct)->kill(); });
+}
+
+CT_EXPORT int libct_container_wait(ct_handler_t ct) {
+    return guard([&] { get(ct)->wait(); });
+}
+
+CT_EXPORT int libct_container_switch(ct_handler_t ct) {
+    return guard([&] { get(ct)->switch_to(); });
+}
+
+CT_EXPORT int libct_container_pause(ct_handler_t ct) {
+    return guard([&] { get(ct)->pause(); });
+}
+
+CT_EXPORT int libct_container_resume(ct_handler_t ct) {
+    return guard([&] { get(ct)->resume(); });
+}
+
+} // extern "C"

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <ct/container.hpp>
+
+#include "capi/handles.hpp"
+#include "capi/net.hpp"
+#include "capi/process.hpp"
+
+namespace ct::capi {
+
+/// A mount as it was asked for.
+struct MountRequest {
+    std::string target;
+    Mount mount;
+    MountHooks hooks;
+};
+
+/// The configuration that the setters make; nothing of it is checked before a start.
+struct Config {
+    unsigned long nsmask = 0;
+    std::vector<std::pair<int, std::string>> nspaths = {};
+    std::string hostname = {};
+    std::string domainname = {};
+    std::vector<std::pair<std::string, std::string>> sysctls = {};
+    std::vector<IdRange> uid_map = {};
+    std::vector<IdRange> gid_map = {};
+    bool auto_proc = false;
+    bool killable = false;
+    bool taskless = false;
+    bool new_session = true;
+    std::optional<std::string> cgroup_submount = {};
+    int console = -1;
+    std::string root = {};
+    std::string private_area = {};
+    std::vector<MountRequest> mounts = {};
+    std::vector<Device> devices = {};
+    std::vector<Controller> controllers = {};
+    std::vector<ControllerValue> values = {};
+    std::vector<std::string> named_hierarchies = {};
+    std::vector<std::shared_ptr<NetDevice>> net_devices = {};
+    std::vector<std::shared_ptr<Route>> routes = {};
+
+    [[nodiscard]] bool makes(int kind) const { return (nsmask & static_cast<unsigned long>(kind)) != 0; }
+    /// All but the mounts.
+    [[nodiscard]] Spec spec() const;
+    /// Configures the container with all of it.
+    void apply(ct::Container& container) const;
+};
+
+class Container : public Object {
+public:
+    Container(std::weak_ptr<Session> session, ct::Container container);
+
+    /// Changes the configuration. \throws Failure with LCTERR_BADCTSTATE unless it is stopped
+    template <typename Change>
+    void configure(const Change& change) {
+        const std::lock_guard lock(mutex_);
+        check_stopped();
+        change(config_);
+    }
+    /// The same in any state, which is handed to it.
+    template <typename Change>
+    auto change(const Change& change) {
+        const std::lock_guard lock(mutex_);
+        return change(config_, state_);
+    }
+
+    [[nodiscard]] ct_state state() const {
+        const std::lock_guard lock(mutex_);
+        return state_;
+    }
+    /// What the entry points do to a container in the right state.
+    ct_process_t spawn(ProcessSpec process, std::function<int()> main);
+    std::shared_ptr<Process> enter(ProcessSpec process, std::function<int()> main);
+    ct_process_t load(pid_t pid);
+    int kill();
+    void wait();
+    void switch_to();
+    void pause();
+    void resume();
+    void write_now(const ControllerValue& value);
+    /// \returns how many bytes
+    int read(Controller controller, const std::string& file, void* buffer, std::size_t size);
+    [[nodiscard]] std::vector<pid_t> processes();
+    /// The handle is gone, and those of what it owns.
+    void close() noexcept;
+    void leave_session() const noexcept;
+
+private:
+    void check_stopped() const;
+    void check_running() const;
+    [[nodiscard]] ct::Process start(const Config& config, ProcessSpec process, const std::function<int()>& main);
+    ct_process_t become_running(ct::Process init, const Config& config);
+
+    const std::weak_ptr<Session> session_;
+    ct::Container container_; ///< Replaced by load() alone.
+    const std::shared_ptr<Process> init_ = std::make_shared<Process>(Process::Owner::Container);
+    mutable std::mutex mutex_; ///< Guards what follows; not held while a process is started or waited for.
+    ct_state state_ = CT_STOPPED;
+    bool starting_ = false;
+    unsigned run_ = 0;                              ///< Counts the starts.
+    bool held_ = false;                             ///< It runs without a first process of the library's.
+    std::map<Controller, std::string> groups_ = {}; ///< The directories of its controllers.
+    Config config_;
+};
+
+} // namespace ct::capi

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#pragma once
+
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include <ct/process.hpp>
+
+#include "capi/handles.hpp"
+
+namespace ct::capi {
+
+/// What the setters of a descriptor have said.
+struct ProcessAttributes {
+    User user = {};
+    std::string user_name = {};
+    std::optional<unsigned long> bounding = {}; ///< Bit N is capability N, as in the next.
+    std::optional<unsigned long> capabilities = {};
+    int parent_death_signal = 0;
+    std::string label = {};
+    std::vector<ResourceLimit> limits = {};
+    std::optional<std::vector<int>> fds = {};
+    std::optional<std::vector<std::string>> environment = {};
+
+    /// For a program or a callable.
+    [[nodiscard]] ProcessSpec spec() const;
+};
+
+class ProcessDesc : public Object {
+public:
+    ProcessDesc() = default;
+    explicit ProcessDesc(ProcessAttributes attributes) : attributes_(std::move(attributes)) {}
+
+    [[nodiscard]] ProcessAttributes attributes() const {
+        const std::lock_guard lock(mutex_);
+        return attributes_;
+    }
+    template <typename Change>
+    void change(const Change& change) {
+        const std::lock_guard lock(mutex_);
+        change(attributes_);
+    }
+
+private:
+    mutable std::mutex mutex_;
+    ProcessAttributes attributes_;
+};
+
+} // namespace ct::capi

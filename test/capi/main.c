@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-FileCopyrightText: The libct authors */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check.h"
+
+enum { Skipped = 77 };
+
+libct_session_t session;
+ct_process_desc_t desc;
+char name[32];
+
+static const struct theme {
+    const char *name;
+    const struct test *tests;
+} themes[] = {
+    {"handles", handle_tests}, {"session", session_tests}, {"namespaces", namespace_tests}, {"start", start_tests},
+    {"desc", desc_tests}, {"files", file_tests}, {"cgroups", cgroup_tests},
+    {"net", net_tests}, {"log", log_tests}, {"fuzz", fuzz_tests}, {NULL, NULL},
+};
+
+void skip(const char *reason)
+{
+    printf("skipped: %s\n", reason);
+    exit(Skipped);
+}
+
+ct_handler_t make_container(void)
+{
+    if (session == NULL) {
+        session = libct_session_open_local();
+        CHECK_HANDLE(session);
+        desc = libct_process_desc_create(session);
+        CHECK_HANDLE(desc);
+    }
+    ct_handler_t ct = libct_container_create(session, name);
+    CHECK_HANDLE(ct);
+    return ct;
+}
+
+void write_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+    CHECK(file != NULL);
+    CHECK(fputs(text, file) >= 0);
+    CHECK_INT(fclose(file), 0);
+}
+
+const char *read_file(const char *path)
+{
+    static char text[65536];
+    text[0] = '\0';
+    FILE *file = fopen(path, "r");
+    if (file == NULL)
+        return text;
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    return text;
+}
+
+bool exists(const char *path)
+{
+    struct stat status;
+    return lstat(path, &status) == 0;
+}
+
+static void copy_program(const char *to)
+{
+    static char bytes[1 << 22];
+    int from_fd = open(CT_TEST_INIT, O_RDONLY);
+    int to_fd = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0755);
+    CHECK(from_fd >= 0 && to_fd >= 0);
+    ssize_t length = read(from_fd, bytes, sizeof bytes);
+    CHECK(length > 0 && length < (ssize_t)sizeof bytes);
+    CHECK_INT(write(to_fd, bytes, (size_t)length), length);
+    close(from_fd);
+    close(to_fd);
+}
+
+const char *make_root(const char *path)
+{
+    static const char *const directories[] = {"", "/bin", "/dev", "/proc", "/etc", NULL};
+    char place[256];
+    for (int i = 0; directories[i] != NULL; ++i) {
+        snprintf(place, sizeof place, "%s%s", path, directories[i]);
+        CHECK_INT(mkdir(place, 0755), 0);
+    }
+    snprintf(place, sizeof place, "%s" TEST_INIT, path);
+    copy_program(place);
+    return path;
+}
+
+bool has_own_namespace(int pid, const char *kind)
+{
+    char path[64];
+    struct stat theirs, own;
+    snprintf(path, sizeof path, "/proc/%d/ns/%s", pid, kind);
+    CHECK_INT(stat(path, &theirs), 0);
+    snprintf(path, sizeof path, "/proc/self/ns/%s", kind);
+    CHECK_INT(stat(path, &own), 0);
+    return theirs.st_ino != own.st_ino;
+}
+
+const char *mount_of_controller(const char *controller)
+{
+    static char place[256];
+    char options[512], type[64];
+    FILE *mounts = fopen("/proc/mounts", "r");
+    CHECK(mounts != NULL);
+    const char *found = NULL;
+    while (found == NULL && fscanf(mounts, "%*s %255s %63s %511s %*d %*d", place, type, options) == 3) {
+        if (strcmp(type, "cgroup") != 0)
+            continue;
+        for (char *option = strtok(options, ","); option != NULL; option = strtok(NULL, ",")) {
+            if (strcmp(option, controller) == 0)
+                found = place;
+        }
+    }
+    fclose(mounts);
+    return found;
+}
+
+const char *output_of(ct_handler_t ct, char *first, ...)
+{
+    static char text[65536];
+    char *argv[16] = {TEST_INIT, first};
+    va_list rest;
+    va_start(rest, first);
+    for (int i = 2; i < 16 && argv[i - 1] != NULL; ++i)
+        argv[i] = va_arg(rest, char *);
+    va_end(rest);
+    int ends[2];
+    CHECK_INT(pipe2(ends, O_CLOEXEC), 0);
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    int fds[] = {null, ends[1], 2};
+    CHECK_INT(libct_process_desc_set_fds(desc, fds, 3), 0);
+    ct_process_t process = libct_container_spawn_execv(ct, desc, TEST_INIT, argv);
+    CHECK_HANDLE(process);
+    close(ends[1]);
+    close(null);
+    size_t length = 0;
+    for (ssize_t got; (got = read(ends[0], text + length, sizeof text - 1 - length)) > 0;)
+        length += (size_t)got;
+    text[length] = '\0';
+    close(ends[0]);
+    int status = -2;
+    CHECK_INT(libct_process_wait(process, &status), 0);
+    if (status != 0)
+        fprintf(stderr, "%s: status %#x: %s\n", first, (unsigned)status, text);
+    CHECK_INT(status, 0);
+    CHECK_INT(libct_container_wait(ct), 0);
+    CHECK_INT(libct_process_desc_set_fds(desc, NULL, 0), 0);
+    return text;
+}
+
+int status_of(ct_handler_t ct, int (*function)(void *), void *argument)
+{
+    ct_process_t process = libct_container_spawn_cb(ct, desc, function, argument);
+    CHECK_HANDLE(process);
+    int status = -2;
+    CHECK_INT(libct_process_wait(process, &status), 0);
+    CHECK_INT(libct_container_wait(ct), 0);
+    CHECK(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+int stay(void *argument)
+{
+    (void)argument;
+    for (;;)
+        pause();
+}
+
+int end_at_once(void *argument)
+{
+    (void)argument;
+    return 0;
+}
+
+void *shared_memory(size_t size)
+{
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CHECK(memory != MAP_FAILED);
+    return memory;
+}
+
+/* What the containers of a test have left: children, or groups of version 1 with its name. */
+static void check_nothing_left(void)
+{
+    char path[320];
+    static const char *const names[] = {"memory", "freezer", "cpuset", "cpu", "devices", "blkio", NULL};
+    if (session != NULL)
+        libct_session_close(session);
+    for (int i = 0; names[i] != NULL; ++i) {
+        const char *place = mount_of_controller(names[i]);
+        if (place == NULL)
+            continue;
+        snprintf(path, sizeof path, "%s/%s", place, name);
+        CHECK(!exists(path));
+    }
+    CHECK(waitpid(-1, NULL, WNOHANG | __WALL) == -1 && errno == ECHILD);
+}
+
+static void run_test(const struct test *test)
+{
+    /* As systemd has them: what a container mounts must not get out all the same. */
+    CHECK_INT(unshare(CLONE_NEWNS | CLONE_NEWNET), 0);
+    CHECK_INT(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+    CHECK_INT(mount("tmpfs", "/tmp", "tmpfs", 0, "mode=1777"), 0);
+    CHECK_INT(mount(NULL, "/", NULL, MS_REC | MS_SHARED, NULL), 0);
+    CHECK_INT(chdir("/tmp"), 0);
+    snprintf(name, sizeof name, "capi-%d", (int)getpid());
+    alarm(110);
+    test->run();
+    check_nothing_left();
+    exit(0);
+}
+
+static int run_theme(const struct theme *theme, const char *only)
+{
+    int failures = 0, skips = 0, runs = 0;
+    for (const struct test *test = theme->tests; test->name != NULL; ++test) {
+        if (only != NULL && strcmp(only, test->name) != 0)
+            continue;
+        fflush(NULL);
+        ++runs;
+        pid_t pid = fork();
+        if (pid == 0)
+            run_test(test);
+        int status = 0;
+        if (waitpid(pid, &status, 0) != pid)
+            status = -1;
+        const bool skipped = WIFEXITED(status) && WEXITSTATUS(status) == Skipped;
+        printf("%s.%s: %s\n", theme->name, test->name, status == 0 ? "passed" : skipped ? "skipped" : "FAILED");
+        skips += skipped;
+        failures += status != 0 && !skipped;
+    }
+    printf("%d tests, %d failed, %d skipped\n", runs, failures, skips);
+    return failures > 0 || runs == 0 ? 1 : skips == runs ? Skipped : 0;
+}
+
+/* capi_tests THEME [TEST] */
+int main(int argc, char **argv)
+{
+    if (geteuid() != 0) {
+        printf("skipped: needs root\n");
+        return getenv("CT_TEST_STRICT") != NULL ? 1 : Skipped;
+    }
+    const bool had_service = exists("/sys/fs/cgroup/.libct");
+    int result = 2;
+    for (const struct theme *theme = themes; theme->name != NULL; ++theme) {
+        if (argc > 1 && strcmp(argv[1], theme->name) == 0)
+            result = run_theme(theme, argc > 2 ? argv[2] : NULL);
+    }
+    /* The mounts of the tests are gone with their namespaces. */
+    if (!had_service)
+        rmdir("/sys/fs/cgroup/.libct");
+    return result;
+}
