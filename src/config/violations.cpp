@@ -124,12 +124,12 @@ void check_files(Violations& found, const Spec& spec) {
         found.push_back("a root's propagation needs a new mount namespace");
     // A chroot(2) shares the host's mounts, so what is mounted below it can be told from them and taken away again.
     const bool has_place = new_mount || (spec.root && !joined_mount && normal_path(spec.root->path) != "/");
-    if (!spec.devices.empty() && !has_place) found.push_back("devices need a new mount namespace, or a root");
+    if (!spec.devices.empty() && !has_place) found.push_back("devices need a new mount namespace");
     if ((!spec.masked_paths.empty() || !spec.read_only_paths.empty()) && !new_mount) {
         found.push_back("masked and read-only paths need a new mount namespace");
     }
     if (spec.proc_mode != ProcMode::New && !spec.default_mounts) found.push_back("a proc mode needs default mounts");
-    if (!spec.mounts.empty() && !has_place) found.push_back("mounts need a new mount namespace, or a root");
+    if (!spec.mounts.empty() && !has_place) found.push_back("mounts need a new mount namespace");
     if (spec.default_mounts && !new_mount) found.push_back("the default mounts need a new mount namespace");
     if (spec.default_devices && !spec.default_mounts && !new_mount) {
         found.push_back("the default devices need a new mount namespace");

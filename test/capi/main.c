@@ -41,6 +41,8 @@ ct_handler_t make_container(void)
         CHECK_HANDLE(session);
         desc = libct_process_desc_create(session);
         CHECK_HANDLE(desc);
+        /* A test that fails leaves nothing running. */
+        CHECK_INT(libct_process_desc_set_pdeathsig(desc, SIGKILL), 0);
     }
     ct_handler_t ct = libct_container_create(session, name);
     CHECK_HANDLE(ct);

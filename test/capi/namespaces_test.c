@@ -170,6 +170,7 @@ static void are_switched_to(void)
     CHECK_INT(libct_container_set_nsmask(ct, CLONE_NEWUTS | CLONE_NEWNS), 0);
     CHECK_INT(libct_container_uname(ct, "inside", NULL), 0);
     CHECK_INT(libct_fs_set_root(ct, make_root("root")), 0);
+    CHECK_INT(libct_container_set_option(ct, LIBCT_OPT_AUTO_PROC_MOUNT, NULL), 0); /* to look at its own namespaces */
     ct_process_t init = libct_container_spawn_cb(ct, desc, stay, NULL);
     CHECK_HANDLE(init);
     CHECK_INT(libct_container_switch(ct), 0);

@@ -122,7 +122,7 @@ static void makes_pairs_and_routes(void)
 static void moves_a_link_of_the_host(void)
 {
     char link[] = "capid0";
-    CHECK_INT(run("ip link add capid0 type dummy"), 0);
+    CHECK_INT(run("ip link add capid0 type veth peer name capid1"), 0);
     ct_handler_t ct = make_container();
     CHECK_INT(libct_container_set_nsmask(ct, CLONE_NEWNET), 0);
     ct_net_t nic = libct_net_add(ct, CT_NET_HOSTNIC, link);

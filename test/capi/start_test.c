@@ -189,6 +189,7 @@ static void are_loaded(void)
     CHECK_INT(libct_process_wait(init, &status), 0);
     CHECK_INT(libct_container_wait(ct), 0);
     CHECK_INT(libct_container_state(ct), CT_STOPPED);
+    CHECK_INT(waitpid(pid, &status, 0), pid); /* who has made it has to reap it, too */
     CHECK_INT(status_of(ct, end_at_once, NULL), 0);
 }
 
