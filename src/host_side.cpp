@@ -47,7 +47,7 @@ HostSide::HostSide(const Spec& spec, const Announce& announce, const Warn& warn,
     if (spec.root && !makes_namespace(spec, Namespace::Mount)) {
         if (spec.private_area) mount_private_area(spec, std::get<BindDir>(*spec.private_area), announce);
         chroot_ = sys::open(spec.root->path, O_PATH | O_DIRECTORY, Stage::Root, "open the root");
-        watch_mounts(spec);
+        if (spec.root->host_mounts) watch_mounts(spec);
     }
     if (!spec.network.bridges.empty()) {
         bridges_ = std::make_shared<BridgeUse>(network, network.take(spec.network, name, *links_));

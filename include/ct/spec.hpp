@@ -44,12 +44,14 @@ struct Root {
     /// set for the root's own mount in the end: it shares with namespaces that are made inside, never with the host.
     /// Needs Namespace::Mount.
     std::optional<Propagation> propagation = {};
+    /// Only without a mount namespace: mounts and devices are made in the host's own, below the root directory, where
+    /// everybody sees them until the end of the container. Devices stay, and so do the mounts if the host process is
+    /// killed. The root cannot be "/" then.
+    bool host_mounts = false;
     bool operator==(const Root&) const = default;
 };
 
-/// One mount inside the container. Needs Namespace::Mount, or at least a root: without a mount namespace it is made in
-/// the host's own, below the root directory, where everybody sees it until the end of the container. A host process
-/// that is killed leaves it there.
+/// One mount inside the container. Needs Namespace::Mount, or Root::host_mounts.
 ///
 /// Either a bind (`type` is empty: `source` is a file or directory of the host) or a file system of its own
 /// (`type` is "tmpfs", "proc", "ext4", ...). The target is resolved inside the root: no symbolic link leads out of it.
@@ -85,8 +87,8 @@ struct Mount {
 
 enum class DeviceType : std::uint8_t { Character, Block };
 
-/// A device node of the container. Needs Namespace::Mount or a root, in which it stays. A node of the same name and
-/// number in the image will do; any other file of that name is an error.
+/// A device node of the container. Needs Namespace::Mount, or Root::host_mounts. A node of the same name and number in
+/// the image will do; any other file of that name is an error.
 ///
 /// Within a user namespace, where the kernel refuses mknod(2), the host's node is bound: the one of the same path, or
 /// in /dev/char or /dev/block; it keeps the mode and owner that it has there.

@@ -36,8 +36,20 @@ extern "C" {
 const char *libct_version(void);
 
 /*
- * Error handles
+ * Errors
  */
+
+/* Why a call has failed. */
+struct libct_error {
+    size_t struct_size;
+    int code;            /* what the call has returned, or the number of the error handle */
+    int error_number;    /* errno, or 0 */
+    const char *stage;   /* what the library was doing: "mounts", "network" and the like */
+    const char *path;    /* the file concerned, or "" */
+    const char *message; /* a whole sentence */
+};
+/* The last failure in this thread, or NULL; valid until the next one there. */
+const struct libct_error *libct_last_error(void);
 
 /* The error handle of a negative number. */
 void *libct_err_to_handle(long err);
@@ -58,7 +70,42 @@ typedef struct libct_session *libct_session_t;
 /* A local session, for NULL or "local". -LCTERR_INVARG for any other address. */
 libct_session_t libct_session_open(const char *url);
 libct_session_t libct_session_open_local(void);
-/* Closes its containers, as libct_container_close() does: those that run go on. */
+
+/* What becomes of running containers when their session is closed. */
+enum libct_on_close {
+    LIBCT_ON_CLOSE_DETACH = 0, /* they go on */
+    LIBCT_ON_CLOSE_KILL = 1    /* they are killed and waited for */
+};
+struct libct_session_options {
+    size_t struct_size; /* here and elsewhere: sizeof of the struct; what is left 0 has its default */
+    /*
+     * An absolute path, made if it is missing: a record of each container is kept there, by which this and other programs
+     * find it, see libct_container_open(). Names are unique there. NULL: no records.
+     */
+    const char *state_directory;
+    const char *cgroup_parent; /* the group in which containers have theirs; NULL: the root */
+    enum libct_on_close on_close;
+    void (*log)(unsigned int level, const char *text, void *user); /* LOG_WARN and so on; must not call libct */
+    void *user;
+};
+/* A local session with options. -LCTERR_INVARG for malformed ones. */
+libct_session_t libct_session_open_with(const struct libct_session_options *options);
+
+/* Something that containers can use if the host offers it. */
+struct libct_feature {
+    size_t struct_size;
+    const char *name;   /* such as "namespace.user" */
+    int available;      /* to this process */
+    const char *detail; /* what there is of it, or why it is missing */
+    const char *remedy; /* how to get it, if it is missing */
+};
+/*
+ * Hands what this host offers to a function, one by one, until that returns something other than 0, and returns that.
+ * It is found out by trying, which takes some milliseconds.
+ */
+int libct_session_features(libct_session_t s, int (*cb)(const struct libct_feature *feature, void *user), void *user);
+
+/* Closes its containers, as libct_container_close() does: those that run go on, unless its options say otherwise. */
 void libct_session_close(libct_session_t s);
 
 /*
@@ -88,8 +135,27 @@ enum ct_state {
  * time can have groups.
  */
 ct_handler_t libct_container_create(libct_session_t s, const char *name);
-/* -1: sessions keep no containers beyond their own life. -LCTERR_INVARG without a name. */
+/*
+ * A container that any program has recorded in the session's state directory: a running one, or one that was saved. It
+ * has its configuration, and what ran is not killed by closing this session. -LCTERR_INVARG without a name;
+ * -LCTERR_NOTFOUND if there is none; -1 else, also for a session without a state directory.
+ */
 ct_handler_t libct_container_open(libct_session_t s, const char *name);
+/*
+ * Keeps the stopped container in the state directory, until libct_container_remove(). Functions, descriptors and the
+ * like cannot be kept: -1.
+ */
+int libct_container_save(ct_handler_t ct);
+/* It ceases to be recorded, and cannot be started any more; the handle stays. -LCTERR_BADCTSTATE not stopped. */
+int libct_container_remove(ct_handler_t ct);
+/*
+ * The whole configuration as JSON, in place of all that was set before but functions and logs: everything that the C++
+ * interface has in ct::Spec, by the names of its fields. Setters add to it. -LCTERR_BADCTSTATE not stopped;
+ * -LCTERR_INVARG for a field that is unknown or malformed.
+ */
+int libct_container_set_spec(ct_handler_t ct, const char *json);
+/* Writes the configuration to buf as JSON, at most size bytes with a 0 at the end, and returns its length. */
+int libct_container_get_spec(ct_handler_t ct, char *buf, size_t size);
 /* These two are the same: the handle is gone, with those that the container owns. A running container goes on. */
 void libct_container_close(ct_handler_t ct);
 void libct_container_destroy(ct_handler_t ct);
@@ -339,6 +405,38 @@ enum ct_fs_type {
  */
 int libct_fs_set_private(ct_handler_t ct, enum ct_fs_type type, void *arg);
 
+enum libct_area_type {
+    LIBCT_AREA_DIRECTORY = 0, /* a directory of the host */
+    LIBCT_AREA_OVERLAY = 1,   /* directories of the host, and one that takes all changes */
+    LIBCT_AREA_TMPFS = 2,     /* empty, and gone with the container */
+    LIBCT_AREA_IMAGE = 3      /* a file system in a file */
+};
+/* A private area of any kind; others than a directory need CLONE_NEWNS. */
+struct libct_area {
+    size_t struct_size;
+    enum libct_area_type type;
+    const char *source;       /* the directory, or the file of an image */
+    const char *target;       /* where in the root; NULL: over the root itself */
+    int read_only;            /* of a directory or an image */
+    const char *const *lower; /* of an overlay: directories, topmost first, and NULL; none: what is at the target */
+    const char *upper;        /* takes the changes; NULL: a throw-away one in memory */
+    const char *work;         /* with upper: a directory beside it, for the kernel */
+    uint64_t size_bytes;      /* of what is in memory; 0: the kernel's */
+    unsigned int mode;        /* of a tmpfs; 0: 0755 */
+    const char *fs_type;      /* of an image; NULL: what it looks like */
+};
+/* Instead of libct_fs_set_private(), which replaces it. Errors are the same. */
+int libct_fs_set_area(ct_handler_t ct, const struct libct_area *area);
+/*
+ * The changes in an overlay: the last run's also once it is stopped. Hands each path, and '+', '~' or '-' for what was
+ * added, modified or deleted, to a function until that returns something other than 0, and returns that.
+ */
+int libct_fs_changes(ct_handler_t ct, int (*cb)(const char *path, char kind, void *user), void *user);
+/* Copies them to a directory that is missing or empty, for use as the topmost of the lower ones of others. */
+int libct_fs_commit(ct_handler_t ct, const char *directory);
+/* Gives them up. -LCTERR_BADCTSTATE not stopped. */
+int libct_fs_discard(ct_handler_t ct);
+
 #define CT_FS_RDONLY 0x01
 #define CT_FS_PRIVATE 0x02
 #define CT_FS_BIND 0x04
@@ -428,6 +526,50 @@ int libct_net_route_set_dev(ct_net_route_t r, const char *dev);
 ct_net_route_nh_t libct_net_route_add_nh(ct_net_route_t r);
 int libct_net_route_nh_set_gw(ct_net_route_nh_t nh, const char *gw);
 int libct_net_route_nh_set_dev(ct_net_route_nh_t nh, const char *dev);
+
+/* Without this the loopback device is down. */
+int libct_net_loopback_up(ct_handler_t ct);
+
+/* A bridge of the host that libct makes with the first container that uses it, and removes with the last one. */
+struct libct_bridge {
+    size_t struct_size;
+    const char *name;
+    const char *const *addresses; /* its own, with the length of the subnet, such as "10.1.0.1/24"; then NULL */
+    unsigned int mtu;             /* 0: the kernel's */
+    int nat;                      /* what its containers send to elsewhere has the host's address */
+};
+/*
+ * -LCTERR_BADCTSTATE not stopped; -LCTERR_NONS without CLONE_NEWNET; -LCTERR_BADARG without a name. Addresses and the
+ * like are checked at the start.
+ */
+int libct_net_add_bridge(ct_handler_t ct, const struct libct_bridge *bridge);
+
+/* A pair of links, as CT_NET_VETH. */
+struct libct_veth {
+    size_t struct_size;
+    const char *host_name;        /* NULL: a generated one */
+    const char *container_name;   /* NULL: "eth0" */
+    const char *host_mac;         /* NULL: a random one */
+    const char *container_mac;    /* NULL: a random one */
+    const char *bridge;           /* of which the host's end becomes a port; NULL: none */
+    const char *const *addresses; /* of the container's end; then NULL; NULL: none */
+    unsigned int mtu;             /* 0: the kernel's */
+    int lease;                    /* a free address of each subnet of the bridge, which is one of the above */
+};
+/* As libct_net_add_bridge(). */
+int libct_net_add_veth(ct_handler_t ct, const struct libct_veth *veth);
+
+/* Ports of the host that lead to the container; needs a bridge. */
+struct libct_port {
+    size_t struct_size;
+    unsigned int host_port;
+    unsigned int container_port;
+    unsigned int count;       /* from these two on; 0: 1 */
+    int udp;                  /* 0: TCP */
+    const char *host_address; /* NULL: any */
+};
+/* As libct_net_add_bridge(). */
+int libct_net_publish(ct_handler_t ct, const struct libct_port *port);
 
 #ifdef __cplusplus
 }

@@ -68,23 +68,28 @@ ct_process_t Container::load(pid_t pid) {
         // It goes on by itself, under the name that it has.
         container_.detach();
         container_ = session->create(container_.name());
+        for (const auto& [what, set] : handlers_) set(container_, true);
     }
     config.taskless = false;
     container_.set_spec(config.spec());
     return become_running(container_.adopt(pid), config);
 }
 
-int Container::kill() {
+void Container::kill() {
     bool possible = false;
     {
         const std::lock_guard lock(mutex_);
         check_running();
         possible = config_.makes(CLONE_NEWPID) || config_.killable;
-        if (!possible && !held_) return -1;
+        require(possible || held_, 1, "the container has neither a new pid namespace nor LIBCT_OPT_KILLABLE");
     }
-    // One that has ended needs no killing; one that is held is over with its namespaces.
-    if (container_.running()) container_.kill();
-    return possible ? 0 : -1;
+    // One that has ended, perhaps just now, needs no killing; one that is held is over with its namespaces.
+    try {
+        if (container_.running()) container_.kill();
+    } catch (const Error& error) {
+        if (error.code() != Errc::InvalidState) throw;
+    }
+    require(possible, 1, "the container has no process that can be killed");
 }
 
 void Container::wait() {
@@ -96,11 +101,12 @@ void Container::wait() {
         run = run_;
         held = held_;
     }
-    init_->wait_if_needed();
     if (held) {
+        init_->wait_if_needed();
         if (container_.running()) (void)container_.stop(std::chrono::nanoseconds(0), SIGKILL);
     } else {
-        (void)container_.wait();
+        (void)container_.wait(); // which also moves its output
+        init_->wait_if_needed();
     }
     const std::lock_guard lock(mutex_);
     if (run_ != run) return;
@@ -139,7 +145,7 @@ void Container::write_now(const ControllerValue& value) {
     try {
         container_.set_controller_value(value.controller, value.file, value.value);
     } catch (const Error& error) {
-        throw Failure(LCTERR_CGCONFIG, error.what());
+        throw Failure(LCTERR_CGCONFIG, error);
     }
 }
 
@@ -166,6 +172,16 @@ std::vector<pid_t> Container::processes() {
     return container_.processes();
 }
 
+void Container::set_handler(const std::string& what, SetHandler set, bool present) {
+    const std::lock_guard lock(mutex_);
+    with_codes([&] { set(container_, present); });
+    if (present) {
+        handlers_[what] = std::move(set);
+    } else {
+        handlers_.erase(what);
+    }
+}
+
 void Container::leave_session() const noexcept {
     if (const auto session = session_.lock()) session->detach(handle);
 }
@@ -177,8 +193,10 @@ void Container::close() noexcept {
         for (const auto& route : config_.routes) forget(*route);
         remove_object(init_->handle);
         remove_object(handle);
+        for (const auto& [what, set] : handlers_) (void)guard([&] { set(container_, false); });
+        handlers_.clear();
         // The name is free then; one that is held without a process goes with the session.
-        if (container_.running() && !held_) container_.detach();
+        if (container_.running() && !held_ && !opened_) container_.detach();
     });
 }
 
@@ -198,17 +216,9 @@ CT_EXPORT ct_handler_t libct_container_create(libct_session_t s, const char* nam
             session->attach(added);
             return added;
         } catch (const ct::Error& error) {
-            if (error.code() == ct::Errc::InvalidConfig) throw Failure(LCTERR_INVARG, error.what());
+            if (error.code() == ct::Errc::InvalidConfig) throw Failure(LCTERR_INVARG, error);
             throw;
         }
-    });
-}
-
-CT_EXPORT ct_handler_t libct_container_open(libct_session_t s, const char* name) {
-    return guard_handle([&]() -> ct_handler_t {
-        (void)get(s);
-        require(name != nullptr, LCTERR_INVARG, "the container has no name");
-        throw Failure(1, ct::internal::concat("container '", name, "' is not kept anywhere"));
     });
 }
 
@@ -235,7 +245,7 @@ CT_EXPORT ct_process_t libct_container_load(ct_handler_t ct, pid_t pid) {
 }
 
 CT_EXPORT int libct_container_kill(ct_handler_t ct) {
-    return guard([&] { return get(ct)->kill(); });
+    return guard([&] { get(ct)->kill(); });
 }
 
 CT_EXPORT int libct_container_wait(ct_handler_t ct) {

@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The libct authors
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -12,6 +13,7 @@
 
 #include <ct/container.hpp>
 
+#include "capi/guard.hpp"
 #include "capi/handles.hpp"
 #include "capi/net.hpp"
 #include "capi/process.hpp"
@@ -34,6 +36,7 @@ struct Config {
     std::vector<std::pair<std::string, std::string>> sysctls = {};
     std::vector<IdRange> uid_map = {};
     std::vector<IdRange> gid_map = {};
+    Spec base = {}; ///< What has no setter here; the other fields add to it.
     bool auto_proc = false;
     bool killable = false;
     bool taskless = false;
@@ -41,7 +44,7 @@ struct Config {
     std::optional<std::string> cgroup_submount = {};
     int console = -1;
     std::string root = {};
-    std::string private_area = {};
+    std::optional<PrivateArea> private_area = {};
     std::vector<MountRequest> mounts = {};
     std::vector<Device> devices = {};
     std::vector<Controller> controllers = {};
@@ -49,13 +52,20 @@ struct Config {
     std::vector<std::string> named_hierarchies = {};
     std::vector<std::shared_ptr<NetDevice>> net_devices = {};
     std::vector<std::shared_ptr<Route>> routes = {};
+    bool loopback_up = false;
 
+    /// Takes it over.
+    void set_spec(Spec spec);
+    [[nodiscard]] bool has_root() const { return !root.empty() || base.root; }
     [[nodiscard]] bool makes(int kind) const { return (nsmask & static_cast<unsigned long>(kind)) != 0; }
     /// All but the mounts.
     [[nodiscard]] Spec spec() const;
     /// Configures the container with all of it.
     void apply(ct::Container& container) const;
 };
+
+/// Its devices and routes, whose handles are gone then.
+void drop_network(Config& config) noexcept;
 
 class Container : public Object {
 public:
@@ -68,6 +78,26 @@ public:
         check_stopped();
         change(config_);
     }
+    /// Hands the container of the C++ library to a function. \throws as before
+    template <typename Call>
+    auto with_stopped(const Call& call) {
+        const std::lock_guard lock(mutex_);
+        check_stopped();
+        return with_codes([&] { return call(container_); });
+    }
+    /// That container, in any state.
+    [[nodiscard]] ct::Container object() const {
+        const std::lock_guard lock(mutex_);
+        return container_;
+    }
+    /// Sets a handler of that container, or takes it away: \p set is told which.
+    using SetHandler = std::function<void(ct::Container&, bool)>;
+    void set_handler(const std::string& what, SetHandler set, bool present);
+    /// One that somebody else has started or saved.
+    void open();
+    void save();
+    [[nodiscard]] Spec spec() const;
+    void update(const Limits& limits);
     /// The same in any state, which is handed to it.
     template <typename Change>
     auto change(const Change& change) {
@@ -83,7 +113,7 @@ public:
     ct_process_t spawn(ProcessSpec process, std::function<int()> main);
     std::shared_ptr<Process> enter(ProcessSpec process, std::function<int()> main);
     ct_process_t load(pid_t pid);
-    int kill();
+    void kill();
     void wait();
     void switch_to();
     void pause();
@@ -108,7 +138,9 @@ private:
     mutable std::mutex mutex_; ///< Guards what follows; not held while a process is started or waited for.
     ct_state state_ = CT_STOPPED;
     bool starting_ = false;
-    unsigned run_ = 0;                              ///< Counts the starts.
+    unsigned run_ = 0;    ///< Counts the starts.
+    bool opened_ = false; ///< It runs without this session.
+    std::map<std::string, SetHandler> handlers_ = {};
     bool held_ = false;                             ///< It runs without a first process of the library's.
     std::map<Controller, std::string> groups_ = {}; ///< The directories of its controllers.
     Config config_;

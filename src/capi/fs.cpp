@@ -113,12 +113,12 @@ CT_EXPORT int libct_fs_set_private(ct_handler_t ct, enum ct_fs_type type, void* 
     return guard([&] {
         get(ct)->configure([&](Config& config) {
             if (type == CT_FS_NONE) {
-                config.private_area.clear();
+                config.private_area.reset();
                 return;
             }
             require(type == CT_FS_SUBDIR, LCTERR_BADTYPE, "there is no such kind of private area");
             require(arg != nullptr, LCTERR_INVARG, "the private area has no path");
-            config.private_area = static_cast<const char*>(arg);
+            config.private_area = ct::BindDir{.source = static_cast<const char*>(arg)};
         });
     });
 }

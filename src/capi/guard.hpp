@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <ct/error.hpp>
 #include <libct/libct.h>
 
 namespace ct::capi {
@@ -15,8 +16,15 @@ namespace ct::capi {
 /// Leaves an entry point with a code of its own.
 struct Failure {
     explicit Failure(int given, std::string why = {}) : code(given), text(std::move(why)) {}
+    /// Another code for an error.
+    Failure(int given, const Error& error)
+        : code(given), text(error.what()), number(error.code().default_error_condition().value()),
+          stage(to_string(error.stage())), path(error.path()) {}
     int code; ///< LCTERR_* or an errno
     std::string text;
+    int number = 0; ///< An errno, if there is one.
+    std::string_view stage = "configure";
+    std::string path = {};
 };
 
 /// \throws Failure with that code unless \p condition holds
@@ -24,7 +32,21 @@ inline void require(bool condition, int code, const char* text) {
     if (!condition) throw Failure(code, text);
 }
 
-/// Logs the exception at work, sets errno if it has one, and translates it. \returns a negative code
+/// Has \p call fail with the code that says best what the error is, rather than with -1.
+template <typename Call>
+decltype(auto) with_codes(const Call& call) {
+    try {
+        return call();
+    } catch (const Error& error) {
+        if (error.code() == Errc::InvalidConfig) throw Failure(LCTERR_INVARG, error);
+        if (error.code() == Errc::InvalidState) throw Failure(LCTERR_BADCTSTATE, error);
+        if (error.code() == Errc::NotFound) throw Failure(LCTERR_NOTFOUND, error);
+        throw;
+    }
+}
+
+/// Logs the exception at work, keeps it for libct_last_error(), sets errno if it has one, and translates it. \returns
+/// a negative code
 [[nodiscard]] int translate(const std::source_location& where) noexcept;
 /// Writes to the log of libct_log_init().
 void log(unsigned level, std::string_view text, const std::source_location& where) noexcept;

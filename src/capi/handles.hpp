@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include <libct/libct-streams.h>
 #include <libct/libct.h>
 
 /// The handles of the C interface.
@@ -28,6 +29,7 @@ class ProcessDesc;
 class NetDevice;
 class Route;
 class NextHop;
+class Attachment;
 
 template <typename Handle>
 struct Kind;
@@ -58,6 +60,10 @@ struct Kind<ct_net_route_t> {
 template <>
 struct Kind<ct_net_route_nh_t> {
     using Type = NextHop;
+};
+template <>
+struct Kind<libct_attachment_t> {
+    using Type = Attachment;
 };
 template <typename Handle>
 using ObjectOf = typename Kind<Handle>::Type;

@@ -29,13 +29,6 @@ void check_pid_namespace(const Config& config, unsigned long kinds) {
     require(allowed, LCTERR_INVARG, "a container without a process has no pid namespace");
 }
 
-void drop_network(Config& config) noexcept {
-    for (const auto& device : config.net_devices) forget(*device);
-    for (const auto& route : config.routes) forget(*route);
-    config.net_devices.clear();
-    config.routes.clear();
-}
-
 void set_mask(Config& config, unsigned long mask) {
     require((mask & ~KnownNamespaces) == 0, LCTERR_NONS, "there are no namespaces of such a kind");
     require(!joins(config, mask), LCTERR_BADARG, "a namespace is joined that shall be new");
@@ -57,7 +50,7 @@ void make_killable(Config& config) {
         config.named_hierarchies = {ServiceName};
     } catch (const Error& error) {
         // With version 2 alone every container can be killed by its group.
-        if (error.code() != Errc::Unsupported) throw Failure(LCTERR_CGCREATE, error.what());
+        if (error.code() != Errc::Unsupported) throw Failure(LCTERR_CGCREATE, error);
     }
     config.killable = true;
 }

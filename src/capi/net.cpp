@@ -88,6 +88,14 @@ void forget(const Route& route) noexcept {
     remove_object(route.handle);
 }
 
+void drop_network(Config& config) noexcept {
+    for (const auto& device : config.net_devices) forget(*device);
+    for (const auto& route : config.routes) forget(*route);
+    config.net_devices.clear();
+    config.routes.clear();
+    config.base.network = {};
+}
+
 namespace {
 
 /// The names of a device; both empty if the argument has none.

@@ -2,26 +2,19 @@
 // SPDX-FileCopyrightText: The libct authors
 #include "capi/process.hpp"
 
-#include <sys/wait.h>
+#include <fcntl.h>
+
+#include <cerrno>
 
 #include <ct/export.hpp>
+#include <libct/libct-streams.h>
 
+#include "base/sys.hpp"
+#include "capi/exit_record.hpp"
 #include "capi/guard.hpp"
+#include "capi/process_desc.hpp"
 
 namespace ct::capi {
-
-namespace {
-
-int raw_status(const ExitStatus& status) {
-    switch (status.kind) {
-    case ExitStatus::Kind::Exited: return W_EXITCODE(status.value, 0);
-    case ExitStatus::Kind::Signaled: return W_EXITCODE(0, status.value) | (status.core_dumped ? WCOREFLAG : 0);
-    case ExitStatus::Kind::Unknown: break;
-    }
-    return -1;
-}
-
-} // namespace
 
 void Process::set(ct::Process process) {
     const std::lock_guard lock(mutex_);
@@ -63,6 +56,28 @@ pid_t Process::pid() {
     return pid_;
 }
 
+int Process::take_stream(int number) {
+    const std::lock_guard lock(mutex_);
+    require(number >= 0 && number <= 2, LCTERR_INVARG, "there is no such stream");
+    require(process_.has_value(), LCTERR_BADCTSTATE, "the process was waited for already");
+    int fd = process_->terminal();
+    if (fd >= 0) {
+        fd = ::fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        if (fd < 0) throw internal::sys::error(errno, Stage::Stdio, "duplicate the terminal");
+    } else {
+        fd = process_->release_stream(number);
+    }
+    require(fd >= 0, LCTERR_NOTFOUND, "the stream is no pipe");
+    return fd;
+}
+
+void Process::resize_terminal(TerminalSize size) {
+    const std::lock_guard lock(mutex_);
+    require(process_.has_value(), LCTERR_BADCTSTATE, "the process was waited for already");
+    require(process_->terminal() >= 0, LCTERR_NOTFOUND, "the process has no terminal");
+    process_->resize_terminal(size);
+}
+
 } // namespace ct::capi
 
 using namespace ct::capi;
@@ -78,6 +93,14 @@ CT_EXPORT int libct_process_wait(ct_process_t p, int* status) {
 
 CT_EXPORT int libct_process_get_pid(ct_process_t p) {
     return guard([&] { return get(p)->pid(); });
+}
+
+CT_EXPORT int libct_process_stream(ct_process_t p, int stream) {
+    return guard([&] { return get(p)->take_stream(stream); });
+}
+
+CT_EXPORT int libct_process_resize_terminal(ct_process_t p, unsigned int rows, unsigned int columns) {
+    return guard([&] { get(p)->resize_terminal(terminal_size(rows, columns)); });
 }
 
 CT_EXPORT void libct_process_destroy(ct_process_t p) {

@@ -24,6 +24,9 @@ public:
     /// Waits if nobody has.
     void wait_if_needed();
     [[nodiscard]] pid_t pid();
+    /// The host's end of a pipe, or a duplicate of that of the terminal. \returns a descriptor of the caller's
+    [[nodiscard]] int take_stream(int number);
+    void resize_terminal(TerminalSize size);
 
 private:
     const Owner owner_;

@@ -79,6 +79,9 @@ ProcessSpec ProcessAttributes::spec() const {
     spec.environment = environment;
     if (fds) {
         set_fds(spec, *fds);
+    } else if (streams || terminal) {
+        spec.stdio = streams.value_or(StandardStreams{});
+        spec.terminal = terminal;
     } else {
         spec.inherit_fds = true;
     }
@@ -173,7 +176,11 @@ CT_EXPORT int libct_process_desc_set_fds(ct_process_desc_t p, int* fds, int n) {
         require(n >= 0 || fds == nullptr, LCTERR_INVARG, "the number of descriptors is negative");
         std::optional<std::vector<int>> list;
         if (fds != nullptr) list.emplace(fds, fds + n);
-        desc->change([&](ProcessAttributes& attributes) { attributes.fds = std::move(list); });
+        desc->change([&](ProcessAttributes& attributes) {
+            attributes.fds = std::move(list);
+            attributes.streams.reset();
+            attributes.terminal.reset();
+        });
     });
 }
 

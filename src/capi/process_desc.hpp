@@ -22,11 +22,16 @@ struct ProcessAttributes {
     std::string label = {};
     std::vector<ResourceLimit> limits = {};
     std::optional<std::vector<int>> fds = {};
+    std::optional<StandardStreams> streams = {}; ///< Instead of `fds`, as the next one.
+    std::optional<TerminalSize> terminal = {};
     std::optional<std::vector<std::string>> environment = {};
 
     /// For a program or a callable.
     [[nodiscard]] ProcessSpec spec() const;
 };
+
+/// \throws Failure if it is none
+[[nodiscard]] TerminalSize terminal_size(unsigned rows, unsigned columns);
 
 class ProcessDesc : public Object {
 public:

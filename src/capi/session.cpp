@@ -2,24 +2,73 @@
 // SPDX-FileCopyrightText: The libct authors
 #include "capi/session.hpp"
 
+#include <poll.h>
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 #include <ct/error.hpp>
 #include <ct/export.hpp>
 #include <libct/libct-log-levels.h>
 
+#include "base/sys.hpp"
 #include "capi/container.hpp"
 #include "capi/guard.hpp"
+#include "capi/structs.hpp"
 
 namespace ct::capi {
 
-SessionOptions Session::options() {
+namespace {
+
+unsigned log_level(LogLevel level) {
+    switch (level) {
+    case LogLevel::Warning: return LOG_WARN;
+    case LogLevel::Info: return LOG_INFO;
+    case LogLevel::Debug: break;
+    }
+    return LOG_DEBUG;
+}
+
+void watch(int epoll, int fd) {
+    epoll_event readable{.events = EPOLLIN, .data = {.fd = fd}};
+    if (::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &readable) < 0) {
+        throw internal::sys::error(errno, Stage::Session, "watch a session");
+    }
+}
+
+SessionOptions options_of(const libct_session_options& given) {
+    SessionOptions options = Session::default_options();
+    const bool known = given.on_close == LIBCT_ON_CLOSE_DETACH || given.on_close == LIBCT_ON_CLOSE_KILL;
+    require(known, LCTERR_INVARG, "there is no such way to close a session");
+    if (given.on_close == LIBCT_ON_CLOSE_KILL) options.on_close = OnClose::Kill;
+    if (given.state_directory != nullptr) options.state_directory = given.state_directory;
+    if (given.cgroup_parent != nullptr) options.cgroup_parent = given.cgroup_parent;
+    if (given.log != nullptr) {
+        options.log_handler = [tell = given.log, user = given.user](LogLevel level, std::string_view text) {
+            tell(log_level(level), std::string(text).c_str(), user);
+        };
+    }
+    return options;
+}
+
+} // namespace
+
+SessionOptions Session::default_options() {
     return {.on_close = OnClose::Detach, .log_handler = [](LogLevel level, std::string_view text) {
-                const unsigned number = level == LogLevel::Warning ? LOG_WARN
-                                        : level == LogLevel::Info  ? LOG_INFO
-                                                                   : LOG_DEBUG;
-                log(number, text, std::source_location::current());
+                log(log_level(level), text, std::source_location::current());
             }};
+}
+
+Session::Session(SessionOptions options) : options_(std::move(options)) {
+    sessions_.emplace_back(options_);
+}
+
+ct::Session& Session::add_session() {
+    ct::Session& added = sessions_.emplace_back(options_);
+    if (events_) watch(events_.get(), added.fd());
+    return added;
 }
 
 ct::Container Session::create(const std::string& name) {
@@ -28,10 +77,48 @@ ct::Container Session::create(const std::string& name) {
         try {
             return session.create(name);
         } catch (const Error& error) {
-            if (error.code() != Errc::NameInUse) throw;
+            // In a state directory it is in use for all sessions.
+            if (error.code() != Errc::NameInUse || options_.state_directory) throw;
         }
     }
-    return sessions_.emplace_back(options()).create(name);
+    return add_session().create(name);
+}
+
+ct::Container Session::open(const std::string& name) {
+    require(options_.state_directory.has_value(), 1, "the session has no state directory");
+    const std::lock_guard lock(mutex_);
+    return with_codes([&] { return sessions_.front().open(name); });
+}
+
+std::vector<HostFeature> Session::features() {
+    const std::lock_guard lock(mutex_);
+    return sessions_.front().capabilities();
+}
+
+int Session::fd() {
+    const std::lock_guard lock(mutex_);
+    if (!events_) {
+        internal::UniqueFd events(::epoll_create1(EPOLL_CLOEXEC));
+        if (!events) throw internal::sys::error(errno, Stage::Session, "make an epoll descriptor");
+        for (ct::Session& session : sessions_) watch(events.get(), session.fd());
+        events_ = std::move(events);
+    }
+    return events_.get();
+}
+
+int Session::dispatch(int timeout_ms) {
+    if (timeout_ms != 0) {
+        pollfd due{.fd = fd(), .events = POLLIN, .revents = 0};
+        if (::poll(&due, 1, std::max(timeout_ms, -1)) <= 0) return 0; // also if a signal has come
+    }
+    std::vector<ct::Session*> sessions;
+    {
+        const std::lock_guard lock(mutex_);
+        for (ct::Session& session : sessions_) sessions.push_back(&session);
+    }
+    std::size_t told = 0;
+    for (ct::Session* const session : sessions) told += session->dispatch();
+    return static_cast<int>(told);
 }
 
 void Session::attach(const void* container) {
@@ -63,6 +150,28 @@ CT_EXPORT libct_session_t libct_session_open(const char* url) {
     return guard_handle([&] {
         require(url == nullptr || std::strcmp(url, "local") == 0, LCTERR_INVARG, "only local sessions can be opened");
         return add_handle<libct_session_t>(std::make_shared<Session>());
+    });
+}
+
+CT_EXPORT libct_session_t libct_session_open_with(const struct libct_session_options* options) {
+    return guard_handle([&] {
+        const ct::SessionOptions wanted = options_of(read_struct(options));
+        return with_codes([&] { return add_handle<libct_session_t>(std::make_shared<Session>(wanted)); });
+    });
+}
+
+CT_EXPORT int libct_session_features(libct_session_t s, int (*cb)(const struct libct_feature*, void*), void* user) {
+    return guard([&] {
+        const auto session = get(s);
+        require(cb != nullptr, LCTERR_INVARG, "there is no function");
+        int result = 0;
+        for (const ct::HostFeature& feature : session->features()) {
+            const libct_feature told{sizeof told, feature.name.c_str(), feature.available ? 1 : 0,
+                                     feature.detail.c_str(), feature.remedy.c_str()};
+            result = cb(&told, user);
+            if (result != 0) break;
+        }
+        return result;
     });
 }
 

@@ -6,18 +6,29 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <vector>
 
 #include <ct/session.hpp>
 
+#include "base/unique_fd.hpp"
 #include "capi/handles.hpp"
 
 namespace ct::capi {
 
 class Session : public Object {
 public:
-    Session() { sessions_.emplace_back(options()); }
+    Session() : Session(default_options()) {}
+    explicit Session(SessionOptions options);
 
     [[nodiscard]] ct::Container create(const std::string& name);
+    /// One that is recorded in the state directory. \throws Failure without one
+    [[nodiscard]] ct::Container open(const std::string& name);
+    [[nodiscard]] std::vector<HostFeature> features();
+    [[nodiscard]] int fd();
+    /// \returns how many callbacks ran
+    int dispatch(int timeout_ms);
+    /// What the old entry points open.
+    static SessionOptions default_options();
     /// Whose containers are gone with the session.
     void attach(const void* container);
     void detach(const void* container) noexcept;
@@ -25,12 +36,14 @@ public:
     [[nodiscard]] std::set<const void*> take_containers() noexcept;
 
 private:
-    static SessionOptions options();
+    [[nodiscard]] ct::Session& add_session();
 
+    const SessionOptions options_;
     std::mutex mutex_;
     std::set<const void*> containers_;
     /// One, and more of them for containers of the same name: a session of the C++ library has one of each.
     std::deque<ct::Session> sessions_;
+    internal::UniqueFd events_; ///< An epoll descriptor of all their descriptors, once there is one.
 };
 
 } // namespace ct::capi

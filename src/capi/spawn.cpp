@@ -44,20 +44,34 @@ std::string absolute(const std::string& path) {
     return path.empty() ? path : boost::filesystem::absolute(path).string();
 }
 
+PrivateArea with_absolute_paths(PrivateArea area) {
+    if (auto* const bind = std::get_if<BindDir>(&area)) bind->source = absolute(bind->source);
+    if (auto* const image = std::get_if<ImageArea>(&area)) image->path = absolute(image->path);
+    if (auto* const overlay = std::get_if<OverlayArea>(&area)) {
+        for (std::string& lower : overlay->lower) lower = absolute(lower);
+        overlay->upper = absolute(overlay->upper);
+        overlay->work = absolute(overlay->work);
+    }
+    return area;
+}
+
 Cgroup cgroup_of(const Config& config) {
-    Cgroup cgroup;
-    cgroup.controllers = config.controllers;
-    cgroup.values = config.values;
+    Cgroup cgroup = config.base.cgroup;
+    for (const Controller controller : config.controllers) {
+        auto& list = cgroup.controllers;
+        if (std::find(list.begin(), list.end(), controller) == list.end()) list.push_back(controller);
+    }
+    cgroup.values.insert(cgroup.values.end(), config.values.begin(), config.values.end());
     if (config.killable && !config.makes(CLONE_NEWPID)) {
         cgroup.named_hierarchies = config.named_hierarchies;
-        cgroup.own_group = config.named_hierarchies.empty();
+        if (config.named_hierarchies.empty()) cgroup.own_group = true;
     }
     return cgroup;
 }
 
 Network network_of(const Config& config) {
-    Network network;
-    network.loopback_up = false;
+    Network network = config.base.network;
+    network.loopback_up = config.loopback_up;
     for (const auto& device : config.net_devices) network.devices.push_back(device->device());
     for (const auto& route : config.routes) network.routes.push_back(route->route());
     return network;
@@ -65,7 +79,7 @@ Network network_of(const Config& config) {
 
 /// /proc of the new pid namespace or in the root.
 bool wants_proc(const Config& config) {
-    return config.auto_proc && (config.makes(CLONE_NEWPID) || !config.root.empty());
+    return config.auto_proc && (config.makes(CLONE_NEWPID) || config.has_root());
 }
 
 void add_mounts(const Config& config, ct::Container& container) {
@@ -92,7 +106,7 @@ void add_cgroup_mounts(const Config& config, ct::Container& container) {
 }
 
 void make_root_for_private_area(const Config& config) {
-    if (config.root.empty() || config.private_area.empty()) return;
+    if (config.root.empty() || !config.private_area) return;
     if (::mkdir(config.root.c_str(), 0755) < 0 && errno != EEXIST) {
         throw internal::sys::error(errno, Stage::Root, "make the root for the private area", config.root);
     }
@@ -119,7 +133,7 @@ int code_of(const Error& error, const Config& config) {
     if (error.code() == Errc::InvalidConfig) return 0;
     switch (error.stage()) {
     case Stage::Mounts: return LCTERR_CANTMOUNT;
-    case Stage::Root: return config.private_area.empty() ? 0 : LCTERR_CANTMOUNT;
+    case Stage::Root: return config.private_area ? LCTERR_CANTMOUNT : 0;
     case Stage::Cgroup: {
         const std::string name = error.path().substr(error.path().rfind('/') + 1);
         if (name == "tasks" || name == "cgroup.procs") return LCTERR_CGATTACH;
@@ -132,31 +146,47 @@ int code_of(const Error& error, const Config& config) {
 } // namespace
 
 Spec Config::spec() const {
-    Spec spec;
+    Spec spec = base;
     for (const auto& [flag, kind] : Kinds) {
         if (makes(flag)) spec.namespaces[kind] = NewNamespace{};
     }
     for (const auto& [flag, path] : nspaths) spec.namespaces[kind_of(flag)] = NamespacePath{absolute(path)};
     if (makes(CLONE_NEWUSER)) {
-        spec.uid_map = uid_map;
-        spec.gid_map = gid_map;
+        spec.uid_map.insert(spec.uid_map.end(), uid_map.begin(), uid_map.end());
+        spec.gid_map.insert(spec.gid_map.end(), gid_map.begin(), gid_map.end());
     }
-    spec.hostname = hostname;
-    spec.domainname = domainname;
+    if (!hostname.empty()) spec.hostname = hostname;
+    if (!domainname.empty()) spec.domainname = domainname;
     for (const auto& [name, value] : sysctls) spec.sysctls[name] = value;
-    if (!root.empty()) {
-        spec.root = Root{.path = absolute(root)};
-        spec.devices = devices;
+    if (!root.empty()) spec.root = Root{.path = absolute(root)};
+    if (spec.root) {
+        const bool has_mounts = !mounts.empty() || !devices.empty();
+        if (has_mounts && !makes(CLONE_NEWNS)) spec.root->host_mounts = true;
+        spec.devices.insert(spec.devices.end(), devices.begin(), devices.end());
     }
-    if (!private_area.empty()) spec.private_area = BindDir{.source = absolute(private_area)};
+    if (private_area) spec.private_area = with_absolute_paths(*private_area);
     spec.cgroup = cgroup_of(*this);
     if (makes(CLONE_NEWNET)) spec.network = network_of(*this);
     return spec;
 }
 
+void Config::set_spec(Spec spec) {
+    *this = Config{};
+    for (const auto& [flag, kind] : Kinds) {
+        const auto found = spec.namespaces.find(kind);
+        if (found == spec.namespaces.end() || !std::holds_alternative<NewNamespace>(found->second)) continue;
+        nsmask |= static_cast<unsigned long>(flag);
+        spec.namespaces.erase(found);
+    }
+    loopback_up = spec.network.loopback_up;
+    killable = spec.cgroup.own_group;
+    controllers = spec.cgroup.controllers;
+    base = std::move(spec);
+}
+
 void Config::apply(ct::Container& container) const {
     container.set_spec(spec());
-    if (!root.empty()) {
+    if (has_root()) {
         add_mounts(*this, container);
         if (cgroup_submount) add_cgroup_mounts(*this, container);
     }
@@ -181,7 +211,7 @@ ct::Process Container::start(const Config& config, ProcessSpec process, const st
             throw;
         }
     } catch (const Error& error) {
-        if (const int code = code_of(error, config); code != 0) throw Failure(code, error.what());
+        if (const int code = code_of(error, config); code != 0) throw Failure(code, error);
         throw;
     }
 }

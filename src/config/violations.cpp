@@ -122,8 +122,13 @@ void check_files(Violations& found, const Spec& spec) {
     }
     if (spec.root && spec.root->propagation && !new_mount)
         found.push_back("a root's propagation needs a new mount namespace");
-    // A chroot(2) shares the host's mounts, so what is mounted below it can be told from them and taken away again.
-    const bool has_place = new_mount || (spec.root && !joined_mount && normal_path(spec.root->path) != "/");
+    const bool on_host = spec.root && spec.root->host_mounts;
+    if (on_host && has_namespace(spec, Namespace::Mount)) {
+        found.push_back("mounts of the host's need its mount namespace");
+    }
+    // Below a directory what was mounted can be told from the host's own mounts, and taken away again.
+    if (on_host && normal_path(spec.root->path) == "/") found.push_back("mounts of the host's need a root below '/'");
+    const bool has_place = new_mount || on_host;
     if (!spec.devices.empty() && !has_place) found.push_back("devices need a new mount namespace");
     if ((!spec.masked_paths.empty() || !spec.read_only_paths.empty()) && !new_mount) {
         found.push_back("masked and read-only paths need a new mount namespace");

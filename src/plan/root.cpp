@@ -64,8 +64,8 @@ void plan_root(Plan& plan, const Spec& spec, const FdLayout& fds, const HookTabl
         return;
     }
     const char* const root = spec.root ? plan.text(spec.root->path) : nullptr;
-    if (root != nullptr && (!spec.mounts.empty() || !spec.devices.empty())) {
-        // In the host's own mount namespace, where HostSide takes the mounts away at the end.
+    if (spec.root && spec.root->host_mounts) {
+        // HostSide takes the mounts away at the end.
         plan.steps.add(Op::OpenRoot, PathArgs{root}, {Stage::Root, "open the root", root});
         plan_mounts(plan, spec.mounts, {fds.trees, hooks});
         plan_devices(plan, spec, fds);

@@ -135,6 +135,7 @@ struct Fields<Root> {
         field("path", &Root::path),
         field("read_only", &Root::read_only),
         field("propagation", &Root::propagation),
+        field("host_mounts", &Root::host_mounts),
     };
 };
 template <>

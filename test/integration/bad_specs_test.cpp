@@ -151,7 +151,6 @@ const BadSpec MountCases[] = {
     {"MountWithoutMountNamespace",
      [](Draft& draft) {
          draft.share_all();
-         draft.spec.root.reset();
          draft.add(tmpfs("/x"));
      },
      Invalid, "container 'box': start: mounts need a new mount namespace"},
@@ -207,7 +206,6 @@ const BadSpec NamespaceCases[] = {
     {"HostNameWithoutUtsNamespace",
      [](Draft& draft) {
          draft.share_all();
-         draft.spec.root.reset();
          draft.spec.hostname = "x";
      },
      Invalid, "container 'box': start: a host name needs a uts namespace"},

@@ -224,7 +224,7 @@ TEST(StartPlan, NewSessionComesWithOrWithoutTerminal) {
     EXPECT_EQ(count(start.compile()->steps, Op::NewSession), 1U);
     EXPECT_EQ(count(start.compile()->steps, Op::ControllingTerminal), 0U);
     start.fds.terminal = 5;
-    start.fds.terminal_path = "/dev/pts/1";
+    start.fds.terminal_name = "/dev/pts/1";
     const auto plan = start.compile();
     EXPECT_TRUE(ordered(plan->steps, Op::NewSession, Op::ControllingTerminal));
     EXPECT_EQ(args<FdArgs>(plan->steps, Op::ControllingTerminal).fd, 5);

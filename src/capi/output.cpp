@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include "capi/output.hpp"
+
+#include <utility>
+
+#include <ct/error.hpp>
+#include <ct/export.hpp>
+
+#include "capi/container.hpp"
+#include "capi/structs.hpp"
+
+namespace ct::capi {
+
+namespace {
+
+libct_output output(Stream stream, bool partial, LogTime time, std::string_view bytes) {
+    return {.struct_size = sizeof(libct_output),
+            .stream = static_cast<int>(stream),
+            .partial = partial ? 1 : 0,
+            .time_ns = time.time_since_epoch().count(),
+            .bytes = bytes.data(),
+            .length = bytes.size()};
+}
+
+} // namespace
+
+libct_output output_of(const OutputChunk& chunk) {
+    return output(chunk.stream, false, chunk.time, chunk.bytes);
+}
+
+libct_output output_of(const LogRecord& record) {
+    return output(record.stream, record.partial, record.time, record.bytes);
+}
+
+namespace {
+
+/// A sink that is the caller's.
+class OwnSink final : public LogSink {
+public:
+    OwnSink(ct_handler_t container, const libct_log_sink& sink) : container_(container), sink_(sink) {}
+
+    void write(std::span<const LogRecord> records) override {
+        std::vector<libct_output> lines;
+        lines.reserve(records.size());
+        for (const LogRecord& record : records) lines.push_back(output_of(record));
+        const int result = sink_.write(container_, lines.data(), lines.size(), sink_.user);
+        require(result == 0, 1, "a log of the caller's has failed");
+    }
+    void reopen() override {
+        if (sink_.reopen != nullptr) sink_.reopen(container_, sink_.user);
+    }
+    void finish() override {
+        if (sink_.finish != nullptr) sink_.finish(container_, sink_.user);
+    }
+
+private:
+    const ct_handler_t container_;
+    const libct_log_sink sink_;
+};
+
+int add_target(ct_handler_t ct, LogTarget target) {
+    get(ct)->with_stopped([&](ct::Container& container) {
+        Log log = container.log().value_or(Log{});
+        log.targets.push_back(std::move(target));
+        container.set_log(std::move(log));
+    });
+    return 0;
+}
+
+LogFormat format_of(int given) {
+    switch (given) {
+    case LIBCT_LOG_K8S: return LogFormat::K8s;
+    case LIBCT_LOG_JSON: return LogFormat::Json;
+    case LIBCT_LOG_PLAIN: return LogFormat::Plain;
+    default: throw Failure(LCTERR_BADTYPE, "there is no such format of logs");
+    }
+}
+
+} // namespace
+
+} // namespace ct::capi
+
+using namespace ct::capi;
+
+extern "C" {
+
+CT_EXPORT int libct_container_on_output(ct_handler_t ct, void (*cb)(ct_handler_t, const struct libct_output*, void*),
+                                        void* user) {
+    return guard([&] {
+        const auto set_output = [=](ct::Container& container, bool set) {
+            ct::OutputHandler handler;
+            if (set) {
+                handler = [=](const ct::OutputChunk& chunk) {
+                    const libct_output told = output_of(chunk);
+                    cb(ct, &told, user);
+                };
+            }
+            container.on_output(std::move(handler));
+        };
+        get(ct)->set_handler("output", set_output, cb != nullptr);
+    });
+}
+
+CT_EXPORT int libct_container_on_line(ct_handler_t ct, void (*cb)(ct_handler_t, const struct libct_output*, void*),
+                                      void* user) {
+    return guard([&] {
+        const auto set_lines = [=](ct::Container& container, bool set) {
+            ct::RecordHandler handler;
+            if (set) {
+                handler = [=](const ct::LogRecord& record) {
+                    const libct_output told = output_of(record);
+                    cb(ct, &told, user);
+                };
+            }
+            container.on_log(std::move(handler));
+        };
+        get(ct)->set_handler("line", set_lines, cb != nullptr);
+    });
+}
+
+CT_EXPORT int libct_container_add_log_file(ct_handler_t ct, const struct libct_log_file* file) {
+    return guard([&] {
+        const libct_log_file given = read_struct(file);
+        require(given.path != nullptr, LCTERR_INVARG, "a log has no path");
+        ct::LogFile log{.path = given.path, .format = format_of(given.format)};
+        if (given.mode != 0) log.mode = given.mode;
+        log.rotate_size = {given.rotate_bytes};
+        if (given.rotate_count != 0) log.rotate_count = given.rotate_count;
+        log.total_size = {given.total_bytes};
+        if (given.blocks != 0) log.delivery.policy = ct::LogPolicy::Block;
+        return add_target(ct, std::move(log));
+    });
+}
+
+CT_EXPORT int libct_container_add_log_journald(ct_handler_t ct, const char* tag) {
+    return guard([&] { return add_target(ct, ct::Journald{.tag = text_or(tag)}); });
+}
+
+CT_EXPORT int libct_container_add_log_syslog(ct_handler_t ct, const char* tag) {
+    return guard([&] { return add_target(ct, ct::Syslog{.tag = text_or(tag)}); });
+}
+
+CT_EXPORT int libct_container_add_log_sink(ct_handler_t ct, const struct libct_log_sink* sink) {
+    return guard([&] {
+        const auto container = get(ct);
+        const libct_log_sink given = read_struct(sink);
+        require(given.write != nullptr, LCTERR_INVARG, "a log has no function");
+        container->with_stopped([&](ct::Container& core) { core.add_sink(std::make_shared<OwnSink>(ct, given)); });
+    });
+}
+
+CT_EXPORT int libct_container_clear_log(ct_handler_t ct) {
+    return guard([&] { get(ct)->with_stopped([](ct::Container& container) { container.clear_log(); }); });
+}
+
+CT_EXPORT int libct_container_reopen_log(ct_handler_t ct) {
+    return guard([&] { get(ct)->object().reopen_log(); });
+}
+
+} // extern "C"

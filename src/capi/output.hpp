@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#pragma once
+
+#include <ct/log.hpp>
+#include <libct/libct-streams.h>
+
+namespace ct::capi {
+
+/// Valid as long as the chunk, or line, is.
+[[nodiscard]] libct_output output_of(const OutputChunk& chunk);
+[[nodiscard]] libct_output output_of(const LogRecord& record);
+
+} // namespace ct::capi
