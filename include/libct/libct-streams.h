@@ -9,7 +9,8 @@
  * As soon as anything here asks for its output, the standard output and error of a container's first process are pipes
  * that the session reads, or its terminal is. Output moves within libct_session_dispatch(), and while
  * libct_container_wait() waits for that container; functions are called there, as libct-events.h has it. When nobody does
- * either, the container waits as soon as its pipe is full.
+ * either, the container waits as soon as its pipe is full. A session that lets its containers go on when it is closed
+ * cannot read their output: open one with LIBCT_ON_CLOSE_KILL, or the start fails.
  */
 
 #include "libct.h"

@@ -83,7 +83,8 @@ struct libct_session_options {
      * find it, see libct_container_open(). Names are unique there. NULL: no records.
      */
     const char *state_directory;
-    const char *cgroup_parent; /* the group in which containers have theirs; NULL: the root */
+    const char *network_directory; /* where what is known of bridges is recorded; NULL: the library's own place */
+    const char *cgroup_parent;     /* the group in which containers have theirs; NULL: the root */
     enum libct_on_close on_close;
     void (*log)(unsigned int level, const char *text, void *user); /* LOG_WARN and so on; must not call libct */
     void *user;

@@ -186,7 +186,7 @@ void Container::leave_session() const noexcept {
     if (const auto session = session_.lock()) session->detach(handle);
 }
 
-void Container::close() noexcept {
+void Container::close(OnClose running) noexcept {
     (void)guard([&] {
         const std::lock_guard lock(mutex_);
         for (const auto& device : config_.net_devices) forget(*device);
@@ -196,7 +196,7 @@ void Container::close() noexcept {
         for (const auto& [what, set] : handlers_) (void)guard([&] { set(container_, false); });
         handlers_.clear();
         // The name is free then; one that is held without a process goes with the session.
-        if (container_.running() && !held_ && !opened_) container_.detach();
+        if (running == OnClose::Detach && container_.running() && !held_ && !opened_) container_.detach();
     });
 }
 
@@ -230,7 +230,7 @@ CT_EXPORT void libct_container_destroy(ct_handler_t ct) {
     (void)guard([&] {
         const auto container = get(ct);
         container->leave_session();
-        container->close();
+        container->close(ct::OnClose::Detach);
     });
 }
 

@@ -122,8 +122,9 @@ public:
     /// \returns how many bytes
     int read(Controller controller, const std::string& file, void* buffer, std::size_t size);
     [[nodiscard]] std::vector<pid_t> processes();
-    /// The handle is gone, and those of what it owns.
-    void close() noexcept;
+    /// The handle is gone, and those of what it owns. \param running  what becomes of the container if it runs; to
+    /// kill it is left to the session
+    void close(OnClose running) noexcept;
     void leave_session() const noexcept;
 
 private:

@@ -44,6 +44,7 @@ SessionOptions options_of(const libct_session_options& given) {
     require(known, LCTERR_INVARG, "there is no such way to close a session");
     if (given.on_close == LIBCT_ON_CLOSE_KILL) options.on_close = OnClose::Kill;
     if (given.state_directory != nullptr) options.state_directory = given.state_directory;
+    if (given.network_directory != nullptr) options.network_directory = given.network_directory;
     if (given.cgroup_parent != nullptr) options.cgroup_parent = given.cgroup_parent;
     if (given.log != nullptr) {
         options.log_handler = [tell = given.log, user = given.user](LogLevel level, std::string_view text) {
@@ -179,7 +180,8 @@ CT_EXPORT void libct_session_close(libct_session_t s) {
     (void)guard([&] {
         const auto session = get(s);
         for (const void* const handle : session->take_containers()) {
-            if (const auto container = std::dynamic_pointer_cast<Container>(find_object(handle))) container->close();
+            if (const auto container = std::dynamic_pointer_cast<Container>(find_object(handle)))
+                container->close(session->on_close());
         }
         remove_object(s);
     });

@@ -27,6 +27,7 @@ public:
     [[nodiscard]] int fd();
     /// \returns how many callbacks ran
     int dispatch(int timeout_ms);
+    [[nodiscard]] OnClose on_close() const noexcept { return options_.on_close; }
     /// What the old entry points open.
     static SessionOptions default_options();
     /// Whose containers are gone with the session.

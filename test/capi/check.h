@@ -29,8 +29,9 @@
         const long check_got = (long)(expression);                                                           \
         const long check_wanted = (long)(expected);                                                          \
         if (check_got != check_wanted) {                                                                     \
-            fprintf(stderr, "%s:%d: %s is %ld, not %ld\n", __FILE__, __LINE__, #expression, check_got,      \
-                    check_wanted);                                                                           \
+            fprintf(stderr, "%s:%d: %s is %ld, not %ld; the last error: %s\n", __FILE__, __LINE__,          \
+                    #expression, check_got, check_wanted,                                                    \
+                    libct_last_error() == NULL ? "" : libct_last_error()->message);                          \
             exit(1);                                                                                         \
         }                                                                                                    \
     } while (0)
@@ -47,8 +48,9 @@
     do {                                                                                                  \
         void *check_handle = (handle);                                                                    \
         if (check_handle == NULL || libct_handle_is_err(check_handle)) {                                  \
-            fprintf(stderr, "%s:%d: %s is the error %ld\n", __FILE__, __LINE__, #handle,                 \
-                    libct_handle_to_err(check_handle));                                                   \
+            fprintf(stderr, "%s:%d: %s is the error %ld: %s\n", __FILE__, __LINE__, #handle,             \
+                    libct_handle_to_err(check_handle),                                                    \
+                    libct_last_error() == NULL ? "" : libct_last_error()->message);                       \
             exit(1);                                                                                      \
         }                                                                                                 \
     } while (0)
@@ -68,6 +70,8 @@ extern ct_process_desc_t desc;
 extern char name[32];
 /* A session, a descriptor, and a container of that name. */
 ct_handler_t make_container(void);
+/* The same in a session that kills its containers in the end, as those whose output is read need it. */
+ct_handler_t make_watched_container(void);
 
 /* Makes a root directory "NAME" with bin/test_init, and dev, proc, etc; returns the name. */
 const char *make_root(const char *path);
@@ -94,6 +98,7 @@ int end_at_once(void *argument);
 void *shared_memory(size_t size);
 
 extern const struct test handle_tests[], session_tests[], namespace_tests[], start_tests[],
-    desc_tests[], file_tests[], cgroup_tests[], net_tests[], log_tests[], fuzz_tests[];
+    desc_tests[], file_tests[], cgroup_tests[], net_tests[], log_tests[], fuzz_tests[],
+    event_tests[], resource_tests[], stream_tests[], option_tests[], area_tests[];
 
 #endif

@@ -25,7 +25,8 @@ static const struct theme {
 } themes[] = {
     {"handles", handle_tests}, {"session", session_tests}, {"namespaces", namespace_tests}, {"start", start_tests},
     {"desc", desc_tests}, {"files", file_tests}, {"cgroups", cgroup_tests},
-    {"net", net_tests}, {"log", log_tests}, {"fuzz", fuzz_tests}, {NULL, NULL},
+    {"net", net_tests}, {"log", log_tests}, {"fuzz", fuzz_tests}, {"events", event_tests},
+    {"resources", resource_tests}, {"streams", stream_tests}, {"options", option_tests}, {"areas", area_tests}, {NULL, NULL},
 };
 
 void skip(const char *reason)
@@ -34,10 +35,10 @@ void skip(const char *reason)
     exit(Skipped);
 }
 
-ct_handler_t make_container(void)
+static ct_handler_t make_container_in(libct_session_t (*open_session)(void))
 {
     if (session == NULL) {
-        session = libct_session_open_local();
+        session = open_session();
         CHECK_HANDLE(session);
         desc = libct_process_desc_create(session);
         CHECK_HANDLE(desc);
@@ -47,6 +48,22 @@ ct_handler_t make_container(void)
     ct_handler_t ct = libct_container_create(session, name);
     CHECK_HANDLE(ct);
     return ct;
+}
+
+ct_handler_t make_container(void)
+{
+    return make_container_in(libct_session_open_local);
+}
+
+static libct_session_t open_watching_session(void)
+{
+    const struct libct_session_options options = {.struct_size = sizeof options, .on_close = LIBCT_ON_CLOSE_KILL};
+    return libct_session_open_with(&options);
+}
+
+ct_handler_t make_watched_container(void)
+{
+    return make_container_in(open_watching_session);
 }
 
 void write_file(const char *path, const char *text)

@@ -136,9 +136,53 @@ static void moves_a_link_of_the_host(void)
     CHECK(if_nametoindex(link) != 0);
 }
 
+static void are_on_bridges(void)
+{
+    const char *const addresses[] = {"10.91.7.1/24", NULL};
+    const struct libct_session_options options = {.struct_size = sizeof options,
+                                                  .network_directory = "/tmp/network"};
+    struct libct_bridge bridge = {.struct_size = sizeof bridge, .name = "capib0", .addresses = addresses};
+    struct libct_veth veth = {.struct_size = sizeof veth, .host_name = "capih0", .bridge = "capib0", .lease = 1};
+    struct libct_port port = {.struct_size = sizeof port, .host_port = 8080};
+    session = libct_session_open_with(&options);
+    CHECK_HANDLE(session);
+    desc = libct_process_desc_create(session);
+    ct_handler_t ct = libct_container_create(session, name);
+    CHECK_INT(libct_net_add_bridge(ct, &bridge), -LCTERR_NONS);
+    CHECK_INT(libct_net_add_veth(ct, &veth), -LCTERR_NONS);
+    CHECK_INT(libct_net_loopback_up(ct), -LCTERR_NONS);
+    CHECK_INT(libct_container_set_nsmask(ct, CLONE_NEWNET), 0);
+    CHECK_INT(libct_net_add_bridge(ct, NULL), -LCTERR_INVARG);
+    CHECK_INT(libct_net_add_veth(ct, NULL), -LCTERR_INVARG);
+    CHECK_INT(libct_net_publish(ct, &port), -LCTERR_BADARG); /* to no port */
+    port.host_port = 1 << 16;
+    CHECK_INT(libct_net_publish(ct, &port), -LCTERR_BADARG);
+    CHECK_INT(libct_net_add_bridge(ct, &bridge), 0);
+    CHECK_INT(libct_net_add_veth(ct, &veth), 0);
+    CHECK_INT(libct_net_loopback_up(ct), 0);
+    ct_process_t init = libct_container_spawn_cb(ct, desc, stay, NULL);
+    CHECK_HANDLE(init);
+    CHECK_INT(libct_net_loopback_up(ct), -LCTERR_BADCTSTATE);
+    CHECK_INT(run("ip -o addr show dev capib0 | grep -q 10.91.7.1/24"), 0);
+    CHECK_INT(run("ip -o link show dev capih0 | grep -q \"master capib0\""), 0);
+    CHECK_INT(run_inside(init, "ip -o addr show dev eth0 | grep -q \" 10.91.7.\""), 0);
+    CHECK_INT(run_inside(init, "ip -o route | grep -q \"10.91.7.0/24\""), 0);
+    CHECK_INT(run_inside(init, "ip -o link show dev lo | grep -q \"LOOPBACK,UP\""), 0);
+    stop(ct, init);
+    CHECK(if_nametoindex("capih0") == 0 && if_nametoindex("capib0") == 0);
+    /* No network, none of that. */
+    CHECK_INT(libct_container_set_nsmask(ct, 0), 0);
+    CHECK_INT(libct_container_set_nsmask(ct, CLONE_NEWNET), 0);
+    init = libct_container_spawn_cb(ct, desc, stay, NULL);
+    CHECK_HANDLE(init);
+    CHECK(if_nametoindex("capib0") == 0);
+    stop(ct, init);
+}
+
 const struct test net_tests[] = {
     {"refuses_what_is_wrong", refuses_what_is_wrong},
     {"makes_pairs_and_routes", makes_pairs_and_routes},
     {"moves_a_link_of_the_host", moves_a_link_of_the_host},
+    {"are_on_bridges", are_on_bridges},
     {NULL, NULL},
 };

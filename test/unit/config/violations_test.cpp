@@ -161,6 +161,20 @@ TEST_F(FileViolations, ReadOnlyRootNeedsANewMountNamespace) {
     EXPECT_THAT(found(), IsEmpty());
 }
 
+TEST_F(FileViolations, MountsOfTheHostsAreAskedFor) {
+    spec.root = Root{.path = "/srv"};
+    spec.mounts = {{.source = "tmpfs", .target = "/t", .type = "tmpfs"}};
+    spec.devices = {{.path = "/dev/null"}};
+    EXPECT_THAT(found(), ElementsAre("devices need a new mount namespace", "mounts need a new mount namespace"));
+    spec.root->host_mounts = true;
+    EXPECT_THAT(found(), IsEmpty());
+    spec.root->path = "//";
+    EXPECT_THAT(found(), ElementsAre("mounts of the host's need a root below '/'"));
+    spec.root->path = "/srv";
+    make(Namespace::Mount);
+    EXPECT_THAT(found(), ElementsAre("mounts of the host's need its mount namespace"));
+}
+
 TEST_F(FileViolations, PrivateAreaNeedsARoot) {
     spec.private_area = BindDir{.source = "/data"};
     EXPECT_THAT(found(), ElementsAre("a private area needs a root"));

@@ -43,7 +43,7 @@ Start everything() {
     start.process.terminal = TerminalSize{};
     start.fds.map = {{0, 9}, {1, 9}, {2, 9}};
     start.fds.terminal = 9;
-    start.fds.terminal_path = "/dev/null";
+    start.fds.terminal_path = start.fds.terminal_name = "/dev/null";
     return start;
 }
 

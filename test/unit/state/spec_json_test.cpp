@@ -59,7 +59,7 @@ Spec full_spec() {
     spec.setgroups = SetGroups::Deny;
     spec.hostname = "h\"ost\n";
     spec.domainname = "dömäin";
-    spec.root = Root{"/srv/\xff\xfe", true};
+    spec.root = Root{.path = "/srv/\xff\xfe", .read_only = true, .host_mounts = true};
     spec.private_area = BindDir{"/srv/a", "/data", true};
     spec.mounts = {{"/a", "/b", "", {}, true, true, true, true, true}, {"tmpfs", "/t", "tmpfs", {"size=1m", "x"}}};
     spec.default_mounts = true;

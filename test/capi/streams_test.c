@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-FileCopyrightText: The libct authors */
+#include <errno.h>
+#include <libct-events.h>
+#include <libct-streams.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check.h"
+
+/* Everything that a test has been told, with a letter before each. */
+static char told[65536];
+
+static void note(char kind, const struct libct_output *output)
+{
+    const size_t length = strlen(told);
+    CHECK_INT(output->struct_size, sizeof *output);
+    CHECK(output->time_ns > 0 && length + output->length + 8 < sizeof told);
+    snprintf(told + length, sizeof told - length, "%c%d%s:%.*s;", kind, output->stream, output->partial ? "p" : "",
+             (int)output->length, output->bytes);
+}
+
+static void on_line_told(ct_handler_t ct, const struct libct_output *line, void *user)
+{
+    (void)ct;
+    note(*(char *)user, line);
+}
+
+static int print_lines(void *argument)
+{
+    (void)argument;
+    CHECK_INT(write(1, "one\ntwo", 7), 7);
+    CHECK_INT(write(2, "oops\n", 5), 5);
+    return 0;
+}
+
+static void are_told_by_lines(void)
+{
+    ct_handler_t ct = make_watched_container();
+    CHECK_INT(libct_process_desc_set_stdio(desc, LIBCT_STDIO_NULL, LIBCT_STDIO_INHERIT, LIBCT_STDIO_INHERIT), 0);
+    CHECK_INT(libct_container_on_line(ct, on_line_told, (char[]){"L"}), 0);
+    CHECK_HANDLE(libct_container_spawn_cb(ct, desc, print_lines, NULL));
+    CHECK_INT(libct_container_wait(ct), 0); /* which delivers all of it */
+    CHECK(strstr(told, "L1:one;") != NULL && strstr(told, "L2:oops;") != NULL);
+    CHECK(strstr(told, "L1p:two;") != NULL);
+    /* The same as it comes. */
+    told[0] = '\0';
+    CHECK_INT(libct_container_on_line(ct, NULL, NULL), 0);
+    CHECK_INT(libct_container_on_output(ct, on_line_told, (char[]){"O"}), 0);
+    CHECK_HANDLE(libct_container_spawn_cb(ct, desc, print_lines, NULL));
+    CHECK_INT(libct_container_wait(ct), 0);
+    CHECK(strstr(told, "O1:one\ntwo;") != NULL && strstr(told, "O2:oops\n;") != NULL);
+    /* Descriptors that the caller has mapped are its own. */
+    int fds[] = {0, 1, 2};
+    CHECK_INT(libct_process_desc_set_fds(desc, fds, 3), 0);
+    CHECK_ERROR(libct_container_spawn_cb(ct, desc, print_lines, NULL), -1);
+    CHECK_INT(libct_container_clear_log(ct), 0);
+    CHECK_INT(libct_container_on_output(ct, NULL, NULL), 0);
+    CHECK_INT(status_of(ct, end_at_once, NULL), 0);
+}
+
+static void are_logged_to_files(void)
+{
+    struct libct_log_file file = {.struct_size = sizeof file, .path = "/tmp/plain", .format = LIBCT_LOG_PLAIN};
+    ct_handler_t ct = make_watched_container();
+    CHECK_INT(libct_process_desc_set_stdio(desc, LIBCT_STDIO_NULL, LIBCT_STDIO_INHERIT, LIBCT_STDIO_INHERIT), 0);
+    CHECK_INT(libct_container_add_log_file(ct, NULL), -LCTERR_INVARG);
+    CHECK_INT(libct_container_add_log_file(ct, &file), 0);
+    file.path = "/tmp/k8s";
+    file.format = LIBCT_LOG_K8S;
+    file.mode = 0600;
+    file.blocks = 1;
+    CHECK_INT(libct_container_add_log_file(ct, &file), 0);
+    file.format = (enum libct_log_format)9;
+    CHECK_INT(libct_container_add_log_file(ct, &file), -LCTERR_BADTYPE);
+    file.path = NULL;
+    CHECK_INT(libct_container_add_log_file(ct, &file), -LCTERR_INVARG);
+    CHECK_INT(libct_container_reopen_log(ct), 0); /* nothing yet */
+    CHECK_HANDLE(libct_container_spawn_cb(ct, desc, print_lines, NULL));
+    CHECK_INT(libct_container_clear_log(ct), -LCTERR_BADCTSTATE);
+    CHECK_INT(libct_container_add_log_syslog(ct, NULL), -LCTERR_BADCTSTATE);
+    CHECK_INT(libct_container_wait(ct), 0);
+    CHECK(strstr(read_file("/tmp/plain"), "one\n") != NULL && strstr(read_file("/tmp/plain"), "oops\n") != NULL);
+    CHECK(strstr(read_file("/tmp/k8s"), " stdout F one\n") != NULL);
+    CHECK(strstr(read_file("/tmp/k8s"), " stderr F oops\n") != NULL);
+    struct stat status;
+    CHECK(stat("/tmp/k8s", &status) == 0 && (status.st_mode & 0777) == 0600);
+    CHECK(stat("/tmp/plain", &status) == 0 && (status.st_mode & 0777) == 0640);
+    struct libct_exit_record record = {.struct_size = sizeof record};
+    CHECK_INT(libct_container_exit_record(ct, &record), 0);
+    CHECK((record.known & LIBCT_EXIT_LOG) != 0 && record.log_bytes == 12 && record.log_records == 3);
+    /* To nowhere: the start fails, and says where. */
+    CHECK_INT(libct_container_clear_log(ct), 0);
+    CHECK_INT(libct_container_add_log_journald(ct, "tag"), 0);
+    file = (struct libct_log_file){.struct_size = sizeof file, .path = "/tmp/missing/log"};
+    CHECK_INT(libct_container_add_log_file(ct, &file), 0);
+    CHECK_ERROR(libct_container_spawn_cb(ct, desc, print_lines, NULL), -1);
+    CHECK(libct_last_error() != NULL && strstr(libct_last_error()->message, "/tmp/missing") != NULL);
+}
+
+static int fail_writing;
+
+static int sink_write(ct_handler_t ct, const struct libct_output *lines, size_t count, void *user)
+{
+    (void)ct;
+    for (size_t i = 0; i < count; ++i)
+        note(*(char *)user, &lines[i]);
+    return fail_writing;
+}
+
+static void sink_finish(ct_handler_t ct, void *user)
+{
+    (void)ct;
+    (void)user;
+    strcat(told, "finish;");
+}
+
+static void sink_reopen(ct_handler_t ct, void *user)
+{
+    (void)ct;
+    (void)user;
+    strcat(told, "reopen;");
+}
+
+static void are_logged_by_the_caller(void)
+{
+    struct libct_log_sink sink = {.struct_size = sizeof sink, .reopen = sink_reopen, .finish = sink_finish,
+                                  .user = (char[]){"S"}};
+    ct_handler_t ct = make_watched_container();
+    CHECK_INT(libct_process_desc_set_stdio(desc, LIBCT_STDIO_NULL, LIBCT_STDIO_INHERIT, LIBCT_STDIO_OUTPUT), 0);
+    CHECK_INT(libct_container_add_log_sink(ct, &sink), -LCTERR_INVARG);
+    sink.write = sink_write;
+    CHECK_INT(libct_container_add_log_sink(ct, &sink), 0);
+    ct_process_t init = libct_container_spawn_cb(ct, desc, stay, NULL);
+    CHECK_HANDLE(init);
+    CHECK_INT(libct_container_reopen_log(ct), 0);
+    CHECK_INT(kill(libct_process_get_pid(init), SIGKILL), 0);
+    CHECK_INT(libct_container_wait(ct), 0);
+    CHECK(strcmp(told, "reopen;finish;") == 0);
+    told[0] = '\0';
+    CHECK_HANDLE(libct_container_spawn_cb(ct, desc, print_lines, NULL));
+    CHECK_INT(libct_container_wait(ct), 0);
+    CHECK(strstr(told, "S1:one;") != NULL && strstr(told, "S1:twooops;") != NULL && strstr(told, "finish;") != NULL);
+    /* One that fails is told to whoever has moved the output. */
+    fail_writing = 1;
+    CHECK_HANDLE(libct_container_spawn_cb(ct, desc, print_lines, NULL));
+    int result;
+    while ((result = libct_container_wait(ct)) != 0)
+        CHECK_INT(result, -1);
+    CHECK_INT(libct_container_state(ct), CT_STOPPED);
+}
+
+static int copy_input(void *argument)
+{
+    (void)argument;
+    char bytes[256];
+    for (ssize_t got; (got = read(0, bytes, sizeof bytes)) > 0;)
+        CHECK_INT(write(1, bytes, (size_t)got), got);
+    return 0;
+}
+
+static void are_pipes(void)
+{
+    char bytes[16];
+    ct_handler_t ct = make_watched_container();
+    CHECK_INT(libct_process_desc_set_stdio(desc, LIBCT_STDIO_PIPE, LIBCT_STDIO_PIPE, LIBCT_STDIO_NULL), 0);
+    CHECK_INT(libct_process_desc_set_stdio(desc, (enum libct_stdio)9, LIBCT_STDIO_PIPE, LIBCT_STDIO_NULL),
+              -LCTERR_BADTYPE);
+    CHECK_INT(libct_process_desc_set_stdio(desc, LIBCT_STDIO_OUTPUT, LIBCT_STDIO_PIPE, LIBCT_STDIO_NULL),
+              -LCTERR_BADTYPE);
+    ct_process_t init = libct_container_spawn_cb(ct, desc, copy_input, NULL);
+    CHECK_HANDLE(init);
+    const int in = libct_process_stream(init, 0), out = libct_process_stream(init, 1);
+    CHECK(in >= 0 && out >= 0);
+    CHECK_INT(libct_process_stream(init, 1), -LCTERR_NOTFOUND); /* the caller has it */
+    CHECK_INT(libct_process_stream(init, 2), -LCTERR_NOTFOUND);
+    CHECK_INT(libct_process_stream(init, 3), -LCTERR_INVARG);
+    CHECK_INT(libct_process_resize_terminal(init, 10, 20), -LCTERR_NOTFOUND);
+    CHECK_INT(write(in, "hello", 5), 5);
+    CHECK_INT(close(in), 0);
+    CHECK_INT(read(out, bytes, sizeof bytes), 5);
+    CHECK(memcmp(bytes, "hello", 5) == 0);
+    CHECK_INT(read(out, bytes, sizeof bytes), 0);
+    close(out);
+    CHECK_INT(libct_container_wait(ct), 0);
+    CHECK_INT(libct_process_stream(init, 0), -LCTERR_BADCTSTATE);
+}
+
+static int check_terminal(void *argument)
+{
+    (void)argument;
+    char byte;
+    return isatty(0) && isatty(1) && isatty(2) && read(0, &byte, 1) == 1 ? 0 : 1;
+}
+
+static void are_a_terminal(void)
+{
+    ct_handler_t ct = make_watched_container();
+    CHECK_INT(libct_process_desc_set_terminal(desc, 0, 80), -LCTERR_INVARG);
+    CHECK_INT(libct_process_desc_set_terminal(desc, 70000, 80), -LCTERR_INVARG);
+    CHECK_INT(libct_process_desc_set_terminal(desc, 24, 80), 0);
+    ct_process_t init = libct_container_spawn_cb(ct, desc, check_terminal, NULL);
+    CHECK_HANDLE(init);
+    const int terminal = libct_process_stream(init, 0);
+    CHECK(terminal >= 0);
+    CHECK_INT(libct_process_resize_terminal(init, 30, 0), -LCTERR_INVARG);
+    CHECK_INT(libct_process_resize_terminal(init, 30, 90), 0);
+    CHECK_INT(write(terminal, "\n", 1), 1);
+    int status = -2;
+    CHECK_INT(libct_process_wait(init, &status), 0);
+    CHECK_INT(status, 0);
+    close(terminal);
+    CHECK_INT(libct_container_wait(ct), 0);
+}
+
+static int ends;
+
+static void on_attached_output(libct_attachment_t a, const struct libct_output *chunk, void *user)
+{
+    (void)a;
+    note(*(char *)user, chunk);
+}
+
+static void on_attached_end(libct_attachment_t a, void *user)
+{
+    (void)user;
+    ++ends;
+    libct_attachment_close(a);
+    CHECK_INT(libct_attachment_write(a, "x", 1), -LCTERR_INVARG);
+}
+
+static void are_attached_to(void)
+{
+    struct libct_attach_options options = {.struct_size = sizeof options, .history_bytes = 1024,
+                                           .on_output = on_attached_output, .on_end = on_attached_end,
+                                           .user = (char[]){"A"}};
+    ct_handler_t ct = make_watched_container();
+    CHECK_ERROR(libct_container_attach(ct, &options), -LCTERR_BADCTSTATE);
+    CHECK_INT(libct_container_write_input(ct, "x", 1), -LCTERR_BADCTSTATE);
+    CHECK_INT(libct_process_desc_set_stdio(desc, LIBCT_STDIO_INHERIT, LIBCT_STDIO_INHERIT, LIBCT_STDIO_NULL), 0);
+    CHECK_INT(libct_container_set_attachable(ct, 1, 4096), 0);
+    CHECK_HANDLE(libct_container_spawn_cb(ct, desc, copy_input, NULL));
+    libct_attachment_t first = libct_container_attach(ct, &options);
+    CHECK_HANDLE(first);
+    CHECK_INT(libct_container_write_input(ct, NULL, 1), -LCTERR_INVARG);
+    CHECK_INT(libct_container_write_input(ct, "one,", 4), 4);
+    while (strstr(told, "one,") == NULL)
+        CHECK(libct_session_dispatch(session, -1) >= 0);
+    /* Who comes later gets what was written before. */
+    told[0] = '\0';
+    options.user = (char[]){"B"};
+    libct_attachment_t second = libct_container_attach(ct, &options);
+    CHECK_HANDLE(second);
+    CHECK_INT(libct_attachment_write(second, "two", 3), 3);
+    while (strstr(told, "A1:two;") == NULL || strstr(told, "B1:two;") == NULL)
+        CHECK(libct_session_dispatch(session, -1) >= 0);
+    CHECK(strstr(told, "B1:one,;") != NULL && strstr(told, "A1:one") == NULL);
+    libct_attachment_close(first);
+    libct_attachment_close(first);
+    CHECK_INT(libct_attachment_write(first, "x", 1), -LCTERR_INVARG);
+    CHECK_INT(libct_container_close_input(ct), 0);
+    while (ends == 0)
+        CHECK(libct_session_dispatch(session, -1) >= 0);
+    CHECK_INT(ends, 1); /* who has gone is not told */
+    CHECK_INT(libct_container_wait(ct), 0);
+    CHECK_INT(libct_attachment_write(NULL, "x", 1), -LCTERR_INVARG);
+    CHECK_ERROR(libct_container_attach(NULL, &options), -LCTERR_INVARG);
+    CHECK_ERROR(libct_container_attach(ct, NULL), -LCTERR_INVARG);
+    libct_attachment_close(NULL);
+}
+
+const struct test stream_tests[] = {
+    {"are_told_by_lines", are_told_by_lines},
+    {"are_logged_to_files", are_logged_to_files},
+    {"are_logged_by_the_caller", are_logged_by_the_caller},
+    {"are_pipes", are_pipes},
+    {"are_a_terminal", are_a_terminal},
+    {"are_attached_to", are_attached_to},
+    {NULL, NULL},
+};
