@@ -96,6 +96,8 @@ static void are_logged_to_files(void)
     /* To nowhere: the start fails, and says where. */
     CHECK_INT(libct_container_clear_log(ct), 0);
     CHECK_INT(libct_container_add_log_journald(ct, "tag"), 0);
+    CHECK_INT(libct_container_add_log_syslog(ct, NULL), 0);
+    CHECK_INT(libct_container_clear_log(ct), 0);
     file = (struct libct_log_file){.struct_size = sizeof file, .path = "/tmp/missing/log"};
     CHECK_INT(libct_container_add_log_file(ct, &file), 0);
     CHECK_ERROR(libct_container_spawn_cb(ct, desc, print_lines, NULL), -1);
