@@ -40,13 +40,6 @@ TEST_F(CtrunHooks, OfALoggedContainerAreWaitedFor) {
     EXPECT_TRUE(std::filesystem::exists(file("over")));
 }
 
-TEST_F(CtrunHooks, OfADetachedContainerRunWhenTheNextOneLooks) {
-    EXPECT_EQ(ctrun(shell({"-d", "--name", "box", "--hook", "poststop=echo over >" + file("over")}, "exit 3")).status,
-              0);
-    EXPECT_TRUE(await([&] { return ctrun({"list"}).out.find("box") == std::string::npos; }));
-    EXPECT_EQ(content(file("over")), "over\n");
-}
-
 TEST_F(CtrunHooks, BadOnesAreRefused) {
     for (const char* bad : {"poststop", "poststop=", "never=true", "poststop:x=true", "poststop:0=true"}) {
         const Said said = ctrun(shell({"--hook", bad}, "true"));
