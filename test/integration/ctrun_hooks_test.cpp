@@ -12,7 +12,7 @@ protected:
 
 TEST_F(CtrunHooks, RunAtTheirPointsAndReadTheState) {
     const Said said = ctrun(shell({"--annotation", "key=value", "--hook", "prestart=cat >" + file("one"), "--hook",
-                                   "createContainer=cat >" + file("two"), "--hook", "poststart:2=cat >" + file("three"),
+                                   "createContainer=cat >" + file("two"), "--hook", "poststart:60=cat >" + file("three"),
                                    "--hook", "poststop=cat >" + file("four")},
                                   "exit 7"));
     EXPECT_EQ(said.status, 7) << said;
