@@ -108,6 +108,16 @@ TEST_F(CtrunLifeTest, RunsDetached) {
     EXPECT_TRUE(contains(said.err, "a detached container cannot have a terminal")) << said;
 }
 
+TEST_F(CtrunLifeTest, RunsDetachedWhatEndsAtOnce) {
+    for (int i = 0; i < 20; ++i) {
+        const Said said = ctrun({"run", "-d", "--name", "box", "--", "/bin/true"});
+        EXPECT_EQ(said.status, 0) << said;
+        EXPECT_EQ(said.out, "box\n") << said;
+        while (::waitpid(-1, nullptr, 0) > 0) continue;
+    }
+    EXPECT_EQ(ctrun({"list", "--json"}).out, "[]\n");
+}
+
 TEST_F(CtrunLifeTest, ForcesAnEnd) {
     ctrun(shell({"-d", "--name", "box"}, "sleep 1000"));
     EXPECT_EQ(ctrun({"kill", "box"}).status, 0);

@@ -129,7 +129,11 @@ void start_detached(ct::Container& container, ct::ProcessSpec spec, const Detach
     const Output output(options.log);
     output.connect(spec);
     container.start(std::move(spec));
-    container.detach();
+    try {
+        container.detach();
+    } catch (const ct::Error&) {
+        if (container.running()) throw; // else it has ended already, which is no concern of ours
+    }
 }
 
 struct Monitored {
