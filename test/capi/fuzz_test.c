@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SPDX-FileCopyrightText: The libct authors */
 #include <fcntl.h>
+#include <libct-events.h>
+#include <libct-resources.h>
+#include <libct-streams.h>
 #include <sched.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -136,6 +139,62 @@ static void call_others(void)
     }
 }
 
+static void on_exit_told(ct_handler_t ct, const struct libct_exit_record *record, void *user)
+{
+    (void)user;
+    CHECK(record->pid > 0 && libct_container_phase(ct) < LIBCT_PHASE_STOPPING + 1);
+}
+
+static void on_output_told(libct_attachment_t a, const struct libct_output *chunk, void *user)
+{
+    (void)user;
+    CHECK(chunk->length > 0);
+    libct_attachment_close(a);
+}
+
+static void call_beyond(void)
+{
+    char buffer[16];
+    struct libct_exit_record record = {.struct_size = next(2) ? sizeof record : next(64)};
+    struct libct_stats stats = {.struct_size = sizeof stats};
+    struct libct_limits limits = {.struct_size = sizeof limits, .set = next(1 << 14), .memory_max_bytes = 64 << 20,
+                                  .pids_max = (uint64_t)number(), .cpuset_cpus = text()};
+    struct libct_area area = {.struct_size = sizeof area, .type = (enum libct_area_type)number(), .source = text()};
+    struct libct_veth veth = {.struct_size = sizeof veth, .host_name = text(), .bridge = text(), .lease = number()};
+    struct libct_attach_options options = {.struct_size = sizeof options, .on_output = on_output_told};
+    switch (next(24)) {
+    case 0: libct_session_fd(any()); break;
+    case 1: libct_session_dispatch(any(), 0); break;
+    case 2: libct_container_on_exit(any(), next(2) ? on_exit_told : NULL, NULL); break;
+    case 3: libct_container_exit_record(any(), &record); break;
+    case 4: libct_container_describe_exit(any(), buffer, next(17)); break;
+    case 5: libct_container_stats(any(), &stats); break;
+    case 6: libct_container_set_limits(any(), &limits); break;
+    case 7: libct_container_update_limits(any(), &limits); break;
+    case 8: libct_fs_set_area(any(), &area); break;
+    case 9: libct_net_add_veth(any(), &veth); break;
+    case 10: libct_container_set_spec(any(), next(2) ? "{\"hostname\":\"x\"}" : text()); break;
+    case 11: libct_container_get_spec(any(), buffer, next(17)); break;
+    case 12: libct_container_set_attachable(any(), number(), 100); break;
+    case 13: keep(libct_container_attach(any(), &options)); break;
+    case 14: libct_attachment_write(any(), buffer, next(17)); break;
+    case 15: libct_attachment_close(any()); break;
+    case 16: libct_container_write_input(any(), buffer, next(17)); break;
+    case 17: libct_container_clear_log(any()); break;
+    case 18: libct_process_desc_set_stdio(any(), (enum libct_stdio)number(), LIBCT_STDIO_PIPE, LIBCT_STDIO_NULL); break;
+    case 19: libct_process_desc_set_terminal(any(), (unsigned)number(), 80); break;
+    case 20: {
+        const int fd = libct_process_stream(any(), number());
+        if (fd >= 0)
+            close(fd);
+        break;
+    }
+    case 21: libct_container_save(any()); break;
+    case 22: libct_container_phase(any()); break;
+    default: libct_container_on_stats(any(), next(3), NULL, NULL); break;
+    }
+}
+
 static void survives_any_calls(void)
 {
     make_root("root");
@@ -149,7 +208,7 @@ static void survives_any_calls(void)
                          : i % 4 == 1 ? (void *)libct_container_create(session, "capi-fuzz")
                                       : (void *)libct_process_desc_create(session);
         for (int i = 0; i < 1000; ++i)
-            next(2) ? call_container() : call_others();
+            next(3) == 0 ? call_beyond() : next(2) ? call_container() : call_others();
         libct_session_close(session);
         for (int i = 0; i < Slots; ++i)
             libct_session_close(handles[i]);

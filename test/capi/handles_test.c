@@ -2,6 +2,9 @@
 /* SPDX-FileCopyrightText: The libct authors */
 #include <errno.h>
 #include <fcntl.h>
+#include <libct-events.h>
+#include <libct-resources.h>
+#include <libct-streams.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -84,6 +87,59 @@ static void refuse_container(ct_handler_t bad)
     libct_container_close(bad);
 }
 
+/* The same of what the first libct did not have. */
+static void refuse_container_beyond(ct_handler_t bad)
+{
+    char buffer[8];
+    struct libct_exit_record record = {.struct_size = sizeof record};
+    struct libct_stats stats = {.struct_size = sizeof stats};
+    struct libct_limits limits = {.struct_size = sizeof limits};
+    struct libct_area area = {.struct_size = sizeof area, .type = LIBCT_AREA_TMPFS};
+    struct libct_bridge bridge = {.struct_size = sizeof bridge, .name = "b"};
+    struct libct_veth veth = {.struct_size = sizeof veth};
+    struct libct_port port = {.struct_size = sizeof port, .host_port = 1, .container_port = 1};
+    struct libct_log_file file = {.struct_size = sizeof file, .path = "/x"};
+    struct libct_attach_options options = {.struct_size = sizeof options};
+    CHECK_INT(libct_container_phase(bad), -LCTERR_INVARG);
+    CHECK_INT(libct_container_on_phase(bad, NULL, NULL), -LCTERR_INVARG);
+    CHECK_INT(libct_container_on_exit(bad, NULL, NULL), -LCTERR_INVARG);
+    CHECK_INT(libct_container_exit_record(bad, &record), -LCTERR_INVARG);
+    CHECK_INT(libct_container_describe_exit(bad, buffer, sizeof buffer), -LCTERR_INVARG);
+    CHECK_INT(libct_container_set_exit_file(bad, "/x"), -LCTERR_INVARG);
+    CHECK_INT(libct_container_on_oom(bad, NULL, NULL), -LCTERR_INVARG);
+    CHECK_INT(libct_container_on_limit(bad, LIBCT_REACHED_PIDS_MAX, NULL, NULL), -LCTERR_INVARG);
+    CHECK_INT(libct_container_on_process_exit(bad, NULL, NULL), -LCTERR_INVARG);
+    CHECK_INT(libct_container_on_pressure(bad, NULL, NULL, NULL), -LCTERR_INVARG);
+    CHECK_INT(libct_container_set_limits(bad, &limits), -LCTERR_INVARG);
+    CHECK_INT(libct_container_update_limits(bad, &limits), -LCTERR_INVARG);
+    CHECK_INT(libct_container_stats(bad, &stats), -LCTERR_INVARG);
+    CHECK_INT(libct_container_on_stats(bad, 1, NULL, NULL), -LCTERR_INVARG);
+    CHECK_INT(libct_container_on_output(bad, NULL, NULL), -LCTERR_INVARG);
+    CHECK_INT(libct_container_on_line(bad, NULL, NULL), -LCTERR_INVARG);
+    CHECK_INT(libct_container_add_log_file(bad, &file), -LCTERR_INVARG);
+    CHECK_INT(libct_container_add_log_journald(bad, NULL), -LCTERR_INVARG);
+    CHECK_INT(libct_container_add_log_syslog(bad, NULL), -LCTERR_INVARG);
+    CHECK_INT(libct_container_add_log_sink(bad, NULL), -LCTERR_INVARG);
+    CHECK_INT(libct_container_clear_log(bad), -LCTERR_INVARG);
+    CHECK_INT(libct_container_reopen_log(bad), -LCTERR_INVARG);
+    CHECK_INT(libct_container_set_attachable(bad, 1, 0), -LCTERR_INVARG);
+    CHECK_INT(libct_container_write_input(bad, "x", 1), -LCTERR_INVARG);
+    CHECK_INT(libct_container_close_input(bad), -LCTERR_INVARG);
+    CHECK_ERROR(libct_container_attach(bad, &options), -LCTERR_INVARG);
+    CHECK_INT(libct_container_save(bad), -LCTERR_INVARG);
+    CHECK_INT(libct_container_remove(bad), -LCTERR_INVARG);
+    CHECK_INT(libct_container_set_spec(bad, "{}"), -LCTERR_INVARG);
+    CHECK_INT(libct_container_get_spec(bad, buffer, sizeof buffer), -LCTERR_INVARG);
+    CHECK_INT(libct_fs_set_area(bad, &area), -LCTERR_INVARG);
+    CHECK_INT(libct_fs_changes(bad, NULL, NULL), -LCTERR_INVARG);
+    CHECK_INT(libct_fs_commit(bad, "/x"), -LCTERR_INVARG);
+    CHECK_INT(libct_fs_discard(bad), -LCTERR_INVARG);
+    CHECK_INT(libct_net_loopback_up(bad), -LCTERR_INVARG);
+    CHECK_INT(libct_net_add_bridge(bad, &bridge), -LCTERR_INVARG);
+    CHECK_INT(libct_net_add_veth(bad, &veth), -LCTERR_INVARG);
+    CHECK_INT(libct_net_publish(bad, &port), -LCTERR_INVARG);
+}
+
 /* All the others. */
 static void refuse_others(void *bad)
 {
@@ -117,6 +173,15 @@ static void refuse_others(void *bad)
     CHECK_ERROR(libct_net_route_add_nh(bad), -LCTERR_INVARG);
     CHECK_INT(libct_net_route_nh_set_gw(bad, text), -LCTERR_INVARG);
     CHECK_INT(libct_net_route_nh_set_dev(bad, text), -LCTERR_INVARG);
+    CHECK_INT(libct_session_fd(bad), -LCTERR_INVARG);
+    CHECK_INT(libct_session_dispatch(bad, 0), -LCTERR_INVARG);
+    CHECK_INT(libct_session_features(bad, NULL, NULL), -LCTERR_INVARG);
+    CHECK_INT(libct_process_desc_set_stdio(bad, LIBCT_STDIO_NULL, LIBCT_STDIO_NULL, LIBCT_STDIO_NULL), -LCTERR_INVARG);
+    CHECK_INT(libct_process_desc_set_terminal(bad, 1, 1), -LCTERR_INVARG);
+    CHECK_INT(libct_process_stream(bad, 0), -LCTERR_INVARG);
+    CHECK_INT(libct_process_resize_terminal(bad, 1, 1), -LCTERR_INVARG);
+    CHECK_INT(libct_attachment_write(bad, text, 1), -LCTERR_INVARG);
+    libct_attachment_close(bad);
     libct_session_close(bad);
     libct_process_destroy(bad);
     libct_process_desc_destroy(bad);
@@ -131,11 +196,14 @@ static void are_refused_if_bad(void)
     void *const bad[] = {NULL, libct_err_to_handle(-1), libct_err_to_handle(-LCTERR_INVARG), &other};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; ++i) {
         refuse_container(bad[i]);
+        refuse_container_beyond(bad[i]);
         refuse_others(bad[i]);
     }
     /* Of another kind. */
     refuse_container((ct_handler_t)(void *)desc);
+    refuse_container_beyond((ct_handler_t)(void *)desc);
     refuse_container((ct_handler_t)(void *)session);
+    refuse_container_beyond((ct_handler_t)(void *)session);
     refuse_others(ct);
     CHECK_INT(libct_container_state(ct), CT_STOPPED);
     CHECK_ERROR(libct_container_spawn_cb(ct, NULL, end_at_once, NULL), -LCTERR_INVARG);
@@ -147,9 +215,11 @@ static void are_refused_when_gone(void)
     ct_handler_t ct = make_container();
     libct_container_destroy(ct);
     refuse_container(ct);
+    refuse_container_beyond(ct);
     ct = make_container();
     libct_session_close(session);
     refuse_container(ct);
+    refuse_container_beyond(ct);
     refuse_others(session);
     libct_process_desc_destroy(desc);
     refuse_others(desc);
