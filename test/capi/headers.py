@@ -5,15 +5,10 @@ import os
 import re
 import sys
 
-
-def declarations(text):
-    """What cffi takes of a header: no directives but numbers, nothing of C++, no bodies of functions."""
-    text = re.sub(r"/\*.*?\*/", " ", text, flags=re.S)
-    text = re.sub(r"#ifdef __cplusplus.*?#endif", "", text, flags=re.S)
-    text = re.sub(r"static inline [^{]*\{.*?\n\}", "", text, flags=re.S)
-    numbers = re.findall(r"^#define (\w+) \(?(-?(?:0x)?[0-9a-fA-F]+)u?\)?[ \t]*$", text, flags=re.M)
-    text = re.sub(r"^#.*$", "", text, flags=re.M)
-    return text + "".join(f"\n#define {name} {value}" for name, value in numbers)
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../../examples/python/libct"))
+sys.dont_write_bytecode = True
+# pylint: disable=wrong-import-position
+from _headers import declarations
 
 
 def main():

@@ -15,5 +15,5 @@ for header in libct libct-errors libct-log-levels libct-events libct-resources l
         printf "#include <%s.h>\\nextern int one;\\n" "$header" | $cxx -std=$standard -Wall -Wextra -Wpedantic -Werror -I"$dir" -fsyntax-only -xc++ -
     done
 done
-exec python3 "$(dirname "$0")/headers.py" "$library" "$dir/libct-errors.h" "$dir/libct-log-levels.h" "$dir/libct.h" \
+exec /usr/bin/python3 "$(dirname "$0")/headers.py" "$library" "$dir/libct-errors.h" "$dir/libct-log-levels.h" "$dir/libct.h" \
     "$dir/libct-events.h" "$dir/libct-resources.h" "$dir/libct-streams.h"
