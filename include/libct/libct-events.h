@@ -33,7 +33,7 @@ int libct_session_fd(libct_session_t s);
 int libct_session_dispatch(libct_session_t s, int timeout_ms);
 
 /* Where a container is in its life, whether or not it was waited for. */
-enum libct_phase {
+enum libct_phase LIBCT_ENUM {
     LIBCT_PHASE_STOPPED = 0,
     LIBCT_PHASE_STARTING = 1,
     LIBCT_PHASE_RUNNING = 2,
@@ -113,7 +113,7 @@ int libct_container_set_exit_file(ct_handler_t ct, const char *path);
 int libct_container_on_oom(ct_handler_t ct,
                            void (*cb)(ct_handler_t ct, uint64_t kills, uint64_t all_kills, void *user), void *user);
 
-enum libct_reached {
+enum libct_reached LIBCT_ENUM {
     LIBCT_REACHED_PIDS_MAX = 0,  /* fork(2) has failed because of it */
     LIBCT_REACHED_MEMORY_HIGH = 1 /* memory_high; version 2 of control groups */
 };
@@ -126,7 +126,7 @@ int libct_container_on_limit(ct_handler_t ct, enum libct_reached limit,
 int libct_container_on_process_exit(ct_handler_t ct, void (*cb)(ct_handler_t ct, int pid, int status, void *user),
                                     void *user);
 
-enum libct_resource {
+enum libct_resource LIBCT_ENUM {
     LIBCT_RESOURCE_CPU = 0,
     LIBCT_RESOURCE_MEMORY = 1,
     LIBCT_RESOURCE_IO = 2

@@ -23,7 +23,7 @@ extern "C" {
  * Standard streams
  */
 
-enum libct_stdio {
+enum libct_stdio LIBCT_ENUM {
     LIBCT_STDIO_INHERIT = 0, /* the caller's own */
     LIBCT_STDIO_NULL = 1,    /* /dev/null */
     LIBCT_STDIO_PIPE = 2,    /* a pipe; libct_process_stream() is the other end */
@@ -66,7 +66,7 @@ int libct_container_on_output(ct_handler_t ct, void (*cb)(ct_handler_t ct, const
 int libct_container_on_line(ct_handler_t ct, void (*cb)(ct_handler_t ct, const struct libct_output *line, void *user),
                             void *user);
 
-enum libct_log_format {
+enum libct_log_format LIBCT_ENUM {
     LIBCT_LOG_K8S = 0,  /* TIME STREAM F|P BYTES, as the Container Runtime Interface has it */
     LIBCT_LOG_JSON = 1, /* Docker's json-file */
     LIBCT_LOG_PLAIN = 2 /* the bytes as they are, of both streams */

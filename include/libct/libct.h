@@ -28,6 +28,13 @@
 
 #include "libct-errors.h"
 
+/* In C++, too, any number may be passed. */
+#ifdef __cplusplus
+#define LIBCT_ENUM : int
+#else
+#define LIBCT_ENUM
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -72,7 +79,7 @@ libct_session_t libct_session_open(const char *url);
 libct_session_t libct_session_open_local(void);
 
 /* What becomes of running containers when their session is closed. */
-enum libct_on_close {
+enum libct_on_close LIBCT_ENUM {
     LIBCT_ON_CLOSE_DETACH = 0, /* they go on */
     LIBCT_ON_CLOSE_KILL = 1    /* they are killed and waited for */
 };
@@ -123,7 +130,7 @@ typedef struct ct_process_desc *ct_process_desc_t;
 struct ct_process;
 typedef struct ct_process *ct_process_t;
 
-enum ct_state {
+enum ct_state LIBCT_ENUM {
     CT_ERROR = -1,
     CT_STOPPED = 0,
     CT_RUNNING = 1,
@@ -335,7 +342,7 @@ int libct_process_desc_set_env(ct_process_desc_t p, char **env, int size);
  * of files and values are those of the kernel, and so depend on the version of control groups.
  */
 
-enum ct_controller {
+enum ct_controller LIBCT_ENUM {
     CTL_BLKIO = 0,
     CTL_CPU = 1,
     CTL_CPUACCT = 2,
@@ -395,7 +402,7 @@ static inline int libct_processes_get(struct libct_processes *p, int i) {
 /* The root directory. -LCTERR_BADCTSTATE not stopped, -LCTERR_INVARG for NULL. */
 int libct_fs_set_root(ct_handler_t ct, const char *root_path);
 
-enum ct_fs_type {
+enum ct_fs_type LIBCT_ENUM {
     CT_FS_NONE = 0,  /* none */
     CT_FS_SUBDIR = 1 /* a directory; the argument is its path */
 };
@@ -406,7 +413,7 @@ enum ct_fs_type {
  */
 int libct_fs_set_private(ct_handler_t ct, enum ct_fs_type type, void *arg);
 
-enum libct_area_type {
+enum libct_area_type LIBCT_ENUM {
     LIBCT_AREA_DIRECTORY = 0, /* a directory of the host */
     LIBCT_AREA_OVERLAY = 1,   /* directories of the host, and one that takes all changes */
     LIBCT_AREA_TMPFS = 2,     /* empty, and gone with the container */
@@ -480,7 +487,7 @@ int libct_fs_add_devnode(ct_handler_t ct, const char *path, int mode, int major,
  * Network, with CLONE_NEWNET
  */
 
-enum ct_net_type {
+enum ct_net_type LIBCT_ENUM {
     CT_NET_NONE = 0,
     CT_NET_HOSTNIC = 1, /* a link of the host, which moves in; the argument is its name */
     CT_NET_VETH = 2     /* a pair of links; the argument is a struct ct_net_veth_arg */

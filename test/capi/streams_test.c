@@ -40,9 +40,10 @@ static int print_lines(void *argument)
 
 static void are_told_by_lines(void)
 {
+    static char line = 'L', chunk = 'O';
     ct_handler_t ct = make_watched_container();
     CHECK_INT(libct_process_desc_set_stdio(desc, LIBCT_STDIO_NULL, LIBCT_STDIO_INHERIT, LIBCT_STDIO_INHERIT), 0);
-    CHECK_INT(libct_container_on_line(ct, on_line_told, (char[]){"L"}), 0);
+    CHECK_INT(libct_container_on_line(ct, on_line_told, &line), 0);
     CHECK_HANDLE(libct_container_spawn_cb(ct, desc, print_lines, NULL));
     CHECK_INT(libct_container_wait(ct), 0); /* which delivers all of it */
     CHECK(strstr(told, "L1:one;") != NULL && strstr(told, "L2:oops;") != NULL);
@@ -50,7 +51,7 @@ static void are_told_by_lines(void)
     /* The same as it comes. */
     told[0] = '\0';
     CHECK_INT(libct_container_on_line(ct, NULL, NULL), 0);
-    CHECK_INT(libct_container_on_output(ct, on_line_told, (char[]){"O"}), 0);
+    CHECK_INT(libct_container_on_output(ct, on_line_told, &chunk), 0);
     CHECK_HANDLE(libct_container_spawn_cb(ct, desc, print_lines, NULL));
     CHECK_INT(libct_container_wait(ct), 0);
     CHECK(strstr(told, "O1:one\ntwo;") != NULL && strstr(told, "O2:oops\n;") != NULL);
