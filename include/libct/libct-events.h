@@ -60,7 +60,7 @@ int libct_container_on_phase(ct_handler_t ct,
 #define LIBCT_EXIT_LOG 0x100u /* all log_* */
 
 /*
- * How a run of a container went. Numbers are those of its control groups; without one that counts it, those of its first
+ * How a run of a container went. Numbers are those of its control groups; without one, those of its first
  * process.
  */
 struct libct_exit_record {
@@ -132,7 +132,7 @@ enum libct_resource LIBCT_ENUM {
     LIBCT_RESOURCE_IO = 2
 };
 /*
- * Processes have waited stall_us microseconds within window_us (500 ms to 10 s) for a resource: any of them, or with full
+ * Processes have waited stall_us microseconds within window_us (500 ms to 10 s) for it: any of them, or with full
  * not 0 all at the same time. Setting the same trigger again replaces its function. Needs a group of version 2: -1 with
  * errno EOPNOTSUPP, now or by the start.
  */

@@ -159,7 +159,7 @@ struct libct_stats {
  */
 int libct_container_stats(ct_handler_t ct, struct libct_stats *stats);
 /*
- * The same every interval_ms milliseconds (up to a day), told by libct_session_dispatch(), see libct-events.h; time_ns is
+ * The same every interval_ms milliseconds (up to a day), told by libct_session_dispatch(), as events are; time_ns is
  * when they were read, by CLOCK_MONOTONIC. NULL: no more.
  */
 int libct_container_on_stats(ct_handler_t ct, unsigned int interval_ms,

@@ -8,7 +8,7 @@
  *
  * As soon as anything here asks for its output, the standard output and error of a container's first process are pipes
  * that the session reads, or its terminal is. Output moves within libct_session_dispatch(), and while
- * libct_container_wait() waits for that container; functions are called there, as libct-events.h has it. When nobody does
+ * libct_container_wait() waits for that container; functions are called there, as those for events. When nobody does
  * either, the container waits as soon as its pipe is full. A session that lets its containers go on when it is closed
  * cannot read their output: open one with LIBCT_ON_CLOSE_KILL, or the start fails.
  */
@@ -60,8 +60,8 @@ struct libct_output {
 };
 
 /* What is read, as it comes. Set it before the start. */
-int libct_container_on_output(ct_handler_t ct, void (*cb)(ct_handler_t ct, const struct libct_output *chunk, void *user),
-                              void *user);
+int libct_container_on_output(ct_handler_t ct,
+                              void (*cb)(ct_handler_t ct, const struct libct_output *chunk, void *user), void *user);
 /* The same by lines. */
 int libct_container_on_line(ct_handler_t ct, void (*cb)(ct_handler_t ct, const struct libct_output *line, void *user),
                             void *user);
@@ -118,7 +118,7 @@ int libct_container_reopen_log(ct_handler_t ct);
  */
 int libct_container_set_attachable(ct_handler_t ct, int input, uint64_t history_bytes);
 /*
- * Writes to the standard input of the first process, and never blocks. Returns how many bytes were taken, from the first
+ * Writes to the standard input of the first process, and never blocks. Returns how many bytes it took, from the first
  * on; -1 with errno EPIPE if it is closed. -LCTERR_BADCTSTATE if it does not run, or has no input.
  */
 long libct_container_write_input(ct_handler_t ct, const void *bytes, size_t length);

@@ -86,7 +86,7 @@ enum libct_on_close LIBCT_ENUM {
 struct libct_session_options {
     size_t struct_size; /* here and elsewhere: sizeof of the struct; what is left 0 has its default */
     /*
-     * An absolute path, made if it is missing: a record of each container is kept there, by which this and other programs
+     * An absolute path, made if it is missing: a record of each container is kept there, by which programs
      * find it, see libct_container_open(). Names are unique there. NULL: no records.
      */
     const char *state_directory;
