@@ -182,8 +182,8 @@ enum ct_state libct_container_state(ct_handler_t ct);
  */
 int libct_container_set_nsmask(ct_handler_t ct, unsigned long nsmask);
 /*
- * Joins the namespace of that kind whose file is path at each start. Errors as before; -LCTERR_BADARG for a kind that is
- * set already.
+ * Joins the namespace of that kind whose file is path at each start. Errors as before; -LCTERR_BADARG for a kind that
+ * is set already.
  */
 int libct_container_set_nspath(ct_handler_t ct, int ns, const char *path);
 /*
@@ -230,8 +230,8 @@ int libct_container_set_option(ct_handler_t ct, int opt, void *args);
 int libct_container_set_console_fd(ct_handler_t ct, int fd);
 
 /*
- * Append count ids to a map of the new user namespace: from first on inside, they are those from lower_first on outside.
- * Checked at the start. In any state.
+ * Append count ids to a map of the new user namespace: from first on inside, they are those from lower_first on
+ * outside. Checked at the start. In any state.
  */
 int libct_userns_add_uid_map(ct_handler_t ct, unsigned int first, unsigned int lower_first, unsigned int count);
 int libct_userns_add_gid_map(ct_handler_t ct, unsigned int first, unsigned int lower_first, unsigned int count);
@@ -464,7 +464,7 @@ struct libct_cmd {
 };
 
 /*
- * Mounts on dst in the root, in the order of the calls; nothing happens without a root. A target that is missing is made,
+ * Mounts on dst in the root, in the order of the calls; nothing happens without a root. A missing target is made,
  * and stays. Without CLONE_NEWNS the mounts are the host's until libct_container_wait(). Binds take only the flags
  * CT_FS_PRIVATE and CT_FS_RDONLY. A command that fails lets the start fail.
  * -LCTERR_INVARG for NULL and for other flags; -LCTERR_BADCTSTATE not stopped.
@@ -507,7 +507,7 @@ struct ct_net_veth_arg {
 
 /*
  * Adds a device; the handle is that of the container's end. Nothing, and NULL, for CT_NET_NONE.
- * -LCTERR_BADCTSTATE not stopped; -LCTERR_NONS without CLONE_NEWNET; -LCTERR_BADTYPE; -LCTERR_BADARG for a bad argument.
+ * -LCTERR_BADCTSTATE not stopped; -LCTERR_NONS without CLONE_NEWNET; -LCTERR_BADTYPE; -LCTERR_BADARG for a bad one.
  */
 ct_net_t libct_net_add(ct_handler_t ct, enum ct_net_type ntype, void *arg);
 /* Takes it away, by its name on the host. -LCTERR_NOTFOUND if there is none. */
