@@ -8,8 +8,10 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <utility>
 
 #include "base/concat.hpp"
+#include "base/split_path.hpp"
 #include "base/sys.hpp"
 
 namespace ct::internal {
@@ -32,9 +34,8 @@ AppendFile::AppendFile(std::string path, mode_t mode) : path_(std::move(path)), 
 }
 
 AppendFile::Place AppendFile::place() const noexcept {
-    const std::size_t slash = path_.rfind('/');
-    const std::string directory = path_.substr(0, slash == 0 ? 1 : slash);
-    return {UniqueFd(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)), path_.substr(slash + 1)};
+    auto [directory, name] = split_path(path_);
+    return {UniqueFd(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)), std::move(name)};
 }
 
 void AppendFile::adopt(UniqueFd fd, std::uint64_t size) noexcept {
