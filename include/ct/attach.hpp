@@ -102,8 +102,9 @@ enum class ClientEof : std::uint8_t {
 
 struct AttachServerOptions {
     /// Where the socket is made: absolute, of any length, in a directory that is there; by default with the container's
-    /// record in the state directory, if there is one. ContainerInfo::attach_socket tells other programs. The last component may be 64
-    /// bytes long if the whole is longer than 107. The socket of a dead process is replaced; it is removed at the end.
+    /// record in the state directory, if there is one. ContainerInfo::attach_socket tells other programs. The last
+    /// component may be 64 bytes long if the whole is longer than 107. The socket of a dead process is replaced; it is
+    /// removed at the end.
     std::string path = {};
     /// Replaces also a living socket at `path`, whose server is not told.
     bool replace = false;
