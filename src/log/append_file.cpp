@@ -89,9 +89,14 @@ int AppendFile::rotate(unsigned count) noexcept {
             return 0;
         }
         // The new file comes first: without it nothing changes.
-        const std::string fresh = place.name + ".new";
-        (void)::unlinkat(directory, fresh.c_str(), 0);
-        UniqueFd fd(::openat(directory, fresh.c_str(), Flags | O_CREAT | O_EXCL, mode_));
+        std::string fresh;
+        UniqueFd fd;
+        // What already has such a name is somebody else's, or was left by a process that was killed.
+        for (unsigned number = 0; !fd && number < 100; ++number) {
+            fresh = concat(".libct-new.", ::getpid(), '.', number);
+            fd.reset(::openat(directory, fresh.c_str(), Flags | O_CREAT | O_EXCL, mode_));
+            if (!fd && errno != EEXIST) break;
+        }
         if (!fd) return errno;
         (void)::fchmod(fd.get(), mode_);
         const auto name = [&](unsigned number) { return concat(place.name, '.', number); };
