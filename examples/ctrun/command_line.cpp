@@ -333,8 +333,13 @@ void Parser::add_following() {
     stats_app.add_option("NAME", stats_.names, "The containers' names; by default all that run");
     stats_app.add_flag("--json", stats_.json, "Print JSON, for programs");
     stats_app.add_flag("--no-stream", stats_.once, "Once, also on a terminal: what they have used up to now");
-    Adder(stats_app).option("--interval", "TIME", "Again and again, that far apart; by default 1s on a terminal",
-                            [&](const std::string& text) { stats_.interval = parse_duration(text); });
+    Adder(stats_app).option("--interval", "TIME",
+                            "Again and again, that far apart, from 100ms on; by default 1s on a terminal",
+                            [&](const std::string& text) {
+                                stats_.interval = parse_duration(text);
+                                if (*stats_.interval < std::chrono::milliseconds(100))
+                                    throw std::invalid_argument("it is less than 100ms");
+                            });
 
     CLI::App& logs_app = subcommand("logs", "Show what a container has written", logs_, LogsExamples);
     add_name(logs_app, logs_.name);

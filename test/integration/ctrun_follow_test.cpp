@@ -172,13 +172,13 @@ TEST_F(CtrunLiveStatsTest, LinesWithoutATerminalUntilTheEnd) {
     const Said run = run_detached("echo on; sleep 1000", limited());
     ASSERT_EQ(run.status, 0) << run;
     await_content("on");
-    Ctrun stats = start({"stats", "--interval", "20ms", "box"});
+    Ctrun stats = start({"stats", "--interval", "100ms", "box"});
     std::string out;
     EXPECT_TRUE(read_until(stats.out.get(), out, "%"));
     EXPECT_TRUE(contains(out, "NAME  CPU")) << out;
     EXPECT_TRUE(contains(out, "32.0M")) << out;
     EXPECT_FALSE(contains(out, "\x1b")) << out;
-    Ctrun json = start({"stats", "--json", "--interval", "20ms"});
+    Ctrun json = start({"stats", "--json", "--interval", "100ms"});
     std::string lines_of_json;
     EXPECT_TRUE(read_until(json.out.get(), lines_of_json, "\n"));
     EXPECT_TRUE(read_until(json.out.get(), lines_of_json, "\n"));
@@ -194,6 +194,11 @@ TEST_F(CtrunLiveStatsTest, LinesWithoutATerminalUntilTheEnd) {
     EXPECT_EQ(ctrun({"stats", "box"}).status, 125);
     EXPECT_EQ(ctrun({"stats"}).status, 0);
     EXPECT_EQ(ctrun({"stats", "--no-stream", "--json"}).out, "[]\n");
+    for (const char* interval : {"0", "99ms"}) { // it would do nothing else
+        const Said refused = ctrun({"stats", "--interval", interval});
+        EXPECT_EQ(refused.status, 125) << refused;
+        EXPECT_TRUE(contains(refused.err, "--interval: it is less than 100ms")) << refused;
+    }
 }
 
 TEST_F(CtrunLiveStatsTest, RedrawsATerminal) {
