@@ -9,30 +9,14 @@
 #include <stdexcept>
 #include <thread>
 
-#include "support/fixture.hpp"
+#include "attach_fixture.hpp"
 
 namespace ct::test {
 namespace {
 
 using namespace std::chrono_literals;
 
-class AttachTest : public ContainerTest {
-protected:
-    [[nodiscard]] Container attachable(Attachable how = {}, const std::string& name = "box") {
-        Container box = plain(name);
-        box.set_attachable(how);
-        return box;
-    }
-    /// Dispatches until it becomes true.
-    [[nodiscard]] bool dispatch_until(const std::function<bool()>& condition) {
-        const auto deadline = std::chrono::steady_clock::now() + Patience;
-        while (!condition()) {
-            if (std::chrono::steady_clock::now() > deadline) return false;
-            session().dispatch_for(10ms);
-        }
-        return true;
-    }
-};
+using AttachTest = AttachServerTest;
 
 /// Appends what comes to \p text.
 AttachOptions into(std::string& text, Bytes history = {}) {

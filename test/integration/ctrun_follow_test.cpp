@@ -34,22 +34,34 @@ const std::vector<std::string> WholeRun{
     "state stopped starting", "state starting running", "start", "state running stopping", "exit exited",
     "state stopping stopped"};
 
+/// The end of the last event of a run.
+constexpr std::string_view Stopped = R"("from":"stopping","to":"stopped"})"
+                                     "\n";
+
+/// Reads what \p follower tells after \p seen, up to the end of a container that nobody has waited for.
+void expect_unknown_end(const Ctrun& follower, std::string seen) {
+    EXPECT_TRUE(read_until(follower.out.get(), seen, Stopped));
+    auto expected = WholeRun;
+    expected[4] = "exit unknown";
+    EXPECT_EQ(told(seen), expected) << seen;
+    follower.signal(SIGTERM);
+    (void)follower.wait();
+}
+
 TEST_F(CtrunEventsTest, OfARunComeInOrderToAllFollowers) {
     Ctrun first = start({"events", "--since", "1h"});
     Ctrun second = start({"events", "--since", "1h", "box"});
     Ctrun third = start({"events", "--since", "1h", "other"});
     ctrun(shell({"--name", "second"}, "true"));
     std::string seen;
-    const auto last = R"("from":"stopping","to":"stopped"})"
-                      "\n";
-    EXPECT_TRUE(read_until(first.out.get(), seen, last));
+    EXPECT_TRUE(read_until(first.out.get(), seen, Stopped));
     seen.clear();
     EXPECT_EQ(run_detached("exit 3").status, 0);
-    EXPECT_TRUE(read_until(first.out.get(), seen, last));
+    EXPECT_TRUE(read_until(first.out.get(), seen, Stopped));
     EXPECT_EQ(told(seen), WholeRun) << seen;
     EXPECT_TRUE(contains(seen, R"("status":"exited","code":3)")) << seen;
     seen.clear();
-    EXPECT_TRUE(read_until(second.out.get(), seen, last));
+    EXPECT_TRUE(read_until(second.out.get(), seen, Stopped));
     EXPECT_EQ(told(seen), WholeRun) << seen;
     for (Ctrun* follower : {&first, &second, &third}) follower->signal(SIGTERM);
     EXPECT_EQ(first.wait(), -SIGTERM);
@@ -71,14 +83,7 @@ TEST_F(CtrunEventsTest, TellTheEndOfAContainerWithoutAMonitor) {
     EXPECT_TRUE(read_until(follower.out.get(), seen, "\n"));
     const std::string pid = json_value(ctrun({"list", "--json"}).out, "pid");
     ASSERT_EQ(::kill(std::stoi(pid), SIGKILL), 0); // nobody looks after it
-    EXPECT_TRUE(read_until(follower.out.get(), seen,
-                           R"("from":"stopping","to":"stopped"})"
-                           "\n"));
-    auto expected = WholeRun;
-    expected[4] = "exit unknown";
-    EXPECT_EQ(told(seen), expected) << seen;
-    follower.signal(SIGTERM);
-    (void)follower.wait();
+    expect_unknown_end(follower, seen);
 }
 
 TEST_F(CtrunEventsTest, TellTheEndOfAContainerWhoseMonitorWasKilled) {
@@ -90,14 +95,7 @@ TEST_F(CtrunEventsTest, TellTheEndOfAContainerWhoseMonitorWasKilled) {
     const pid_t pid = std::stoi(json_value(ctrun({"list", "--json"}).out, "pid"));
     ASSERT_EQ(::kill(owner(), SIGKILL), 0);
     ASSERT_EQ(::kill(pid, SIGKILL), 0);
-    EXPECT_TRUE(read_until(follower.out.get(), seen,
-                           R"("from":"stopping","to":"stopped"})"
-                           "\n"));
-    auto expected = WholeRun;
-    expected[4] = "exit unknown";
-    EXPECT_EQ(told(seen), expected) << seen;
-    follower.signal(SIGTERM);
-    (void)follower.wait();
+    expect_unknown_end(follower, seen);
 }
 
 TEST_F(CtrunEventsTest, AreToldOnceWhoeverEndsTheContainer) {
