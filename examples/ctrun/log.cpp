@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <iostream>
+#include <stdexcept>
 
 #include "monitor.hpp"
 
@@ -25,6 +26,7 @@ std::optional<ct::LogTarget> parse_log(const std::string& text, const Rotation& 
     }
     file.rotate_size = rotation.size;
     file.rotate_count = rotation.files;
+    if (colon + 1 == text.size()) throw std::invalid_argument("it names no file");
     file.path = std::filesystem::absolute(text.substr(colon + 1)).lexically_normal();
     return file;
 }

@@ -13,6 +13,7 @@
 namespace ctrun {
 
 /// What --log tells: k8s-file:PATH, json-file:PATH, plain:PATH, journald or syslog; none if it is a path alone.
+/// \throws std::invalid_argument if the path is missing
 std::optional<ct::LogTarget> parse_log(const std::string& text, const Rotation& rotation = {});
 
 /// Starts \p spec, whose output goes to the log of \p options, hands on signals, and waits. What could not be logged is

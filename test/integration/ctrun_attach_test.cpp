@@ -8,6 +8,9 @@
 #include <sys/un.h>
 #include <termios.h>
 
+#include <list>
+
+#include "attach_fixture.hpp"
 #include "ctrun_follow_fixture.hpp"
 
 namespace ct::test {
@@ -178,6 +181,12 @@ TEST_F(CtrunAttachTest, SaysWhyItIsNotPossible) {
     ASSERT_EQ(::kill(owner(), SIGKILL), 0);
     while (owner() > 0) continue;
     EXPECT_TRUE(contains(complaint(), "the process that held its streams is gone"));
+    ctrun({"kill", "box"});
+    reap();
+    run_detached("sleep 1000", {"-i"});
+    std::list<Client> all;
+    for (int i = 0; i < 64; ++i) all.emplace_back((runtime() / "libct/box/attach").string());
+    EXPECT_TRUE(contains(complaint(), "the container goes on: too many are attached"));
     ctrun({"kill", "box"});
     reap();
     for (const Words& wrong : {Words{"attach", "box", "--detach-keys", "ctrl-1"}, Words{"run", "-i", "--", "true"},

@@ -66,7 +66,9 @@ TEST_F(CtrunEventsTest, OfARunComeInOrderToAllFollowers) {
     for (Ctrun* follower : {&first, &second, &third}) follower->signal(SIGTERM);
     EXPECT_EQ(first.wait(), -SIGTERM);
     EXPECT_EQ(second.wait(), -SIGTERM);
-    EXPECT_EQ(finish(third).out, "");
+    const Said nothing = finish(third);
+    EXPECT_EQ(nothing.out, "");
+    EXPECT_EQ(nothing.err, "ctrun: note: there is no container 'other' at present\n");
     reap();
     const Said recorded = ctrun({"events", "--no-follow", "box"});
     EXPECT_EQ(told(recorded.out), WholeRun) << recorded;

@@ -293,6 +293,15 @@ TEST_F(CtrunLogsTest, WhatIsMissingIsToldInTheForeground) {
         << said;
 }
 
+TEST_F(CtrunLogsTest, ALogNeedsAFile) {
+    for (const Words& words : {Words{"run", "--log", "plain:", "--", "true"}, Words{"logs", "--log", "k8s-file:", "x"},
+                               Words{"start", "x", "--log", "json-file:"}}) {
+        const Said said = ctrun(words);
+        EXPECT_EQ(said.status, 125) << said;
+        EXPECT_TRUE(contains(said.err, "--log: it names no file")) << said;
+    }
+}
+
 TEST_F(CtrunLogsTest, AFullDiskStopsNobody) {
     mount_tmpfs(dir() / "full", "size=64k");
     const std::string path = dir() / "full/log";

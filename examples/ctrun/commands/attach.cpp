@@ -241,7 +241,8 @@ void Attachment::send_input() {
 
 int Attachment::status_at_end() {
     if (container_.running())
-        throw std::runtime_error("the connection was closed, and the container goes on");
+        throw std::runtime_error("the connection was closed, and the container goes on: too many are attached, what it "
+                                 "writes was not read in time, or the process that held its streams is gone");
     const ct::ExitStatus status = container_.wait();
     return status.kind == ct::ExitStatus::Kind::Unknown ? 0 : status.shell_code();
 }
