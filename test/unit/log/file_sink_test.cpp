@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The libct authors
-#include "base/concat.hpp"
 #include "log/file_sink.hpp"
 
 #include <sys/stat.h>
@@ -15,6 +14,8 @@
 #include <gtest/gtest.h>
 
 #include <ct/error.hpp>
+
+#include "base/concat.hpp"
 
 namespace ct::internal {
 namespace {
