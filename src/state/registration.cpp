@@ -300,16 +300,23 @@ void Registration::save(std::shared_ptr<const Spec> spec, std::shared_ptr<const 
 }
 
 void Registration::remove() {
-    await_owner();
+    do {
+        await_owner();
+        settle(store_, name_);
+    } while (!try_remove());
+}
+
+bool Registration::try_remove() {
     const std::lock_guard lock(mutex_);
     auto entry = store_.lock_present(name_);
     if (entry) {
         if (!is_current(*entry) || !is_at_rest()) {
             const auto present = entry->read();
-            const Standing standing =
-                present ? assess(present->record, store_.viewpoint()).standing : Standing::Abandoned;
-            if (standing == Standing::Reserved && present->record.owner != ProcessId::self()) return; // a later one
-            if (standing == Standing::Starting || standing == Standing::Running || standing == Standing::Elsewhere) {
+            const Standing standing = present ? assess(present->record, store_.viewpoint()).standing : Standing::Saved;
+            if (standing == Standing::Ending || is_unsettled(standing)) return false;
+            if (standing == Standing::Reserved && present->record.owner != ProcessId::self())
+                return true; // a later one
+            if (standing != Standing::Reserved && standing != Standing::Saved) {
                 throw Error(Errc::InvalidState, Stage::State, "remove", {}, "another process has started it meanwhile");
             }
         }
@@ -319,6 +326,7 @@ void Registration::remove() {
     }
     record_.saved = false;
     token_.reset();
+    return true;
 }
 
 std::shared_ptr<const Spec> Registration::running_spec() {

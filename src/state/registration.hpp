@@ -105,6 +105,8 @@ private:
     /// Locks it for a start.
     [[nodiscard]] LockedEntry lock_to_claim();
     void keep(std::optional<StoredRecord> stored);
+    /// \returns false if something of a dead process has to be settled first
+    [[nodiscard]] bool try_remove();
 
     const Store& store_;
     const std::string name_;

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "state/store.hpp"
+#include "support/faults.hpp"
 #include "support/fixture.hpp"
 
 namespace ct::test {
@@ -183,6 +184,26 @@ TEST_F(KilledOwner, LeavesASavedContainerThatCanBeStarted) {
         EXPECT_TRUE(exited(box.wait(), 5));
     }
     open_session().open("box").remove();
+}
+
+TEST_F(KilledOwner, LeavesNoProcessToOneWhoRemovesWhatWasHalfStarted) {
+    Session session = open_session();
+    const SharedFaults faults;
+    bool passed = false;
+    for (std::uint32_t at = 1; !passed; ++at) {
+        Container box = session.create("box").set_root(image().string()).set_process(pause());
+        box.add_namespaces({Namespace::Pid}).save();
+        const int status = SharedFaults::kill_at(at, [&] {
+            Session other({.on_close = OnClose::Detach, .state_directory = state()});
+            other.open("box").start();
+        });
+        passed = WIFEXITED(status);
+        box.remove(Remove::Force);
+        EXPECT_TRUE(fs::is_empty(state())) << at << ": " << tree(state());
+        ASSERT_TRUE(await([] { return ::waitpid(-1, nullptr, __WALL | WNOHANG) < 0 && errno == ECHILD; })) << at;
+        SharedFaults::clear();
+    }
+    EXPECT_EQ(log(), "");
 }
 
 /// What programs do with the same few containers at the same time.

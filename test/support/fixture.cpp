@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <sstream>
 #include <stdexcept>
 #include <thread>
 
@@ -38,9 +39,22 @@ private:
         if (!has(Privilege::Root)) return;
         if (::unshare(CLONE_NEWNS | CLONE_NEWNET) != 0) give_up("unshare");
         // First private, or else a host with shared mounts would see ours.
-        if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
-            ::mount(nullptr, "/", nullptr, MS_REC | MS_SHARED, nullptr) != 0)
-            give_up("make mounts shared");
+        if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) give_up("make mounts private");
+        drop_pins();
+        if (::mount(nullptr, "/", nullptr, MS_REC | MS_SHARED, nullptr) != 0) give_up("make mounts shared");
+    }
+    /// Namespaces that somebody else keeps by name at this moment: the kernel takes them away here, too, when he
+    /// removes the directory.
+    static void drop_pins() {
+        std::ifstream mounts{"/proc/self/mountinfo"};
+        std::string line;
+        while (std::getline(mounts, line)) {
+            std::istringstream fields{line};
+            std::string path;
+            for (int i = 0; i < 5; ++i) fields >> path;
+            if (path.starts_with("/run/libct-ns/") || path.starts_with("/run/netns/"))
+                (void)::umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW); // gone already with the one around it
+        }
     }
 };
 
