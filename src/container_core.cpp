@@ -15,6 +15,7 @@
 #include "base/subject.hpp"
 #include "base/sys.hpp"
 #include "cgroup/controllers.hpp"
+#include "base/time_limit.hpp"
 #include "cgroup/freezer.hpp"
 #include "cgroup/parents.hpp"
 #include "config/validate.hpp"
@@ -249,34 +250,28 @@ std::optional<ExitStatus> ContainerCore::earlier_exit() const {
 }
 
 std::optional<ExitStatus> ContainerCore::wait(std::optional<std::chrono::nanoseconds> limit) {
-    const auto begin = std::chrono::steady_clock::now();
+    const TimeLimit time(limit);
     const bool only_looks = limit && limit->count() <= 0;
     if (!only_looks) check_not_in_hook("wait");
     if (!await_start(limit)) return std::nullopt;
     if (const auto earlier = earlier_exit()) return earlier;
-    if (limit) limit = std::max(*limit - (std::chrono::steady_clock::now() - begin), std::chrono::nanoseconds(0));
-    return await_run(init(), limit);
+    return await_run(init(), time.left());
 }
 
 std::optional<ExitStatus> ContainerCore::await_run(const std::shared_ptr<ProcessCore>& process,
                                                    std::optional<std::chrono::nanoseconds> limit) {
-    using Clock = std::chrono::steady_clock;
-    const auto begin = Clock::now();
+    const TimeLimit time(limit);
     const bool only_looks = limit && limit->count() <= 0;
-    const auto left = [&]() -> std::optional<std::chrono::nanoseconds> {
-        if (!limit) return limit;
-        return std::max(*limit - (Clock::now() - begin), std::chrono::nanoseconds(0));
-    };
     std::shared_ptr<Output> output;
     {
         const std::lock_guard lock(mutex_);
         if (init_ == process) output = output_;
     }
     if (!only_looks) check_not_in_handler("wait");
-    const std::optional<ExitStatus> status = process->wait(left(), only_looks ? nullptr : output.get());
-    if (!status || !deliver_output(output, left())) return std::nullopt;
+    const std::optional<ExitStatus> status = process->wait(time.left(), only_looks ? nullptr : output.get());
+    if (!status || !deliver_output(output, time.left())) return std::nullopt;
     finish(process, limit ? Removal::Later : Removal::Wait);
-    if (!await_end(process, left())) return std::nullopt; // another thread, or the loop, may be taking it down
+    if (!await_end(process, time.left())) return std::nullopt; // another thread, or the loop, may be taking it down
     if (adopted_ && registration_ && !limit) registration_->await_owner();
     return status;
 }

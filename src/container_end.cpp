@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include "base/subject.hpp"
+#include "base/time_limit.hpp"
 #include "cgroup/removal.hpp"
 #include "container_core.hpp"
 #include "run_watch.hpp"
@@ -138,11 +139,7 @@ void ContainerCore::look_at_end(Removal how) {
 }
 
 bool ContainerCore::await_end(const std::shared_ptr<ProcessCore>& init, std::optional<nanoseconds> limit) {
-    const auto begin = Clock::now();
-    const auto left = [&]() -> std::optional<nanoseconds> {
-        if (!limit) return limit;
-        return std::max<nanoseconds>(*limit - (Clock::now() - begin), nanoseconds(0));
-    };
+    const TimeLimit time(limit);
     const auto is_over = [&] { return init_ != init || state_ != State::Stopping; };
     for (;;) {
         {
@@ -150,19 +147,19 @@ bool ContainerCore::await_end(const std::shared_ptr<ProcessCore>& init, std::opt
             const auto is_due = [&] { return is_over() || ending_ || hook_run_; };
             if (!limit) {
                 changed_.wait(lock, is_due);
-            } else if (!changed_.wait_for(lock, std::min<nanoseconds>(*left(), Forever), is_due)) {
+            } else if (!changed_.wait_for(lock, std::min<nanoseconds>(*time.left(), Forever), is_due)) {
                 return false;
             }
             if (is_over()) return true;
         }
         look_at_end(limit ? Removal::Later : Removal::Wait);
-        if (!await_hooks(left())) return false;
+        if (!await_hooks(time.left())) return false;
         if (!limit) continue;
         std::unique_lock lock(mutex_);
         if (!ending_) continue;
         // What is left in the groups ends in its own time.
-        (void)changed_.wait_for(lock, std::min<nanoseconds>(*left(), ending_->pause), is_over);
-        if (left()->count() == 0) return is_over();
+        (void)changed_.wait_for(lock, std::min<nanoseconds>(*time.left(), ending_->pause), is_over);
+        if (time.passed()) return is_over();
     }
 }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The libct authors
-#include <algorithm>
 #include <csignal>
 
 #include "base/concat.hpp"
 #include "base/sys.hpp"
+#include "base/time_limit.hpp"
 #include "cgroup/freezer.hpp"
 #include "config/validate.hpp"
 #include "container_core.hpp"
@@ -113,10 +113,9 @@ void ContainerCore::end_held(std::optional<std::chrono::nanoseconds> grace, int 
         begin_thaw(*groups);
     }
     if (grace) {
-        const auto start = std::chrono::steady_clock::now();
+        const TimeLimit time(grace);
         for (const auto& process : processes) {
-            const auto left = *grace - (std::chrono::steady_clock::now() - start);
-            if (process->wait(std::max(left, std::chrono::nanoseconds(0)))) continue;
+            if (process->wait(time.left())) continue;
             kill_until_ended(process);
         }
         entered->sweep();

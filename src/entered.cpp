@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/sys.hpp"
+#include "base/time_limit.hpp"
 #include "launch/exit_status.hpp"
 #include "process_core.hpp"
 
@@ -98,11 +99,9 @@ bool Entered::wait_until_ended(int first, std::optional<std::chrono::nanoseconds
     const bool watched = epoll != nullptr;
     const int fd = watched ? epoll->get() : first;
     constexpr std::chrono::nanoseconds moment = std::chrono::milliseconds(20);
-    using Clock = std::chrono::steady_clock;
-    const auto start = Clock::now();
+    const TimeLimit time(limit);
     for (;;) {
-        std::optional<std::chrono::nanoseconds> left;
-        if (limit) left = std::max(*limit - (Clock::now() - start), Now);
+        const auto left = time.left();
         // With all the time there is, and nothing to do meanwhile, epoll itself can wait.
         const bool leave_it = watched && !limit && meanwhile == nullptr;
         const bool ready = leave_it || internal::wait_until_ended(

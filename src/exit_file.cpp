@@ -11,6 +11,7 @@
 #include <cstdio>
 
 #include "base/concat.hpp"
+#include "base/split_path.hpp"
 #include "base/sys.hpp"
 
 namespace ct::internal {
@@ -43,8 +44,7 @@ void check_exit_file(const std::string& path) {
 
 void write_exit_file(const std::string& path, std::string_view text) {
     static std::atomic<unsigned> count{0};
-    const std::size_t slash = path.rfind('/');
-    const std::string directory_path = path.substr(0, slash == 0 ? 1 : slash);
+    const auto [directory_path, name] = split_path(path);
     const UniqueFd directory = sys::open(directory_path, O_PATH | O_DIRECTORY, Stage::State, Action);
     // Unlike that of any other writer, of this process or another one; what a killed one has left is replaced.
     const std::string draft = concat(".libct-exit-", ::getpid(), '-', ++count);
@@ -56,7 +56,7 @@ void write_exit_file(const std::string& path, std::string_view text) {
         sys::fault_point(Stage::State, Action, path);
         (void)::fchmod(file.get(), Mode); // whatever the umask is
         write_all(file.get(), text, path);
-        if (::renameat(directory.get(), draft.c_str(), directory.get(), path.c_str() + slash + 1) < 0) {
+        if (::renameat(directory.get(), draft.c_str(), directory.get(), name.c_str()) < 0) {
             throw sys::error(errno, Stage::State, Action, path);
         }
     } catch (...) {

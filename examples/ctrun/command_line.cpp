@@ -72,6 +72,12 @@ public:
     }
 };
 
+/// \returns \p text, which parse_log() takes
+const std::string& checked_log(const std::string& text) {
+    (void)parse_log(text);
+    return text;
+}
+
 Rotation parse_rotation(const std::string& text) {
     const std::size_t colon = text.find(':');
     Rotation rotation{.size = ct::Bytes{parse_size(text.substr(0, colon))}};
@@ -115,7 +121,7 @@ private:
         add.option("--log", "LOG",
                    "Log what it writes: k8s-file:FILE, json-file:FILE, plain:FILE, journald or syslog; or, for a "
                    "detached container, a FILE to which it appends itself",
-                   [&](const std::string& text) { detached.log = text; });
+                   [&](const std::string& text) { detached.log = checked_log(text); });
         add.option("--log-rotate", "SIZE[:COUNT]",
                    "Rename the file of the log before it grows beyond SIZE, and keep COUNT old ones; by default 1",
                    [&](const std::string& text) { detached.rotation = parse_rotation(text); });
@@ -333,8 +339,13 @@ void Parser::add_following() {
     stats_app.add_option("NAME", stats_.names, "The containers' names; by default all that run");
     stats_app.add_flag("--json", stats_.json, "Print JSON, for programs");
     stats_app.add_flag("--no-stream", stats_.once, "Once, also on a terminal: what they have used up to now");
-    Adder(stats_app).option("--interval", "TIME", "Again and again, that far apart; by default 1s on a terminal",
-                            [&](const std::string& text) { stats_.interval = parse_duration(text); });
+    Adder(stats_app).option("--interval", "TIME",
+                            "Again and again, that far apart, from 100ms on; by default 1s on a terminal",
+                            [&](const std::string& text) {
+                                stats_.interval = parse_duration(text);
+                                if (*stats_.interval < std::chrono::milliseconds(100))
+                                    throw std::invalid_argument("it is less than 100ms");
+                            });
 
     CLI::App& logs_app = subcommand("logs", "Show what a container has written", logs_, LogsExamples);
     add_name(logs_app, logs_.name);
@@ -347,7 +358,7 @@ void Parser::add_following() {
     logs.option("--tail", "NUMBER", "Only so many lines from the end",
                 [&](const std::string& text) { logs_.tail = parse_number(text); });
     logs.option("--log", "LOG", "Read this log, as of ctrun run --log, rather than where the container is known to log",
-                [&](const std::string& text) { logs_.log = text; });
+                [&](const std::string& text) { logs_.log = checked_log(text); });
 
     CLI::App& attach_app = subcommand("attach", "Connect these standard streams to a container in the background",
                                       attach_, AttachExamples);

@@ -3,6 +3,8 @@
 #include "log.hpp"
 
 #include <filesystem>
+#include <iostream>
+#include <stdexcept>
 
 #include "monitor.hpp"
 
@@ -24,13 +26,20 @@ std::optional<ct::LogTarget> parse_log(const std::string& text, const Rotation& 
     }
     file.rotate_size = rotation.size;
     file.rotate_count = rotation.files;
+    if (colon + 1 == text.size()) throw std::invalid_argument("it names no file");
     file.path = std::filesystem::absolute(text.substr(colon + 1)).lexically_normal();
     return file;
 }
 
-int run_logged(ct::Session& session, ct::Container& container, const ct::ProcessSpec& spec, const Signals& signals) {
+int run_logged(ct::Session& session, ct::Container& container, const ct::ProcessSpec& spec,
+               const DetachedOptions& options, const Signals& signals) {
+    container.set_log({.targets = {*parse_log(options.log, options.rotation)}});
     const ct::Process init = container.start(spec);
     monitor(session, container, init, signals);
+    if (const ct::LogStats stats = container.log_stats(); stats.dropped_records > 0) {
+        std::cerr << "ctrun: warning: " << stats.dropped_records << " lines or parts of lines, " << stats.dropped_bytes
+                  << " bytes, are missing in the log '" << options.log << "': they could not be written\n";
+    }
     return init.wait().shell_code();
 }
 

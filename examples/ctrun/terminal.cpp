@@ -222,13 +222,19 @@ void Supervisor::signal(int number) const {
 
 } // namespace
 
-ct::TerminalSize terminal_size() {
+std::optional<ct::TerminalSize> own_terminal_size() {
+    std::optional<ct::TerminalSize> found;
     for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
         winsize size{};
-        if (::ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_row != 0)
-            return {.rows = size.ws_row, .columns = size.ws_col};
+        if (::ioctl(fd, TIOCGWINSZ, &size) < 0) continue;
+        if (size.ws_row != 0) return ct::TerminalSize{.rows = size.ws_row, .columns = size.ws_col};
+        found = ct::TerminalSize{}; // it does not know
     }
-    return {};
+    return found;
+}
+
+ct::TerminalSize terminal_size() {
+    return own_terminal_size().value_or(ct::TerminalSize{});
 }
 
 RawMode::RawMode(int fd) : fd_(fd), active_(::tcgetattr(fd, &saved_) == 0) {

@@ -13,7 +13,9 @@
 /// Everything between this terminal, or whoever signals ctrun, and the command.
 namespace ctrun {
 
-/// Size of the terminal that ctrun is on, else the usual one.
+/// Size of the terminal that ctrun is on, if it is on one.
+std::optional<ct::TerminalSize> own_terminal_size();
+/// The same, else the usual one.
 ct::TerminalSize terminal_size();
 
 /// Hands every key to the process's terminal, which does what this one did before: echo, editing, Ctrl-C. Does nothing

@@ -102,8 +102,9 @@ enum class ClientEof : std::uint8_t {
 
 struct AttachServerOptions {
     /// Where the socket is made: absolute, of any length, in a directory that is there; by default with the container's
-    /// record in the state directory, if there is one. ContainerInfo::attach_socket tells other programs. The last component may be 64
-    /// bytes long if the whole is longer than 107. The socket of a dead process is replaced; it is removed at the end.
+    /// record in the state directory, if there is one. ContainerInfo::attach_socket tells other programs. The last
+    /// component may be 64 bytes long if the whole is longer than 107. The socket of a dead process is replaced; it is
+    /// removed at the end.
     std::string path = {};
     /// Replaces also a living socket at `path`, whose server is not told.
     bool replace = false;
@@ -116,6 +117,9 @@ struct AttachServerOptions {
     SlowClient slow = SlowClient::Disconnect;
     ClientEof eof = ClientEof::Ignore;
     std::size_t max_clients = 64; ///< Further ones are disconnected at once.
+    /// Clients that are gone do not count; what the container has not taken of their input yet is kept, up to that
+    /// much of all of them together, with 128 bytes for each packet. What is beyond that is thrown away, and counted.
+    Bytes orphaned_input = 4 * MiB;
     /// How long clients may take to read what waits for them, after the end of the container.
     std::chrono::milliseconds linger{10'000};
 };
@@ -126,6 +130,8 @@ struct AttachServerStats {
     std::uint64_t refused = 0;       ///< Because of max_clients.
     std::uint64_t disconnected = 0;  ///< By SlowClient::Disconnect, or because of what they sent.
     std::uint64_t skipped_bytes = 0; ///< By SlowClient::Skip.
+    std::size_t orphaned_input = 0;  ///< What is kept now, see AttachServerOptions::orphaned_input.
+    std::uint64_t lost_input = 0;    ///< Bytes that had no room there.
     bool operator==(const AttachServerStats&) const = default;
 };
 
@@ -159,7 +165,7 @@ public:
     /// Whether the container has ended, and all clients are gone.
     [[nodiscard]] bool finished() const noexcept;
     [[nodiscard]] AttachServerStats stats() const;
-    /// Disconnects all clients; others may come.
+    /// Disconnects all clients, and forgets the input of those that are gone; others may come.
     void disconnect_clients() noexcept;
 
     /// \name Only for streams of the caller's

@@ -11,8 +11,6 @@
 #include <cerrno>
 #include <utility>
 
-#include <ct/error.hpp>
-
 #include "attach/server.hpp"
 
 namespace ct::internal {
@@ -53,6 +51,7 @@ void AttachClient::carry_out(const Todo& todo) {
     if (todo.unblock) point_->unblock();
     const auto server = server_.lock();
     if (!server) return;
+    if (todo.orphaned) server->orphan(*this);
     if (todo.input_ended) server->input_ended(*this);
     if (todo.gone) server->drop(*this, todo.expelled);
 }
@@ -166,75 +165,113 @@ void AttachClient::ready(std::uint32_t events) {
             hung_up_ = true;
             forget_queue(todo);
         }
+        gone_ = gone_ || (events & EPOLLHUP) != 0;
         if ((events & EPOLLOUT) != 0) flush(todo);
-        if (reads_ && rest_.empty() && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) receive(todo);
+        if (reads_ && input_.empty() && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) {
+            while (receive(todo) && gone_) continue; // no more will come than there is
+        }
+        if (gone_ && reads_ && !input_.empty()) orphan(todo);
         watch(todo);
     }
     carry_out(todo);
 }
 
-void AttachClient::receive(Todo& todo) {
+std::optional<std::size_t> AttachClient::next_packet(Scratch& scratch) {
+    scratch.reserve(InputSize);
+    ssize_t got = 0;
+    // No room for control messages: descriptors that are sent along are closed by the kernel. ECONNRESET says, once,
+    // that the peer is gone without having read everything; what it has sent before is still there.
+    do got = ::recv(socket_.get(), scratch.bytes.get(), InputSize, MSG_DONTWAIT | MSG_TRUNC);
+    while (got < 0 && (errno == EINTR || errno == ECONNRESET));
+    if (got < 0 && errno == EAGAIN) return std::nullopt;
+    return got < 0 ? 0 : static_cast<std::size_t>(got);
+}
+
+bool AttachClient::receive(Todo& todo) {
     ScratchPool::Lease scratch(*scratches_);
-    scratch->reserve(InputSize);
-    // No room for control messages: descriptors that are sent along are closed by the kernel.
-    const ssize_t got = ::recv(socket_.get(), scratch->bytes.get(), InputSize, MSG_DONTWAIT | MSG_TRUNC);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    if (got <= 0) { // the end, or an empty packet
+    const auto size = next_packet(*scratch);
+    if (!size) return false;
+    if (*size == 0) { // the end, or an empty packet
         reads_ = false;
         todo.input_ended = true;
         (void)::shutdown(socket_.get(), SHUT_RD);
-        return;
+        return false;
     }
-    const auto size = static_cast<std::size_t>(got); // of the packet
-    if (size > InputSize) {
+    if (*size > InputSize) {
         todo.gone = todo.expelled = true;
-    } else {
-        take_input({scratch->bytes.get(), size});
+        return false;
+    }
+    const std::string_view packet(scratch->bytes.get(), *size);
+    const std::size_t taken = point_->write(packet, shared_from_this());
+    if (taken < *size) input_.emplace_back(packet.substr(taken));
+    return input_.empty();
+}
+
+void AttachClient::orphan(Todo& todo) {
+    const auto server = server_.lock();
+    if (!server) return;
+    todo.orphaned = true;
+    bool fits = true; // once one does not, no later one does: nothing is missing in the midst
+    const auto keep = [&](const char* bytes, std::size_t size) {
+        fits = fits && size <= InputSize && server->keep_input(size + EntryCost);
+        if (!fits) return server->count_lost(size);
+        kept_ += size + EntryCost;
+        input_.emplace_back(bytes, size);
+    };
+    const std::string rest = std::exchange(input_, {}).front();
+    keep(rest.data(), rest.size());
+    ScratchPool::Lease scratch(*scratches_);
+    while (const std::size_t size = next_packet(*scratch).value_or(0)) keep(scratch->bytes.get(), size);
+    loop_->remove(std::exchange(watch_, 0));
+    socket_.reset();
+}
+
+void AttachClient::pass_on_input() {
+    while (!input_.empty()) {
+        std::string& packet = input_.front();
+        const std::size_t taken = point_->write(packet, shared_from_this());
+        const bool whole = taken == packet.size();
+        if (kept_ > 0) release(taken + (whole ? EntryCost : 0));
+        if (whole) {
+            input_.pop_front();
+        } else {
+            packet.erase(0, taken);
+            break;
+        }
     }
 }
 
-void AttachClient::take_input(std::string_view packet) {
-    const std::size_t taken = point_->write(packet, shared_from_this());
-    rest_.assign(packet.substr(taken));
+void AttachClient::release(std::size_t bytes) noexcept {
+    kept_ -= bytes;
+    if (const auto server = server_.lock()) server->release_input(bytes);
 }
 
 void AttachClient::room() {
     Todo todo;
     {
         const std::lock_guard lock(mutex_);
-        if (!socket_ || rest_.empty()) return;
-        const std::string packet = std::exchange(rest_, {});
-        take_input(packet);
+        if (input_.empty()) return;
+        pass_on_input();
         watch(todo);
     }
     carry_out(todo);
 }
 
 void AttachClient::watch(Todo& todo) {
-    if (!socket_) return;
+    if (!socket_) {
+        if (gone_ && input_.empty() && std::exchange(reads_, false)) todo.input_ended = todo.gone = true;
+        return;
+    }
     if (hung_up_ && (!reads_ || ending_)) todo.gone = true;
     if (ending_ && queue_.empty()) todo.gone = true;
     if (todo.gone) {
         todo.input_ended = todo.input_ended || std::exchange(reads_, false);
         return;
     }
-    const bool waits_for_room = reads_ && !rest_.empty();
     std::uint32_t wanted = 0;
-    if (reads_ && !waits_for_room) wanted |= EPOLLIN;
+    if (reads_ && input_.empty()) wanted |= EPOLLIN;
     if (!queue_.empty()) wanted |= EPOLLOUT;
-    if (hung_up_ && waits_for_room) { // that it has hung up would be reported all the time
-        loop_->remove(std::exchange(watch_, 0));
-        return;
-    }
-    if (watch_ == 0) {
-        try {
-            watch_ = loop_->add(socket_.get(), wanted, callback());
-        } catch (const Error&) { // it cannot be served any more
-            todo.gone = todo.expelled = true;
-        }
-    } else if (wanted != watched_) {
-        loop_->modify(watch_, wanted);
-    }
+    if (wanted != watched_) loop_->modify(watch_, wanted);
     watched_ = wanted;
 }
 
@@ -242,13 +279,16 @@ void AttachClient::end(bool) {
     Todo todo;
     {
         const std::lock_guard lock(mutex_);
-        if (!socket_) return;
         ending_ = true;
         reads_ = false;
-        rest_.clear();
-        (void)::shutdown(socket_.get(), SHUT_RD);
-        flush(todo);
-        watch(todo);
+        input_.clear();
+        if (socket_) {
+            (void)::shutdown(socket_.get(), SHUT_RD);
+            flush(todo);
+            watch(todo);
+        } else {
+            todo.gone = true;
+        }
     }
     carry_out(todo);
 }
@@ -257,10 +297,11 @@ void AttachClient::close() noexcept {
     Todo todo;
     {
         const std::lock_guard lock(mutex_);
+        input_.clear();
+        release(kept_);
         if (!socket_) return;
         loop_->remove(std::exchange(watch_, 0));
         forget_queue(todo);
-        rest_.clear();
         // What is not read when the socket is closed makes the peer's next read fail, before it has got all output.
         (void)::shutdown(socket_.get(), SHUT_RD);
         char nothing = 0;

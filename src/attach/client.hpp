@@ -7,6 +7,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -23,6 +24,7 @@ class AttachServerCore;
 
 /// One who has connected to an AttachServer. Output goes out as soon as it comes; what the socket does not take is kept
 /// in a bounded queue. One packet of input at a time is taken, and no further one before the container has all of it.
+/// Once it is gone, all it has sent is taken off its socket, as far as the server keeps that, and the socket is closed.
 class AttachClient final : public AttachTap, public std::enable_shared_from_this<AttachClient> {
 public:
     struct Limits {
@@ -55,6 +57,7 @@ private:
     struct Todo {
         bool unblock = false;
         bool input_ended = false;
+        bool orphaned = false; ///< Only its input is left.
         bool gone = false;
         bool expelled = false;
     };
@@ -66,8 +69,16 @@ private:
     void forget_queue(Todo& todo) noexcept;
     /// Deals with a queue that has grown too long by its last entry.
     void limit_queue(Todo& todo);
-    void receive(Todo& todo);
-    void take_input(std::string_view packet);
+    /// \returns the size of the next packet, of which the first bytes are in \p scratch; 0 at the end
+    [[nodiscard]] std::optional<std::size_t> next_packet(Scratch& scratch);
+    /// \returns false if there is nothing to be received now
+    bool receive(Todo& todo);
+    /// Closes the socket of one who is gone. What it has sent is kept, or lost.
+    void orphan(Todo& todo);
+    /// As much of `input_` as the container takes.
+    void pass_on_input();
+    /// \p bytes of what is kept are not any more.
+    void release(std::size_t bytes) noexcept;
     void ready(std::uint32_t events);
     /// Has the loop watch for what is of use now.
     void watch(Todo& todo);
@@ -85,8 +96,10 @@ private:
     bool blocks_ = false;
     bool reads_ = true;    ///< Its input has not ended.
     bool hung_up_ = false; ///< It cannot be sent anything any more.
+    bool gone_ = false;    ///< And sends nothing any more.
     bool ending_ = false;
-    std::string rest_; ///< Of a packet that the container has not taken yet.
+    std::deque<std::string> input_; ///< Packets that the container has not taken yet: one, or all of one who is gone.
+    std::size_t kept_ = 0;          ///< What the server has counted for that.
     Loop::Id watch_ = 0;
     std::uint32_t watched_ = 0;
 };

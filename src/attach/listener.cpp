@@ -8,8 +8,10 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "base/concat.hpp"
+#include "base/split_path.hpp"
 #include "base/sys.hpp"
 
 namespace ct::internal {
@@ -86,9 +88,9 @@ void AttachListener::take(int fd) {
 
 void AttachListener::make(const AttachServerOptions& options) {
     const std::string& path = options.path;
-    const std::size_t slash = path.rfind('/');
-    name_ = path.substr(slash + 1);
-    directory_ = sys::open(slash == 0 ? "/" : path.substr(0, slash), O_PATH | O_DIRECTORY, Stage::Stdio);
+    auto [directory, name] = split_path(path);
+    name_ = std::move(name);
+    directory_ = sys::open(directory, O_PATH | O_DIRECTORY, Stage::Stdio);
     socket_ = make_socket();
     // The file gets the mode of the socket, less the umask: it is never open to more than it should be.
     if (::fchmod(socket_.get(), options.mode) < 0) throw sys::error(errno, Stage::Stdio, "set the mode of", path);

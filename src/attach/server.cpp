@@ -69,7 +69,7 @@ bool AttachServerCore::accept_one() {
     {
         const std::lock_guard lock(mutex_);
         listener = listener_;
-        full = clients_.size() >= options_.max_clients;
+        full = clients_.size() - orphans_ >= options_.max_clients;
     }
     if (!listener) return false;
     UniqueFd socket(::accept4(listener->fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
@@ -138,6 +138,7 @@ void AttachServerCore::drop(const AttachClient& client, bool expelled) noexcept 
         if (found == clients_.end()) return;
         dropped = std::move(found->second.client);
         if (found->second.writes) --writers_;
+        if (found->second.orphaned) --orphans_;
         clients_.erase(found);
     }
     if (expelled) ++expelled_;
@@ -153,6 +154,21 @@ void AttachServerCore::input_ended(const AttachClient& client) {
         if (--writers_ > 0 || ended_) return;
     }
     if (options_.eof == ClientEof::CloseInput) point_->end_input();
+}
+
+void AttachServerCore::orphan(const AttachClient& client) noexcept {
+    const std::lock_guard lock(mutex_);
+    const auto found = clients_.find(&client);
+    if (found == clients_.end()) return;
+    if (!std::exchange(found->second.orphaned, true)) ++orphans_;
+}
+
+bool AttachServerCore::keep_input(std::size_t bytes) noexcept {
+    const std::size_t most = options_.orphaned_input.count;
+    const std::size_t before = orphaned_input_.fetch_add(bytes);
+    if (bytes <= most && before <= most - bytes) return true;
+    orphaned_input_ -= bytes;
+    return false;
 }
 
 void AttachServerCore::end(bool) {
@@ -187,7 +203,7 @@ void AttachServerCore::disconnect_clients() noexcept {
     {
         const std::lock_guard lock(mutex_);
         clients.swap(clients_);
-        writers_ = 0;
+        writers_ = orphans_ = 0;
     }
     for (const auto& [key, entry] : clients) {
         point_->remove(*entry.client);
@@ -214,8 +230,10 @@ bool AttachServerCore::finished() const noexcept {
 AttachServerStats AttachServerCore::stats() const {
     AttachServerStats stats{.accepted = accepted_, .refused = refused_, .disconnected = expelled_};
     stats.skipped_bytes = skipped_bytes_;
+    stats.orphaned_input = orphaned_input_;
+    stats.lost_input = lost_input_;
     const std::lock_guard lock(mutex_);
-    stats.clients = clients_.size();
+    stats.clients = clients_.size() - orphans_;
     return stats;
 }
 

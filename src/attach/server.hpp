@@ -43,7 +43,14 @@ public:
     /// \param expelled  for what it did, or did not
     void drop(const AttachClient& client, bool expelled) noexcept;
     void input_ended(const AttachClient& client);
+    /// It is a client no more, and only waits for the container to take its input.
+    void orphan(const AttachClient& client) noexcept;
+    // What follows takes no lock.
     void count_skipped(std::size_t bytes) noexcept { skipped_bytes_ += bytes; }
+    void count_lost(std::size_t bytes) noexcept { lost_input_ += bytes; }
+    /// Input of one who is gone, with its cost. \returns false if there is no room for it
+    [[nodiscard]] bool keep_input(std::size_t bytes) noexcept;
+    void release_input(std::size_t bytes) noexcept { orphaned_input_ -= bytes; }
 
     void begin(std::vector<OutputPiece>) override {}
     void output(SharedChunk&) override {}
@@ -53,7 +60,8 @@ public:
 private:
     struct Entry {
         std::shared_ptr<AttachClient> client;
-        bool writes = true; ///< Its input has not ended.
+        bool writes = true;    ///< Its input has not ended.
+        bool orphaned = false; ///< It is gone, and its input is not delivered yet.
     };
     using Clients = std::map<const AttachClient*, Entry>;
 
@@ -76,11 +84,14 @@ private:
     std::atomic<std::uint64_t> refused_{0};
     std::atomic<std::uint64_t> expelled_{0};
     std::atomic<std::uint64_t> skipped_bytes_{0};
+    std::atomic<std::size_t> orphaned_input_{0};
+    std::atomic<std::uint64_t> lost_input_{0};
     mutable std::mutex mutex_; ///< Guards what follows; not held while clients or the output are called.
     std::shared_ptr<AttachListener> listener_;
     Loop::Id watch_ = 0;
     Loop::Id timer_ = 0; ///< Of a pause, and later of the end.
     Clients clients_;
+    std::size_t orphans_ = 0; ///< Clients that are gone: they do not count.
     std::size_t writers_ = 0; ///< Clients whose input has not ended.
     bool ended_ = false;      ///< Who comes now has come too late.
 };

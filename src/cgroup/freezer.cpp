@@ -10,6 +10,7 @@
 
 #include "base/concat.hpp"
 #include "base/sys.hpp"
+#include "base/time_limit.hpp"
 #include "cgroup/await.hpp"
 #include "cgroup/control_file.hpp"
 #include "cgroup/processes.hpp"
@@ -18,8 +19,6 @@
 namespace ct::internal {
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 constexpr FreezeFile Version1{"freezer.state", "FROZEN", "THAWED"};
 constexpr FreezeFile Version2{"cgroup.freeze", "1", "0"};
@@ -124,12 +123,11 @@ void freeze(const Groups& groups, std::chrono::nanoseconds limit) {
 
 void thaw(const Groups& groups, std::chrono::nanoseconds limit) {
     (void)freezing_group(groups);
-    const auto begin = Clock::now();
+    const TimeLimit time(limit);
     // Someone else may have used the other one.
     for (const Group* const group : freezing_groups(groups)) {
         write_control(*group, freeze_file(*group).name, freeze_file(*group).thaw);
-        const auto left = std::max(limit - (Clock::now() - begin), std::chrono::nanoseconds(0));
-        if (await(*group, left, [&] { return has_thawed(*group); })) continue;
+        if (await(*group, *time.left(), [&] { return has_thawed(*group); })) continue;
         throw timed_out("thaw", *group, limit,
                         frozen_above(*group) ? "a group above it is frozen" : "somebody else may have frozen it again");
     }

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/concat.hpp"
+#include "base/split_path.hpp"
 #include "base/sys.hpp"
 
 namespace ct::internal {
@@ -33,11 +34,10 @@ struct stat status_of(const UniqueFd& fd, const std::string& path) {
 } // namespace
 
 RotatedFile::RotatedFile(std::string path) : path_(std::move(path)) {
-    const std::size_t slash = path_.rfind('/');
-    if (slash == std::string::npos)
+    if (path_.find('/') == std::string::npos)
         throw Error(Errc::InvalidConfig, Stage::Stdio, "read the log", path_, "the path has to be absolute");
-    name_ = path_.substr(slash + 1);
-    const std::string directory = path_.substr(0, slash == 0 ? 1 : slash);
+    auto [directory, name] = split_path(path_);
+    name_ = std::move(name);
     directory_ = sys::open(directory, O_RDONLY | O_DIRECTORY, Stage::Stdio, "open the log's directory");
 }
 

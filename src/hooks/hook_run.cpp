@@ -14,6 +14,7 @@
 #include "base/concat.hpp"
 #include "base/rollback.hpp"
 #include "base/sys.hpp"
+#include "base/time_limit.hpp"
 #include "launch/exit_status.hpp"
 #include "launch/failure.hpp"
 #include "plan/compile.hpp"
@@ -118,24 +119,19 @@ bool HookRun::go_on() {
 }
 
 bool HookRun::await(std::optional<std::chrono::nanoseconds> limit) {
-    using Clock = std::chrono::steady_clock;
     if (is_in_callable()) return false; // it would wait for itself
-    const auto begin = Clock::now();
-    const auto left = [&]() -> std::optional<std::chrono::nanoseconds> {
-        if (!limit) return limit;
-        return std::max(*limit - (Clock::now() - begin), std::chrono::nanoseconds(0));
-    };
+    const TimeLimit time(limit);
     while (!go_on()) {
-        if (limit && left()->count() == 0) return false;
+        if (time.passed()) return false;
         std::shared_ptr<Tool> tool;
         {
             std::unique_lock lock(mutex_);
             const auto is_idle = [&] { return over_ || runner_ == std::thread::id(); };
-            if (limit && !changed_.wait_for(lock, *left(), is_idle)) return false;
+            if (limit && !changed_.wait_for(lock, *time.left(), is_idle)) return false;
             if (!limit) changed_.wait(lock, is_idle);
             tool = tool_;
         }
-        if (tool) (void)wait_until_ended(tool->pidfd(), left());
+        if (tool) (void)wait_until_ended(tool->pidfd(), time.left());
     }
     return true;
 }

@@ -8,8 +8,10 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <utility>
 
 #include "base/concat.hpp"
+#include "base/split_path.hpp"
 #include "base/sys.hpp"
 
 namespace ct::internal {
@@ -32,9 +34,8 @@ AppendFile::AppendFile(std::string path, mode_t mode) : path_(std::move(path)), 
 }
 
 AppendFile::Place AppendFile::place() const noexcept {
-    const std::size_t slash = path_.rfind('/');
-    const std::string directory = path_.substr(0, slash == 0 ? 1 : slash);
-    return {UniqueFd(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)), path_.substr(slash + 1)};
+    auto [directory, name] = split_path(path_);
+    return {UniqueFd(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)), std::move(name)};
 }
 
 void AppendFile::adopt(UniqueFd fd, std::uint64_t size) noexcept {
@@ -88,9 +89,14 @@ int AppendFile::rotate(unsigned count) noexcept {
             return 0;
         }
         // The new file comes first: without it nothing changes.
-        const std::string fresh = place.name + ".new";
-        (void)::unlinkat(directory, fresh.c_str(), 0);
-        UniqueFd fd(::openat(directory, fresh.c_str(), Flags | O_CREAT | O_EXCL, mode_));
+        std::string fresh;
+        UniqueFd fd;
+        // What already has such a name is somebody else's, or was left by a process that was killed.
+        for (unsigned number = 0; !fd && number < 100; ++number) {
+            fresh = concat(".libct-new.", ::getpid(), '.', number);
+            fd.reset(::openat(directory, fresh.c_str(), Flags | O_CREAT | O_EXCL, mode_));
+            if (!fd && errno != EEXIST) break;
+        }
         if (!fd) return errno;
         (void)::fchmod(fd.get(), mode_);
         const auto name = [&](unsigned number) { return concat(place.name, '.', number); };

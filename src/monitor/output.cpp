@@ -96,11 +96,8 @@ void Output::connect(HostEnds& ends, const std::shared_ptr<Loop>& loop) {
         UniqueFd& end = ends.pipes.at(static_cast<std::size_t>(stream));
         if (end) open_source(stream, std::move(end), false);
     }
-    for (Source& source : sources_) {
-        if (!source.fd) continue;
-        source.watch = loop->add(source.fd.get(), EPOLLIN,
-                                 [self = shared_from_this(), stream = source.stream](auto) { self->readable(stream); });
-    }
+    for (Source& source : sources_)
+        if (source.fd) watch(source, *loop);
 }
 
 void Output::connect_attached(HostEnds& ends, const std::shared_ptr<Loop>& loop) {
@@ -272,13 +269,11 @@ void Output::arm(Move& move) noexcept {
         const bool reads = !blocked();
         for (Source& source : sources_) {
             if (reads == (source.watch != 0) || !source.fd) continue;
-            if (!reads) {
+            if (reads) {
+                watch(source, *loop);
+            } else {
                 loop->remove(std::exchange(source.watch, 0)); // it would report a hang-up all the time
-                continue;
             }
-            source.watch =
-                loop->add(source.fd.get(), EPOLLIN,
-                          [self = shared_from_this(), stream = source.stream](auto) { self->readable(stream); });
         }
         const auto due = next_due();
         // One that is set for a time before is left alone: lines become finished all the time.
@@ -294,6 +289,11 @@ void Output::disarm() noexcept {
     if (!loop) return;
     for (Source& source : sources_) loop->remove(std::exchange(source.watch, 0));
     loop->remove(std::exchange(timer_, 0));
+}
+
+void Output::watch(Source& source, Loop& loop) {
+    source.watch = loop.add(source.fd.get(), EPOLLIN,
+                            [self = shared_from_this(), stream = source.stream](auto) { self->readable(stream); });
 }
 
 void Output::readable(Stream stream) {

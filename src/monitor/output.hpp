@@ -148,6 +148,7 @@ private:
     /// Has the loop watch what is to be read, and call when something is due.
     void arm(Move& move) noexcept;
     void disarm() noexcept;
+    void watch(Source& source, Loop& loop);
     void readable(Stream stream);
     void timer_fired();
 

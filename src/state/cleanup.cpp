@@ -19,6 +19,7 @@
 #include <boost/filesystem/operations.hpp>
 
 #include "base/concat.hpp"
+#include "base/split_path.hpp"
 #include "base/sys.hpp"
 #include "cgroup/groups.hpp"
 #include "cgroup/parents.hpp"
@@ -52,9 +53,8 @@ bool exists_in(int root, const std::string& path) noexcept {
 }
 
 void remove_if_empty(int root, const std::string& path) noexcept {
-    const std::size_t slash = path.rfind('/');
-    const UniqueFd parent = sys::open_directory_in(root, slash == 0 ? "/" : path.substr(0, slash));
-    const std::string name = path.substr(slash + 1);
+    const auto [directory, name] = split_path(path);
+    const UniqueFd parent = sys::open_directory_in(root, directory);
     struct stat status {};
     if (!parent || ::fstatat(parent.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) return;
     if (S_ISDIR(status.st_mode)) {

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <fstream>
@@ -23,7 +24,50 @@ namespace {
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
-using AttachClientsTest = AttachServerTest;
+class AttachClientsTest : public AttachServerTest {
+protected:
+    /// For a script that waits: `read go < FIFO`.
+    [[nodiscard]] std::string make_fifo() const {
+        EXPECT_EQ(::mkfifo(fifo().c_str(), 0600), 0);
+        return fifo().string();
+    }
+    void go() const { std::ofstream(fifo()) << "go\n"; }
+
+    /// The container waits for clients that do not read; little of their output is kept meanwhile.
+    [[nodiscard]] AttachServerOptions waiting() const {
+        AttachServerOptions options = at_path();
+        options.slow = SlowClient::Wait;
+        options.queue = 64 * KiB;
+        return options;
+    }
+    /// Until the queue of a client is full, and nothing happens any more.
+    [[nodiscard]] bool dispatch_until_stuck(const Container& box) {
+        if (!dispatch_until([&] { return box.log_stats().bytes > 64UL * 1024; })) return false;
+        while (session().dispatch_for(200ms) > 0) continue;
+        return true;
+    }
+    /// Sends as much as there is room for. \returns how much
+    static std::size_t fill(const Client& client) {
+        const std::string packet(16UL * 1024, 'x');
+        std::size_t sent = 0;
+        while (client.send(packet)) sent += packet.size();
+        return sent;
+    }
+    /// Connects, sends \p count packets of \p size, and is gone.
+    void pass_by(const AttachServer& server, std::size_t count, std::size_t size) {
+        const std::uint64_t before = server.stats().accepted;
+        const std::size_t there = server.stats().clients;
+        Client client(path());
+        ASSERT_TRUE(accepts(server, before + 1)) << server.stats().refused;
+        const std::string packet(size, 'x');
+        for (std::size_t i = 0; i < count; ++i) ASSERT_TRUE(client.send(packet));
+        client.close();
+        ASSERT_TRUE(dispatch_until([&] { return server.stats().clients == there; }));
+    }
+
+private:
+    [[nodiscard]] fs::path fifo() const { return dir() / "fifo"; }
+};
 
 TEST_F(AttachClientsTest, SlowClientIsDisconnectedAndOthersGetAll) {
     constexpr std::size_t Size = 64UL * 1024 * 1024;
@@ -65,16 +109,11 @@ TEST_F(AttachClientsTest, SlowClientIsDisconnectedAndOthersGetAll) {
 TEST_F(AttachClientsTest, ContainerWaitsForAClientIfTold) {
     constexpr std::size_t Size = 8UL * 1024 * 1024;
     Container box = attachable();
-    AttachServerOptions options = at_path();
-    options.slow = SlowClient::Wait;
-    options.queue = 64 * KiB;
-    AttachServer server(box, options);
+    AttachServer server(box, waiting());
     Client client(path());
     ASSERT_TRUE(accepts(server, 1));
     box.start(shell("head -c 8388608 /dev/zero; echo end >&2"));
-    // Until nothing happens any more: the pipe, the socket and the queue are full.
-    while (session().dispatch_for(200ms) > 0) {
-    }
+    ASSERT_TRUE(dispatch_until_stuck(box));
     EXPECT_TRUE(box.running());
     const std::uint64_t read = box.log_stats().bytes;
     EXPECT_LT(read, Size / 2);
@@ -85,10 +124,7 @@ TEST_F(AttachClientsTest, ContainerWaitsForAClientIfTold) {
 
 TEST_F(AttachClientsTest, WhoOnlyWaitsServesAClientThatIsWaitedFor) {
     Container box = attachable();
-    AttachServerOptions options = at_path();
-    options.slow = SlowClient::Wait;
-    options.queue = 64 * KiB;
-    AttachServer server(box, options);
+    AttachServer server(box, waiting());
     Client client(path());
     ASSERT_TRUE(accepts(server, 1));
     box.start(shell("head -c 8388608 /dev/zero"));
@@ -117,40 +153,30 @@ TEST_F(AttachClientsTest, UnreadInputStopsClientsAndNothingElse) {
     AttachServer server(box, at_path());
     Client writer(path()), reader(path());
     ASSERT_TRUE(accepts(server, 2));
-    box.start(shell("while ! test -e " + (dir() / "go").string() + "; do echo output; sleep 0.01; done; cat | wc -c"));
-    const std::string packet(32 * 1024, 'x');
+    box.start(shell("while ! test -e " + (dir() / "go").string() + "; do echo output; sleep 0.01; done; cat"));
     std::size_t sent = 0;
     // Full, and a while later still full.
     ASSERT_TRUE(dispatch_until([&] {
         reader.read();
-        bool more = false;
-        while (writer.send(packet)) {
-            sent += packet.size();
-            more = true;
-        }
-        return !more && reader.out.size() > 100;
+        const std::size_t more = fill(writer);
+        sent += more;
+        return more == 0 && reader.out.size() > 100;
     }));
     EXPECT_LT(sent, 2U * 1024 * 1024);
     EXPECT_EQ(reader.ended, false);
     make_file("go");
     writer.end_input();
-    ASSERT_TRUE(dispatch_until([&] { return server.stats().clients == 2; }));
-    // Its end does not matter by default; all it has sent comes before.
-    std::size_t taken = 0;
     ASSERT_TRUE(dispatch_until([&] {
-        taken = box.log_stats().bytes;
-        try {
-            return box.write_input("!") == 1;
-        } catch (const Error&) {
-            return true;
-        }
+        writer.read();
+        reader.read();
+        return std::ranges::count(reader.out, 'x') == static_cast<std::ptrdiff_t>(sent);
     }));
-    const AttachStream stream = box.attach({});
-    for (int quiet = 0; quiet < 20;) quiet = session().dispatch_for(10ms) == 0 ? quiet + 1 : 0;
+    EXPECT_EQ(server.stats().clients, 2U);
+    // Its end does not matter by default; all it has sent comes before.
+    EXPECT_EQ(box.write_input("!"), 1U);
     box.close_input();
     ASSERT_TRUE(dispatch_to_end(box, server, {&writer, &reader}));
-    EXPECT_TRUE(reader.out.ends_with(std::to_string(sent + 1) + "\n"))
-        << sent << reader.out.substr(reader.out.size() - 40);
+    EXPECT_TRUE(reader.out.ends_with("x!")) << reader.out.substr(reader.out.size() - 40);
 }
 
 TEST_F(AttachClientsTest, InputOfAClientThatIsGoneIsDelivered) {
@@ -160,12 +186,7 @@ TEST_F(AttachClientsTest, InputOfAClientThatIsGoneIsDelivered) {
     AttachServer server(box, options);
     std::string text;
     const AttachStream stream = box.attach({.on_output = [&](const OutputChunk& chunk) { text += chunk.bytes; }});
-    std::size_t sent = 0;
-    {
-        Client client(path());
-        const std::string packet(16 * 1024, 'x');
-        while (client.send(packet)) sent += packet.size();
-    }
+    const std::size_t sent = fill(Client(path()));
     EXPECT_GT(sent, 64U * 1024);
     ASSERT_TRUE(accepts(server, 1));
     box.start(shell("wc -c"));
@@ -173,22 +194,124 @@ TEST_F(AttachClientsTest, InputOfAClientThatIsGoneIsDelivered) {
     EXPECT_EQ(text, std::to_string(sent) + "\n");
 }
 
+TEST_F(AttachClientsTest, InputOfAClientThatHasNotReadItsOutputIsDelivered) {
+    Container box = attachable();
+    AttachServerOptions options = at_path();
+    options.eof = ClientEof::CloseInput;
+    AttachServer server(box, options);
+    std::string text;
+    const AttachStream stream = box.attach({.on_output = [&](const OutputChunk& chunk) { text += chunk.bytes; }});
+    std::optional<Client> client(path());
+    ASSERT_TRUE(accepts(server, 1));
+    box.start(shell("echo unread; wc -c"));
+    ASSERT_TRUE(dispatch_until([&] {
+        pollfd ready{client->fd(), POLLIN, 0};
+        return ::poll(&ready, 1, 0) == 1;
+    }));
+    const std::size_t sent = fill(*client);
+    client.reset();
+    ASSERT_TRUE(dispatch_to_end(box, server, {}));
+    EXPECT_EQ(text, "unread\n" + std::to_string(sent) + "\n");
+}
+
+TEST_F(AttachClientsTest, WhoIsGoneTakesNoPlaceWhileItsInputWaits) {
+    constexpr std::size_t Size = 100UL * 1024;
+    Container box = attachable();
+    AttachServerOptions options = at_path();
+    options.eof = ClientEof::CloseInput;
+    options.max_clients = 2;
+    AttachServer server(box, options);
+    box.start(shell("read go < " + make_fifo() + "; wc -c"));
+    Client living(path()); // keeps the input open
+    ASSERT_TRUE(accepts(server, 1));
+    ASSERT_NO_FATAL_FAILURE(pass_by(server, 1, Size));
+    const std::size_t before = open_descriptors();
+    for (int i = 1; i < 20; ++i) ASSERT_NO_FATAL_FAILURE(pass_by(server, 1, Size));
+    EXPECT_EQ(open_descriptors(), before);
+    EXPECT_GT(server.stats().orphaned_input, 19 * Size);
+    ASSERT_TRUE(living.send("!"));
+    living.end_input();
+    go();
+    ASSERT_TRUE(dispatch_to_end(box, server, {&living}));
+    EXPECT_EQ(living.out, std::to_string(20 * Size + 1) + "\n"); // nothing is lost
+    EXPECT_EQ(server.stats(), (AttachServerStats{.accepted = 21}));
+}
+
+TEST_F(AttachClientsTest, WhatIsBeyondTheLimitOfOrphanedInputIsCounted) {
+    constexpr std::size_t Packet = 10UL * 1024;
+    Container box = attachable();
+    AttachServerOptions options = at_path();
+    options.eof = ClientEof::CloseInput;
+    options.orphaned_input = 256 * KiB;
+    AttachServer server(box, options);
+    box.start(shell("read go < " + make_fifo() + "; wc -c"));
+    Client living(path());
+    ASSERT_TRUE(accepts(server, 1));
+    for (int i = 0; i < 10; ++i) ASSERT_NO_FATAL_FAILURE(pass_by(server, 10, Packet));
+    const AttachServerStats stats = server.stats();
+    EXPECT_LE(stats.orphaned_input, 256U * 1024);
+    EXPECT_GT(stats.orphaned_input, 256U * 1024 - Packet - 128);
+    EXPECT_GT(stats.lost_input, 0U);
+    EXPECT_EQ(stats.clients, 1U);
+    EXPECT_EQ(stats.disconnected, 0U);
+    living.end_input();
+    go();
+    ASSERT_TRUE(dispatch_to_end(box, server, {&living}));
+    EXPECT_EQ(living.out, std::to_string(100 * Packet - stats.lost_input) + "\n");
+    EXPECT_EQ(server.stats().orphaned_input, 0U);
+}
+
+TEST_F(AttachClientsTest, SlowContainerGetsAllOfAClientThatIsGone) {
+    const std::string packet = std::string(1023, 'x') + '\n';
+    constexpr int Packets = 400;
+    Container box = attachable();
+    AttachServerOptions options = at_path();
+    options.eof = ClientEof::CloseInput;
+    AttachServer server(box, options);
+    std::string text;
+    const AttachStream stream = box.attach({.on_output = [&](const OutputChunk& chunk) { text += chunk.bytes; }});
+    box.start(shell("n=0; while read -r line; do n=$((n + ${#line} + 1)); done; echo $n")); // byte by byte
+    {
+        const Client client(path());
+        for (int sent = 0; sent < Packets;) {
+            ASSERT_TRUE(dispatch_until([&] { return client.send(packet); }));
+            ++sent;
+        }
+    }
+    ASSERT_TRUE(dispatch_to_end(box, server, {}));
+    EXPECT_EQ(text, std::to_string(Packets * packet.size()) + "\n");
+    EXPECT_EQ(server.stats(), AttachServerStats{.accepted = 1});
+}
+
+TEST_F(AttachClientsTest, OrphanedInputIsForgottenWithItsContainer) {
+    Container box = attachable();
+    AttachServer server(box, at_path());
+    box.start(shell("read go < " + make_fifo()));
+    for (int i = 0; i < 2; ++i) {
+        ASSERT_NO_FATAL_FAILURE(pass_by(server, 2, 100UL * 1024));
+        EXPECT_GT(server.stats().orphaned_input, 0U);
+        if (i == 0) server.disconnect_clients();
+        EXPECT_EQ(server.stats().orphaned_input > 0, i == 1);
+    }
+    go();
+    ASSERT_TRUE(dispatch_to_end(box, server, {}));
+    EXPECT_EQ(server.stats().orphaned_input, 0U);
+}
+
 TEST_F(AttachClientsTest, ContainerWithoutInputThrowsItAway) {
     Container box = attachable();
     AttachServer server(box, at_path());
     Client client(path());
     ASSERT_TRUE(accepts(server, 1));
-    ProcessSpec spec = shell("read go < " + (dir() / "fifo").string());
+    ProcessSpec spec = shell("read go < " + make_fifo());
     spec.stdio.in = Stdio::Null;
-    ASSERT_EQ(::mkfifo((dir() / "fifo").c_str(), 0600), 0);
     box.start(spec);
-    const std::string packet(16 * 1024, 'x');
     std::size_t sent = 0;
     ASSERT_TRUE(dispatch_until([&] {
-        while (client.send(packet)) sent += packet.size();
+        sent += fill(client);
         return sent > 4U * 1024 * 1024;
     }));
-    std::ofstream(dir() / "fifo") << "go\n";
+    go();
     ASSERT_TRUE(dispatch_to_end(box, server, {&client}));
 }
 
@@ -284,10 +407,7 @@ TEST_F(AttachClientsTest, NoDescriptorsLeftIsNoEndlessLoop) {
 
 TEST_F(AttachClientsTest, KilledClientsLeaveNothing) {
     Container box = attachable();
-    AttachServerOptions options = at_path();
-    options.slow = SlowClient::Wait; // the worst that it can hold up
-    options.queue = 64 * KiB;
-    AttachServer server(box, options);
+    AttachServer server(box, waiting()); // the worst that it can hold up
     const pid_t victim = ::fork();
     if (victim == 0) {
         const Client client(path());
@@ -296,8 +416,7 @@ TEST_F(AttachClientsTest, KilledClientsLeaveNothing) {
     }
     ASSERT_TRUE(accepts(server, 1));
     box.start(shell("head -c 4194304 /dev/zero; cat"));
-    while (session().dispatch_for(200ms) > 0) {
-    }
+    ASSERT_TRUE(dispatch_until_stuck(box));
     EXPECT_LT(box.log_stats().bytes, 4194304U);
     ASSERT_EQ(::kill(victim, SIGKILL), 0);
     ASSERT_EQ(::waitpid(victim, nullptr, 0), victim);
@@ -308,15 +427,11 @@ TEST_F(AttachClientsTest, KilledClientsLeaveNothing) {
 
 TEST_F(AttachClientsTest, StoppingWhileClientsWaitDeliversWhatWasWritten) {
     Container box = attachable();
-    AttachServerOptions options = at_path();
-    options.slow = SlowClient::Wait;
-    options.queue = 64 * KiB;
-    AttachServer server(box, options);
+    AttachServer server(box, waiting());
     Client client(path());
     ASSERT_TRUE(accepts(server, 1));
     box.start(shell("exec cat /dev/zero"));
-    while (session().dispatch_for(200ms) > 0) {
-    }
+    ASSERT_TRUE(dispatch_until_stuck(box));
     EXPECT_TRUE(signaled(box.stop(10s), SIGTERM));
     EXPECT_FALSE(server.finished());
     EXPECT_FALSE(fs::exists(path()));

@@ -2,11 +2,15 @@
 // SPDX-FileCopyrightText: The libct authors
 
 // `ctrun attach`.
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <termios.h>
 
+#include <list>
+
+#include "attach_fixture.hpp"
 #include "ctrun_follow_fixture.hpp"
 
 namespace ct::test {
@@ -106,6 +110,61 @@ TEST_F(CtrunAttachTest, ATerminalIsRawResizedAndRestored) {
     reap();
 }
 
+TEST_F(CtrunAttachTest, WithoutATerminalItLeavesTheSizeAlone) {
+    ASSERT_EQ(run_detached("while read x; do echo got $x; done", {"-t"}).status, 0);
+    const auto size = [pid = json_value(ctrun({"list", "--json"}).out, "pid")] {
+        const Fd its(::open(("/proc/" + pid + "/fd/0").c_str(), O_RDWR | O_NOCTTY | O_CLOEXEC));
+        winsize found{};
+        EXPECT_EQ(::ioctl(its.get(), TIOCGWINSZ, &found), 0);
+        return std::pair<int, int>(found.ws_row, found.ws_col);
+    };
+    const std::pair<int, int> wanted(33, 77);
+    const Terminal mine = terminal(33, 77);
+    Ctrun attach = spawn({"attach", "box"}, mine.slave.get(), mine.slave.get());
+    EXPECT_TRUE(await([&] { return is_raw(mine) && size() == wanted; }));
+    attach.signal(SIGTERM);
+    EXPECT_EQ(attach.wait(), 128 + SIGTERM);
+
+    const Terminal other = terminal(11, 22);
+    Ctrun watcher = spawn({"attach", "--no-stdin", "box"}, other.slave.get(), other.slave.get());
+    Ctrun piped = start({"attach", "box"});
+    // Who shows what the container writes has done all that it does in the beginning.
+    const auto shows = [](int fd) {
+        pollfd ready{fd, POLLIN, 0};
+        return ::poll(&ready, 1, 20) == 1;
+    };
+    EXPECT_TRUE(await([&] {
+        write_all(piped.in.get(), "go\n");
+        return shows(piped.out.get()) && shows(other.master.get());
+    }));
+    EXPECT_EQ(size(), wanted);
+    watcher.signal(SIGWINCH);
+    watcher.signal(SIGTERM);
+    EXPECT_EQ(watcher.wait(), 128 + SIGTERM);
+    EXPECT_EQ(size(), wanted);
+    ctrun({"kill", "box"});
+    (void)finish(piped);
+    reap();
+}
+
+TEST_F(CtrunAttachTest, SignalsEndItWhileNobodyReadsItsOutput) {
+    ASSERT_EQ(run_detached("read x; yes", {"-i"}).status, 0);
+    const auto is_full = [](const Fd& pipe) {
+        const Fd end(::open(("/proc/self/fd/" + std::to_string(pipe.get())).c_str(), O_WRONLY | O_CLOEXEC));
+        pollfd room{end.get(), POLLOUT, 0};
+        return ::poll(&room, 1, 0) == 0;
+    };
+    for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
+        Ctrun attach = start({"attach", "box"});
+        if (number == SIGTERM) write_all(attach.in.get(), "go\n");
+        ASSERT_TRUE(await([&] { return is_full(attach.out); }));
+        attach.signal(number);
+        EXPECT_EQ(attach.wait(), 128 + number);
+    }
+    ctrun({"kill", "box"});
+    reap();
+}
+
 TEST_F(CtrunAttachTest, SaysWhyItIsNotPossible) {
     const auto complaint = [&] {
         const Said said = ctrun({"attach", "box"});
@@ -122,6 +181,12 @@ TEST_F(CtrunAttachTest, SaysWhyItIsNotPossible) {
     ASSERT_EQ(::kill(owner(), SIGKILL), 0);
     while (owner() > 0) continue;
     EXPECT_TRUE(contains(complaint(), "the process that held its streams is gone"));
+    ctrun({"kill", "box"});
+    reap();
+    run_detached("sleep 1000", {"-i"});
+    std::list<Client> all;
+    for (int i = 0; i < 64; ++i) all.emplace_back((runtime() / "libct/box/attach").string());
+    EXPECT_TRUE(contains(complaint(), "the container goes on: too many are attached"));
     ctrun({"kill", "box"});
     reap();
     for (const Words& wrong : {Words{"attach", "box", "--detach-keys", "ctrl-1"}, Words{"run", "-i", "--", "true"},

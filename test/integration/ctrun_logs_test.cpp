@@ -276,6 +276,32 @@ TEST_F(CtrunLogsTest, HostileFilesAreRefused) {
     reap();
 }
 
+TEST_F(CtrunLogsTest, WhatIsMissingIsToldInTheForeground) {
+    const fs::path disk = dir() / "disk";
+    mount_tmpfs(disk, "size=64k");
+    const std::string target = "plain:" + (disk / "log").string();
+    Said said = ctrun(shell({"--log", target}, "echo small; exit 3"));
+    EXPECT_EQ(said.status, 3) << said;
+    EXPECT_EQ(said.err, "");
+    said = ctrun(shell({"--log", target}, "yes | head -c 1000000; exit 4"));
+    EXPECT_EQ(said.status, 4) << said;
+    ASSERT_EQ(lines(said.err).size(), 1U) << said;
+    const std::size_t logged = fs::file_size(disk / "log") - 6;
+    EXPECT_LE(logged, 64UL * 1024);
+    EXPECT_TRUE(contains(said.err, std::to_string((1000000 - logged) / 2) + " lines or parts of lines, ")) << said;
+    EXPECT_TRUE(contains(said.err, std::to_string(1000000 - logged) + " bytes, are missing in the log '" + target))
+        << said;
+}
+
+TEST_F(CtrunLogsTest, ALogNeedsAFile) {
+    for (const Words& words : {Words{"run", "--log", "plain:", "--", "true"}, Words{"logs", "--log", "k8s-file:", "x"},
+                               Words{"start", "x", "--log", "json-file:"}}) {
+        const Said said = ctrun(words);
+        EXPECT_EQ(said.status, 125) << said;
+        EXPECT_TRUE(contains(said.err, "--log: it names no file")) << said;
+    }
+}
+
 TEST_F(CtrunLogsTest, AFullDiskStopsNobody) {
     mount_tmpfs(dir() / "full", "size=64k");
     const std::string path = dir() / "full/log";

@@ -2,8 +2,10 @@
 // SPDX-FileCopyrightText: The libct authors
 
 // attach: these standard streams and those of a container in the background.
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <climits>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
@@ -105,11 +107,11 @@ void connect_to(int fd, const std::string& path) {
 class Attachment {
 public:
     Attachment(ct::Container container, const std::string& path, const AttachCommand& command, const Signals& signals)
-        : container_(std::move(container)), signals_(signals), input_open_(command.input),
+        : container_(std::move(container)), signals_(signals), takes_input_(command.input), input_open_(command.input),
           keys_(::isatty(STDIN_FILENO) == 1 ? command.detach_keys : std::string()),
           socket_(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), "make a socket") {
         connect_to(socket_.get(), path);
-        if (pass_on_size() && command.input) raw_.emplace(STDIN_FILENO);
+        if (command.input && pass_on_size()) raw_.emplace(STDIN_FILENO);
     }
 
     /// \returns the exit status
@@ -122,26 +124,33 @@ private:
     void step();
     void on_signals();
     void take_output();
+    void write_output();
     void take_input();
     void send_input();
-    /// \returns false if the container has no terminal
+    /// \returns false if the container has no terminal, or this is none
     bool pass_on_size();
     [[nodiscard]] int status_at_end();
 
     ct::Container container_;
     const Signals& signals_;
+    const bool takes_input_;
     bool input_open_;
     KeyFilter keys_;
     Descriptor socket_;
     std::optional<RawMode> raw_;
-    std::string input_; ///< On its way to the container.
+    std::string input_;  ///< On its way to the container.
+    std::string output_; ///< One packet on its way to output_fd_; no other is read before.
+    int output_fd_ = STDOUT_FILENO;
+    bool hung_up_ = false; ///< The other end of the socket.
     bool detach_ = false;
     std::optional<int> status_;
 };
 
 bool Attachment::pass_on_size() {
+    const auto size = own_terminal_size();
+    if (!size) return false;
     try {
-        container_.resize_terminal(terminal_size());
+        container_.resize_terminal(*size);
         return true;
     } catch (const ct::Error& error) {
         if (error.code() == ct::Errc::InvalidState) return false;
@@ -151,30 +160,37 @@ bool Attachment::pass_on_size() {
 }
 
 void Attachment::step() {
-    const auto socket_events = static_cast<short>(POLLIN | (input_.empty() ? 0 : POLLOUT));
-    std::array<pollfd, 3> polled{{
-        {.fd = socket_.get(), .events = socket_events, .revents = 0},
+    // poll(2) reports a hang-up also when nothing is asked for; a negative number keeps a descriptor out of it.
+    const auto socket_events = static_cast<short>((output_.empty() ? POLLIN : 0) | (input_.empty() ? 0 : POLLOUT));
+    std::array<pollfd, 4> polled{{
+        {.fd = socket_events == 0 || (hung_up_ && !output_.empty()) ? -1 : socket_.get(),
+         .events = socket_events,
+         .revents = 0},
         {.fd = signals_.fd(), .events = POLLIN, .revents = 0},
         {.fd = input_open_ && input_.empty() ? STDIN_FILENO : -1, .events = POLLIN, .revents = 0},
+        {.fd = output_.empty() ? -1 : output_fd_, .events = POLLOUT, .revents = 0},
     }};
     if (::poll(polled.data(), polled.size(), -1) < 0) {
         if (errno == EINTR) return;
         throw_errno("poll");
     }
-    const auto& [socket, signal, in] = polled;
+    const auto& [socket, signal, in, out] = polled;
     if (signal.revents != 0) on_signals();
-    if ((socket.revents & ~POLLOUT) != 0) take_output();
+    if (status_) return; // whoever wants it to end does not want to wait for output
+    hung_up_ = hung_up_ || (socket.revents & (POLLHUP | POLLERR)) != 0;
+    if (out.revents != 0) write_output();
+    if (output_.empty() && (socket.revents & ~POLLOUT) != 0) take_output();
     if (status_) return;
     if (in.revents != 0) take_input();
     if (!input_.empty()) send_input();
-    if (detach_ && input_.empty()) status_ = 0;
+    if (detach_ && input_.empty() && output_.empty()) status_ = 0;
 }
 
 void Attachment::on_signals() {
     while (const auto info = signals_.next()) {
         const int number = static_cast<int>(info->ssi_signo);
         if (number == SIGWINCH) {
-            pass_on_size();
+            if (takes_input_) pass_on_size();
         } else {
             status_ = 128 + number; // the container goes on
         }
@@ -189,8 +205,19 @@ void Attachment::take_output() {
         status_ = status_at_end();
         return;
     }
-    const bool error = packet[0] == 3;
-    write_all(error ? STDERR_FILENO : STDOUT_FILENO, {packet.data() + 1, static_cast<std::size_t>(size) - 1});
+    output_fd_ = packet[0] == 3 ? STDERR_FILENO : STDOUT_FILENO;
+    output_.assign(packet.data() + 1, static_cast<std::size_t>(size) - 1);
+}
+
+void Attachment::write_output() {
+    // A pipe that is ready takes so much without blocking: signals have to be heard.
+    const ssize_t size = ::write(output_fd_, output_.data(), std::min<std::size_t>(output_.size(), PIPE_BUF));
+    if (size >= 0)
+        output_.erase(0, static_cast<std::size_t>(size));
+    else if (errno == EPIPE)
+        throw NobodyReads();
+    else if (errno != EAGAIN && errno != EINTR)
+        throw_errno("write");
 }
 
 void Attachment::take_input() {
@@ -213,7 +240,9 @@ void Attachment::send_input() {
 }
 
 int Attachment::status_at_end() {
-    if (container_.running()) throw std::runtime_error("the connection was closed, and the container goes on");
+    if (container_.running())
+        throw std::runtime_error("the connection was closed, and the container goes on: too many are attached, what it "
+                                 "writes was not read in time, or the process that held its streams is gone");
     const ct::ExitStatus status = container_.wait();
     return status.kind == ct::ExitStatus::Kind::Unknown ? 0 : status.shell_code();
 }

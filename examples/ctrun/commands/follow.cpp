@@ -2,12 +2,14 @@
 // SPDX-FileCopyrightText: The libct authors
 
 // logs, events: what containers of all programs have written, and what becomes of them.
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <iostream>
 #include <stdexcept>
 #include <string>
 #include <system_error>
+#include <vector>
 
 #include <poll.h>
 #include <unistd.h>
@@ -104,7 +106,16 @@ void print_log(const ct::Session& session, const LogsCommand& command) {
         write_all(STDERR_FILENO, orphaned(command.name));
 }
 
+/// Who is waited for may come later, or was misspelt.
+void tell_missing(const ct::Session& session, const std::vector<std::string>& names) {
+    const std::vector<ct::ContainerInfo> there = session.containers();
+    for (const std::string& name : names)
+        if (std::ranges::find(there, name, &ct::ContainerInfo::name) == there.end())
+            write_all(STDERR_FILENO, "ctrun: note: there is no container '" + name + "' at present\n");
+}
+
 void print_events(const ct::Session& session, const EventsCommand& command) {
+    if (command.follow) tell_missing(session, command.names);
     ct::EventReader reader = session.read_events({.containers = command.names,
                                                   .since = command.since,
                                                   .history = command.since || !command.follow,

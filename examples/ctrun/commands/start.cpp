@@ -194,10 +194,8 @@ int execute(const RunCommand& command) {
     const bool needs_record = !command.name.empty() || command.detached.detached;
     auto [session, container] = needs_record ? create_in(open_session(command.groups), name, command.spec)
                                              : create_with_or_without_record(name, command.spec, command.groups);
-    if (!command.detached.detached && !command.detached.log.empty()) {
-        container.set_log({.targets = {*parse_log(command.detached.log, command.detached.rotation)}});
-        return run_logged(session, container, process_spec(command.process), signals);
-    }
+    if (!command.detached.detached && !command.detached.log.empty())
+        return run_logged(session, container, process_spec(command.process), command.detached, signals);
     if (!command.detached.detached)
         return start_attached(container, process_spec(command.process), signals, command.process.timeout);
     start_detached(container, process_spec(command.process), command.detached);

@@ -15,6 +15,8 @@
 
 #include <ct/error.hpp>
 
+#include "base/concat.hpp"
+
 namespace ct::internal {
 namespace {
 
@@ -148,6 +150,20 @@ TEST_F(FileSinkTest, RotationLeavesAloneWhatSomebodyElseHasPutThere) {
     write(log, {"567"});
     EXPECT_EQ(text(), "567\n");
     EXPECT_FALSE(fs::exists(path() + ".1"));
+}
+
+TEST_F(FileSinkTest, RotationRemovesNobodysFile) {
+    std::ofstream(path() + ".new") << "mine";
+    std::ofstream(dir_ / concat(".libct-new.", ::getpid(), ".0")) << "mine too";
+    LogFile settings = plain();
+    settings.rotate_size = Bytes{4};
+    settings.rotate_count = 1;
+    FileSink log = sink(settings);
+    write(log, {"123", "567"});
+    EXPECT_EQ(text(), "567\n");
+    EXPECT_EQ(text(".1"), "123\n");
+    EXPECT_EQ(text(".new"), "mine");
+    EXPECT_EQ(files(), 4U);
 }
 
 TEST_F(FileSinkTest, ReopensByThePath) {

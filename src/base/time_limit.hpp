@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+
+namespace ct::internal {
+
+/// How long something that began with this object may still block.
+class TimeLimit {
+public:
+    using Span = std::optional<std::chrono::nanoseconds>;
+
+    explicit TimeLimit(Span limit) noexcept : limit_(limit) {}
+
+    /// Never negative; nothing if there is no limit.
+    [[nodiscard]] Span left() const noexcept {
+        if (!limit_) return std::nullopt;
+        return std::max<std::chrono::nanoseconds>(*limit_ - (Clock::now() - begin_), std::chrono::nanoseconds(0));
+    }
+    [[nodiscard]] bool passed() const noexcept { return left() == std::chrono::nanoseconds(0); }
+
+private:
+    using Clock = std::chrono::steady_clock;
+
+    const Span limit_;
+    const Clock::time_point begin_ = Clock::now();
+};
+
+} // namespace ct::internal
