@@ -9,6 +9,7 @@
 
 #include "capi/container.hpp"
 #include "capi/guard.hpp"
+#include "capi/structs.hpp"
 
 namespace ct::capi {
 
@@ -64,7 +65,7 @@ Mount mount_of(const MountTexts& texts, int flags) {
     mount.source = texts.source;
     mount.target = inside(texts.target);
     if ((flags & CT_FS_BIND) == 0) {
-        mount.type = texts.type == nullptr ? "none" : texts.type; // which the kernel will not know
+        mount.type = text_or(texts.type).empty() ? "none" : texts.type; // which the kernel will not know
         if (texts.data != nullptr) mount.options = options_of(texts.data);
     } else if (texts.type != nullptr || texts.data != nullptr) {
         mount.options = {"type"}; // the start refuses any

@@ -16,13 +16,20 @@ bool changes_attributes(const MountArgs& args) noexcept {
     return (args.attributes | args.cleared | args.propagation) != 0;
 }
 
+/// On a shared mount it becomes shared itself, whatever it was before.
+long attach_as_wanted(const MountArgs& args, long tree, long target) noexcept {
+    const long error = attach(tree, target);
+    if (error < 0 || args.propagation == 0) return error;
+    return set_attributes(tree, {0, 0, args.propagation}, args.recursive);
+}
+
 long mount_bind(Context& context, const MountArgs& args, long target) noexcept {
     const ScopedFd tree(copied_tree(AT_FDCWD, args.source, args.recursive));
     long error = tree.get();
     if (error >= 0 && changes_attributes(args)) {
         error = set_attributes(tree.get(), {args.attributes, args.cleared, args.propagation}, args.recursive);
     }
-    if (error >= 0) error = attach(tree.get(), target);
+    if (error >= 0) error = attach_as_wanted(args, tree.get(), target);
     return is_lacking(error) ? classic_bind(context, args, target) : error;
 }
 
@@ -35,14 +42,14 @@ long mount_copy(Context& context, const MountArgs& args, long target) noexcept {
     if (error >= 0 && (attributes.set | attributes.propagation) != 0) {
         error = set_attributes(tree.get(), attributes, false);
     }
-    return error < 0 ? error : attach(tree.get(), target);
+    return error < 0 ? error : attach_as_wanted(args, tree.get(), target);
 }
 
 long mount_new(Context& context, const MountArgs& args, long target) noexcept {
     const ScopedFd tree(new_file_system(context, args, args.attributes));
     if (tree.get() < 0) return tree.get();
     const long error = args.propagation == 0 ? 0 : set_attributes(tree.get(), {0, 0, args.propagation}, false);
-    return error < 0 ? error : attach(tree.get(), target);
+    return error < 0 ? error : attach_as_wanted(args, tree.get(), target);
 }
 
 long mount_file_system(Context& context, const MountArgs& args, long target) noexcept {

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
@@ -52,6 +53,28 @@ static void change_the_root(void)
     CHECK_INT(libct_fs_add_devnode(ct, "/dev/x", S_IFCHR | 0600, 1, 3), -LCTERR_BADCTSTATE);
     CHECK_INT(kill(libct_process_get_pid(init), SIGKILL), 0);
     CHECK_INT(libct_container_wait(ct), 0);
+}
+
+static void change_to_a_root_that_cannot_be_written_to(void)
+{
+    char *paths[] = {(char[]){TEST_INIT}, NULL};
+    make_root("root");
+    CHECK_INT(mount("root", "root", NULL, MS_BIND, NULL), 0);
+    CHECK_INT(mount(NULL, "root", NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL), 0);
+    ct_handler_t ct = make_container();
+    CHECK_INT(libct_container_set_nsmask(ct, CLONE_NEWNS), 0);
+    CHECK_INT(libct_fs_set_root(ct, "root"), 0);
+    CHECK_INT(status_of(ct, find_paths, paths), 0);
+    CHECK_INT(umount2("root", MNT_DETACH), 0);
+    /* A path is that of the time of the start. */
+    char given[] = "root";
+    CHECK_INT(libct_fs_set_root(ct, given), 0);
+    given[0] = 'x';
+    CHECK_INT(mkdir("elsewhere", 0755), 0);
+    CHECK_INT(chdir("elsewhere"), 0);
+    CHECK_ERROR(libct_container_spawn_cb(ct, desc, end_at_once, NULL), -1);
+    CHECK_INT(chdir(".."), 0);
+    CHECK_INT(status_of(ct, find_paths, paths), 0);
 }
 
 static void bind_a_private_area(void)
@@ -163,6 +186,63 @@ static void mount_file_systems(void)
     CHECK(libct_handle_is_err(libct_container_spawn_cb(ct, desc, end_at_once, NULL)));
 }
 
+/* The line of a mount in /proc/self/mountinfo. */
+static const char *mount_line(const char *path)
+{
+    static char line[512];
+    snprintf(line, sizeof line, " /tmp/%s ", path);
+    const char *found = strstr(read_file("/proc/self/mountinfo"), line);
+    if (found == NULL)
+        return "";
+    snprintf(line, sizeof line, "%.*s", (int)strcspn(found, "\n"), found);
+    return line;
+}
+
+static void mount_in_order(void)
+{
+    char *both[] = {(char[]){"/outer/inner/mark"}, (char[]){"/tree/sub/deep"}, NULL};
+    char source[] = "source", target[] = "/outer/inner";
+    struct stat status;
+    ct_handler_t ct = make_container();
+    CHECK(mkdir("source", 0755) == 0 && mkdir("tree", 0755) == 0 && mkdir("tree/sub", 0755) == 0);
+    write_file("source/mark", "");
+    CHECK_INT(mount("tmpfs", "tree/sub", "tmpfs", 0, NULL), 0);
+    write_file("tree/sub/deep", "");
+    CHECK_INT(libct_fs_add_mount(ct, NULL, "/x", 0, "tmpfs", NULL), -LCTERR_INVARG);
+    CHECK_INT(libct_fs_add_mount(ct, "tmpfs", NULL, 0, "tmpfs", NULL), -LCTERR_INVARG);
+    CHECK_INT(libct_fs_add_mount_with_actions(ct, NULL, NULL, 0, "tmpfs", NULL, NULL, NULL), -LCTERR_INVARG);
+    CHECK_INT(libct_fs_set_root(ct, make_root("root")), 0);
+    CHECK_INT(libct_fs_add_mount(ct, "tmpfs", "/outer", 0, "tmpfs", NULL), 0);
+    CHECK_INT(libct_fs_add_bind_mount(ct, source, target, CT_FS_PRIVATE), 0);
+    source[0] = target[1] = 'x'; /* they were copied */
+    CHECK_INT(libct_fs_add_mount(ct, "tree", "/tree", CT_FS_BIND | CT_FS_REC, NULL, NULL), 0);
+    CHECK_INT(status_of(ct, find_paths, both), 0);
+    /* What is made has the mode that the umask leaves, and stays. */
+    CHECK(stat("root/tree", &status) == 0 && (status.st_mode & 07777) == 0755);
+    ct_process_t init = libct_container_spawn_cb(ct, desc, stay, NULL);
+    CHECK_HANDLE(init);
+    CHECK(strstr(mount_line("root/outer/inner"), " shared:") == NULL && mount_line("root/outer/inner")[0] != '\0');
+    CHECK(strstr(mount_line("root/outer"), " shared:") != NULL);
+    CHECK_INT(kill(libct_process_get_pid(init), SIGKILL), 0);
+    CHECK_INT(libct_container_wait(ct), 0);
+    /* Of several on one place the first is taken away. */
+    CHECK_INT(libct_fs_add_bind_mount(ct, "source", "/tree", 0), 0);
+    CHECK_ERROR(libct_container_spawn_cb(ct, desc, end_at_once, NULL), -1); /* one would hide the other */
+    CHECK_INT(libct_fs_del_bind_mount(ct, "/tree"), 0);
+    CHECK_INT(status_of(ct, find_paths, (char *[]){(char[]){"/tree/mark"}, NULL}), 0);
+    CHECK_INT(libct_fs_del_bind_mount(ct, "/tree"), 0);
+    CHECK_INT(libct_fs_del_bind_mount(ct, "/tree"), -LCTERR_NOTFOUND);
+    /* Neither kind of nonsense is a mount. */
+    CHECK_INT(libct_fs_add_mount(ct, "source", "/bad", 0, NULL, NULL), 0);
+    CHECK_ERROR(libct_container_spawn_cb(ct, desc, end_at_once, NULL), -LCTERR_CANTMOUNT);
+    CHECK_INT(libct_fs_del_bind_mount(ct, "/bad"), 0);
+    CHECK_INT(libct_fs_add_mount(ct, "source", "/bad", 0, "", NULL), 0);
+    CHECK_ERROR(libct_container_spawn_cb(ct, desc, end_at_once, NULL), -LCTERR_CANTMOUNT);
+    CHECK_INT(libct_fs_del_bind_mount(ct, "/bad"), 0);
+    CHECK_INT(libct_fs_add_mount(ct, "source", "/bad", CT_FS_BIND, NULL, "size=1k"), 0);
+    CHECK(libct_handle_is_err(libct_container_spawn_cb(ct, desc, end_at_once, NULL)));
+}
+
 static void run_commands_at_mounts(void)
 {
     char *touch[] = {(char[]){"touch"}, (char[]){"before"}, NULL};
@@ -178,6 +258,10 @@ static void run_commands_at_mounts(void)
     ct_handler_t ct = make_container();
     CHECK_INT(libct_fs_set_root(ct, make_root("root")), 0);
     CHECK_INT(libct_fs_add_mount_with_actions(ct, "tmpfs", "/mnt", 0, "tmpfs", NULL, &one, &after), 0);
+    /* The lists were copied. */
+    one.next = NULL;
+    dir[1] = touch_path[0] = sh[0] = 'x';
+    second[2] = touch[1] = NULL;
     for (int i = 0; i < 2; ++i) {
         CHECK_INT(libct_container_set_nsmask(ct, i == 0 ? CLONE_NEWNS : 0), 0);
         CHECK_INT(status_of(ct, find_paths, paths), 0);
@@ -189,6 +273,14 @@ static void run_commands_at_mounts(void)
     CHECK_INT(libct_fs_add_mount_with_actions(ct, "tmpfs", "/tmp", 0, "tmpfs", NULL, NULL, &fails), 0);
     CHECK_ERROR(libct_container_spawn_cb(ct, desc, end_at_once, NULL), -LCTERR_CANTMOUNT);
     CHECK(!is_mounted("root/mnt") && !is_mounted("root/tmp"));
+    CHECK_INT(libct_fs_del_bind_mount(ct, "/tmp"), 0);
+    struct libct_cmd missing = {NULL, (char[]){"no-such-program"}, (char *[]){no, NULL}, NULL, NULL};
+    struct libct_cmd *wrong[] = {&fails, &missing};
+    for (int i = 0; i < 2; ++i) {
+        CHECK_INT(libct_fs_add_mount_with_actions(ct, "tmpfs", "/tmp", 0, "tmpfs", NULL, wrong[i], NULL), 0);
+        CHECK_ERROR(libct_container_spawn_cb(ct, desc, end_at_once, NULL), -LCTERR_CANTMOUNT);
+        CHECK_INT(libct_fs_del_bind_mount(ct, "/tmp"), 0);
+    }
 }
 
 static int find_device(void *argument)
@@ -206,11 +298,18 @@ static void make_devices(void)
     CHECK_INT(libct_fs_add_devnode(ct, NULL, S_IFCHR | 0600, 1, 5), -LCTERR_INVARG);
     CHECK_INT(libct_fs_add_devnode(ct, "/dev/zero", S_IFREG | 0600, 1, 5), -LCTERR_INVARG);
     CHECK_INT(libct_fs_add_devnode(ct, "/dev/zero", S_IFCHR | 0600, 1, 5), 0);
+    CHECK_INT(status_of(ct, end_at_once, NULL), 0); /* nothing happens without a root */
     CHECK_INT(libct_fs_set_root(ct, make_root("root")), 0);
     CHECK_INT(status_of(ct, find_device, NULL), 0);
     CHECK_INT(unlink("root/dev/zero"), 0);
     CHECK_INT(libct_container_set_nsmask(ct, CLONE_NEWNS), 0);
     CHECK_INT(status_of(ct, find_device, NULL), 0);
+    CHECK_INT(status_of(ct, find_device, NULL), 0); /* it may be there already */
+    /* What is something else belongs to the image. */
+    CHECK_INT(unlink("root/dev/zero"), 0);
+    write_file("root/dev/zero", "text");
+    CHECK_ERROR(libct_container_spawn_cb(ct, desc, end_at_once, NULL), -1);
+    CHECK(strcmp(read_file("root/dev/zero"), "text") == 0);
 }
 
 static int sees_itself_as_first(void *argument)
@@ -235,9 +334,11 @@ static void mount_proc(void)
 
 const struct test file_tests[] = {
     {"change_the_root", change_the_root},
+    {"change_to_a_root_that_cannot_be_written_to", change_to_a_root_that_cannot_be_written_to},
     {"bind_a_private_area", bind_a_private_area},
     {"bind_directories_and_files", bind_directories_and_files},
     {"mount_file_systems", mount_file_systems},
+    {"mount_in_order", mount_in_order},
     {"run_commands_at_mounts", run_commands_at_mounts},
     {"make_devices", make_devices},
     {"mount_proc", mount_proc},
