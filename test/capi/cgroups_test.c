@@ -71,6 +71,70 @@ static void are_configured(void)
     CHECK(!exists(group_file("memory", "")));
 }
 
+static void are_configured_for_later_starts(void)
+{
+    need_version_1();
+    ct_handler_t ct = make_container();
+    CHECK_INT(libct_controller_add(ct, CTL_MEMORY), 0);
+    CHECK_INT(libct_controller_add(ct, CTL_FREEZER), 0);
+    CHECK_INT(libct_controller_configure(ct, CTL_MEMORY, "memory.limit_in_bytes", "67108864"), 0);
+    CHECK_INT(libct_container_set_nsmask(ct, CLONE_NEWPID), 0);
+    CHECK_HANDLE(libct_container_spawn_cb(ct, desc, stay, NULL));
+    /* What is written to a running one is for that run ... */
+    CHECK_INT(libct_controller_configure(ct, CTL_MEMORY, "memory.limit_in_bytes", "33554432"), 0);
+    CHECK(strcmp(read_file(group_file("memory", "memory.limit_in_bytes")), "33554432\n") == 0);
+    CHECK_INT(libct_container_pause(ct), 0);
+    /* ... and what is told to a paused one for the next. */
+    CHECK_INT(libct_controller_configure(ct, CTL_MEMORY, "memory.swappiness", "17"), 0);
+    CHECK(strcmp(read_file(group_file("memory", "memory.swappiness")), "17\n") != 0);
+    CHECK_INT(libct_container_resume(ct), 0);
+    CHECK_INT(libct_container_kill(ct), 0);
+    CHECK_INT(libct_container_wait(ct), 0);
+    CHECK_HANDLE(libct_container_spawn_cb(ct, desc, stay, NULL));
+    CHECK(strcmp(read_file(group_file("memory", "memory.limit_in_bytes")), "67108864\n") == 0);
+    CHECK(strcmp(read_file(group_file("memory", "memory.swappiness")), "17\n") == 0);
+    CHECK_INT(libct_container_kill(ct), 0);
+    CHECK_INT(libct_container_wait(ct), 0);
+}
+
+static void use_their_own_groups(void)
+{
+    need_version_1();
+    char text[64] = "";
+    ct_handler_t ct = make_container();
+    CHECK_INT(libct_controller_add(ct, CTL_MEMORY), 0);
+    /* A group of somebody else's is left alone. */
+    CHECK_INT(mkdir(group_file("memory", ""), 0755), 0);
+    CHECK_ERROR(libct_container_spawn_cb(ct, desc, stay, NULL), -LCTERR_CGCREATE);
+    CHECK_INT(rmdir(group_file("memory", "")), 0);
+    CHECK_HANDLE(libct_container_spawn_cb(ct, desc, stay, NULL));
+    /* One that it does not have has no files, unless it is mounted together with one that it has. */
+    CHECK_INT(libct_controller_read(ct, CTL_FREEZER, "freezer.state", text, sizeof text), -1);
+    CHECK_INT(libct_controller_read(ct, CT_NR_CONTROLLERS, "freezer.state", text, sizeof text), -LCTERR_INVARG);
+    CHECK_INT(libct_controller_configure(ct, CTL_FREEZER, "freezer.state", "THAWED"), -LCTERR_NOTFOUND);
+    struct libct_processes *list = libct_container_processes(ct);
+    CHECK_HANDLE(list);
+    CHECK_INT(list->nproc, 1);
+    CHECK_INT(kill(libct_processes_get(list, 0), SIGKILL), 0);
+    libct_processes_free(list);
+    CHECK_INT(libct_container_wait(ct), 0);
+    CHECK(!exists(group_file("memory", "")));
+}
+
+static void let_nobody_into_a_cpuset_without_cpus(void)
+{
+    if (mount_of_controller("cpuset") == NULL)
+        skip("this host has no cpuset controller of cgroup version 1");
+    ct_handler_t ct = make_container();
+    CHECK_INT(libct_controller_add(ct, CTL_CPUSET), 0);
+    CHECK_INT(status_of(ct, end_at_once, NULL), 0); /* it has those of the group above */
+    CHECK_INT(libct_controller_configure(ct, CTL_CPUSET, "cpuset.cpus", "\n"), 0);
+    CHECK_ERROR(libct_container_spawn_cb(ct, desc, end_at_once, NULL), -LCTERR_CGATTACH);
+    CHECK(!exists(group_file("cpuset", "")));
+    CHECK_INT(libct_controller_configure(ct, CTL_CPUSET, "cpuset.cpus", "0"), 0);
+    CHECK_INT(status_of(ct, end_at_once, NULL), 0);
+}
+
 static void let_a_start_fail(void)
 {
     need_version_1();
@@ -201,6 +265,11 @@ static int use_groups(void *argument)
     return exists("/cg/cpuset") ? 4 : 0;
 }
 
+static int find_path(void *argument)
+{
+    return exists(argument) ? 0 : 1;
+}
+
 static void are_mounted_inside(void)
 {
     need_version_1();
@@ -213,6 +282,10 @@ static void are_mounted_inside(void)
     CHECK_ERROR(libct_container_spawn_cb(ct, desc, end_at_once, NULL), -1);
     CHECK_INT(libct_container_set_nsmask(ct, CLONE_NEWNS), 0);
     CHECK_INT(status_of(ct, use_groups, NULL), 0);
+    /* Without an argument where everybody looks for them. */
+    CHECK_INT(libct_container_set_option(ct, LIBCT_OPT_CGROUP_SUBMOUNT, NULL), 0);
+    CHECK_INT(status_of(ct, find_path, (char[]){"/sys/fs/cgroup/freezer/freezer.state"}), 0);
+    CHECK_INT(status_of(ct, find_path, (char[]){"/cg/freezer/freezer.state"}), 1);
 }
 
 static void are_found_by_load(void)
@@ -238,6 +311,9 @@ static void are_found_by_load(void)
 
 const struct test cgroup_tests[] = {
     {"are_configured", are_configured},
+    {"are_configured_for_later_starts", are_configured_for_later_starts},
+    {"use_their_own_groups", use_their_own_groups},
+    {"let_nobody_into_a_cpuset_without_cpus", let_nobody_into_a_cpuset_without_cpus},
     {"let_a_start_fail", let_a_start_fail},
     {"are_frozen", are_frozen},
     {"list_processes", list_processes},

@@ -145,6 +145,16 @@ static int has_fds(void *argument)
     return 0;
 }
 
+/* Of {1, 0, 2, 1} of a pipe: what is written to the first is read from the second. */
+static int are_permuted(void *argument)
+{
+    char byte = 'x', got = 0;
+    (void)argument;
+    if (write(0, &byte, 1) != 1 || read(1, &got, 1) != 1 || got != 'x')
+        return 1;
+    return write(3, &byte, 1) == 1 && read(1, &got, 1) == 1 ? 0 : 2;
+}
+
 static void pass_descriptors(void)
 {
     ct_handler_t ct = container_with_root();
@@ -158,6 +168,7 @@ static void pass_descriptors(void)
     int list[] = {ends[1], ends[0], 2, ends[1]};
     CHECK_INT(libct_process_desc_set_fds(desc, list, 4), 0);
     CHECK_INT(status_of(ct, count_fds, NULL), 4);
+    CHECK_INT(status_of(ct, are_permuted, ends), 0);
     CHECK_INT(libct_process_desc_set_fds(desc, list, 1), 0);
     CHECK_INT(status_of(ct, count_fds, NULL), 1);
     CHECK_INT(libct_process_desc_set_fds(desc, list, 0), 0);
@@ -201,6 +212,11 @@ static void pass_the_console_of_the_container(void)
     CHECK_INT(status_of(ct, is_null_device, NULL), 0);
 }
 
+static int has_variable(void *argument)
+{
+    return getenv(argument) != NULL ? 0 : 1;
+}
+
 static void set_environment(void)
 {
     ct_handler_t ct = container_with_root();
@@ -210,13 +226,19 @@ static void set_environment(void)
     CHECK_INT(libct_process_desc_set_env(desc, good, 2), 0);
     CHECK_INT(libct_process_desc_set_env(desc, good, 1), -LCTERR_INVARG);
     CHECK(strcmp(output_of(ct, "env", NULL), "A=1\nB=two\n") == 0);
+    CHECK_INT(status_of(ct, has_variable, (char[]){"B"}), 0);
+    CHECK_INT(status_of(ct, has_variable, (char[]){"PATH"}), 1);
 }
 
 static void are_copied(void)
 {
     ct_handler_t ct = container_with_root();
     char *env[] = {(char[]){"A=1"}};
+    unsigned int groups[] = {31, 32};
     CHECK_INT(libct_process_desc_setuid(desc, 8), 0);
+    CHECK_INT(libct_process_desc_setgid(desc, 9), 0);
+    CHECK_INT(libct_process_desc_set_groups(desc, 2, groups), 0);
+    CHECK_INT(libct_process_desc_set_rlimit(desc, RLIMIT_CORE, 5, 6), 0);
     CHECK_INT(libct_process_desc_set_env(desc, env, 1), 0);
     ct_process_desc_t original = desc;
     desc = libct_process_desc_copy(original);
@@ -225,8 +247,19 @@ static void are_copied(void)
     CHECK_INT(libct_process_desc_setuid(original, 9), 0);
     libct_process_desc_destroy(original);
     CHECK_INT(libct_process_desc_setuid(original, 9), -LCTERR_INVARG);
-    CHECK(strstr(output_of(ct, "ids", NULL), "uid 8 8 8\n") != NULL);
+    CHECK(strcmp(output_of(ct, "ids", NULL), "uid 8 8 8\ngid 9 9 9\ngroups 31 32\n") == 0);
     CHECK(strcmp(output_of(ct, "env", NULL), "A=1\n") == 0);
+    CHECK(strstr(output_of(ct, "limits", NULL), "\n4 5 6\n") != NULL);
+    CHECK_INT(libct_process_desc_set_env(desc, env, 1), -LCTERR_INVARG); /* set in the copy, too */
+    /* A user is copied as well. */
+    CHECK_INT(libct_process_desc_set_user(desc, "root"), 0);
+    write_file("root/etc/passwd", "root:x:0:0::/root:/bin/sh\n");
+    write_file("root/etc/group", "");
+    original = desc;
+    desc = libct_process_desc_copy(original);
+    CHECK_HANDLE(desc);
+    libct_process_desc_destroy(original);
+    CHECK(strstr(output_of(ct, "ids", NULL), "uid 0 0 0\n") != NULL);
 }
 
 const struct test desc_tests[] = {

@@ -42,7 +42,43 @@ static void tells_why_calls_failed(void)
     CHECK_INT(read(ends[0], text, sizeof text), 0); /* its duplicate is closed, too */
 }
 
+static void writes_each_message_at_once(void)
+{
+    ct_handler_t ct = make_container();
+    int ends[2];
+    static char text[16384], path[3000];
+    /* Each write is a packet. */
+    CHECK_INT(pipe2(ends, O_CLOEXEC | O_NONBLOCK | O_DIRECT), 0);
+    libct_log_init(ends[1], LOG_ERROR);
+    /* A path that makes a message long. */
+    memset(path, 'x', sizeof path - 1);
+    path[0] = '/';
+    for (size_t i = 200; i < sizeof path - 1; i += 200)
+        path[i] = '/';
+    CHECK_INT(libct_fs_set_root(ct, path), 0);
+    CHECK_ERROR(libct_container_spawn_cb(ct, desc, end_at_once, NULL), -1);
+    CHECK(read(ends[0], text, sizeof text - 1) > 3000);
+    CHECK(strstr(text, path) != NULL && text[strlen(text) - 1] == '\n');
+    CHECK_INT(read(ends[0], text, sizeof text), -1);
+    libct_log_init(-1, LOG_ERROR);
+}
+
+static void leaves_errno_alone(void)
+{
+    ct_handler_t ct = make_container();
+    const int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+    CHECK(full >= 0);
+    libct_log_init(full, LOG_DEBUG);
+    errno = EXDEV;
+    CHECK_INT(libct_container_wait(ct), -LCTERR_BADCTSTATE);
+    CHECK_INT(errno, EXDEV);
+    libct_log_init(-1, LOG_DEBUG);
+    close(full);
+}
+
 const struct test log_tests[] = {
     {"tells_why_calls_failed", tells_why_calls_failed},
+    {"writes_each_message_at_once", writes_each_message_at_once},
+    {"leaves_errno_alone", leaves_errno_alone},
     {NULL, NULL},
 };

@@ -52,11 +52,14 @@ static void are_joined_by_path(void)
     CHECK_INT(libct_container_set_nspath(second, CLONE_NEWUTS, NULL), -LCTERR_INVARG);
     CHECK_INT(libct_container_set_nspath(second, CLONE_NEWUTS, path), 0);
     CHECK_INT(libct_container_set_nspath(second, CLONE_NEWUTS, path), -LCTERR_BADARG);
+    CHECK_INT(libct_container_set_nspath(second, CLONE_NEWNET, "/proc/self/ns/net"), 0); /* and another kind */
     CHECK_INT(libct_container_set_nsmask(second, CLONE_NEWUTS), -LCTERR_BADARG);
     ct_process_t other = libct_container_spawn_cb(second, desc, stay, NULL);
     CHECK_HANDLE(other);
     struct stat theirs, joined;
     CHECK_INT(stat(path, &theirs), 0);
+    CHECK(!has_own_namespace(libct_process_get_pid(other), "net"));
+    CHECK(has_own_namespace(libct_process_get_pid(other), "ipc"));
     snprintf(path, sizeof path, "/proc/%d/ns/uts", libct_process_get_pid(other));
     CHECK_INT(stat(path, &joined), 0);
     CHECK_INT(joined.st_ino, theirs.st_ino);
@@ -74,6 +77,13 @@ static void are_joined_by_path(void)
     CHECK_INT(kill(libct_process_get_pid(init), SIGKILL), 0);
     CHECK_INT(libct_container_wait(first), 0);
     ct_handler_t third = make_container();
+    /* Neither a path of nothing, nor of another kind, nor of no namespace lets it start. */
+    static const char *const wrong[] = {"/proc/self/ns/net", "/proc/self/exe"};
+    for (int i = 0; i < 2; ++i) {
+        ct_handler_t ct = make_container();
+        CHECK_INT(libct_container_set_nspath(ct, CLONE_NEWUTS, wrong[i]), 0);
+        CHECK_ERROR(libct_container_spawn_cb(ct, desc, end_at_once, NULL), -1);
+    }
     CHECK_INT(libct_container_set_nspath(third, CLONE_NEWUTS, "/nowhere"), 0);
     CHECK_ERROR(libct_container_spawn_cb(third, desc, end_at_once, NULL), -1);
     CHECK_INT(libct_container_state(third), CT_STOPPED);
@@ -103,8 +113,19 @@ static void set_names(void)
     ct_process_t init = libct_container_spawn_cb(ct, desc, stay, NULL);
     CHECK_HANDLE(init);
     CHECK_INT(libct_container_uname(ct, "late", NULL), -LCTERR_BADCTSTATE);
+    ct_process_t entered = libct_container_enter_cb(ct, desc, tell_names, names);
+    CHECK_HANDLE(entered);
+    CHECK_INT(libct_process_wait(entered, NULL), 0);
+    libct_process_destroy(entered);
+    CHECK(strcmp(names->nodename, own.nodename) == 0 && strcmp(names->domainname, own.domainname) == 0);
     CHECK_INT(kill(libct_process_get_pid(init), SIGKILL), 0);
     CHECK_INT(libct_container_wait(ct), 0);
+}
+
+static int forwards(void *argument)
+{
+    (void)argument;
+    return strcmp(read_file("/proc/sys/net/ipv4/ip_forward"), "1\n") == 0 ? 0 : 1;
 }
 
 static void set_kernel_parameters(void)
@@ -112,11 +133,18 @@ static void set_kernel_parameters(void)
     ct_handler_t ct = make_container();
     CHECK_INT(libct_container_set_nsmask(ct, CLONE_NEWUTS | CLONE_NEWNS | CLONE_NEWPID), 0);
     CHECK_INT(libct_container_set_sysctl(ct, NULL, "x"), -LCTERR_INVARG);
+    CHECK_INT(libct_container_set_sysctl(ct, "kernel.hostname", NULL), -LCTERR_INVARG);
     CHECK_INT(libct_container_set_sysctl(ct, "kernel.hostname", "by-sysctl"), 0);
     CHECK_INT(libct_container_set_option(ct, LIBCT_OPT_AUTO_PROC_MOUNT, NULL), 0);
     struct utsname *names = shared_memory(sizeof *names);
     CHECK_INT(status_of(ct, tell_names, names), 0);
     CHECK(strcmp(names->nodename, "by-sysctl") == 0);
+    /* One that takes no such value. */
+    CHECK_INT(libct_container_set_nsmask(ct, CLONE_NEWUTS | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET), 0);
+    CHECK_INT(libct_container_set_sysctl(ct, "net.ipv4.ip_forward", "nonsense"), 0);
+    CHECK_ERROR(libct_container_spawn_cb(ct, desc, end_at_once, NULL), -1);
+    CHECK_INT(libct_container_set_sysctl(ct, "net.ipv4.ip_forward", "1"), 0);
+    CHECK_INT(status_of(ct, forwards, NULL), 0);
     CHECK_INT(libct_container_set_sysctl(ct, "kernel.no_such_thing", "1"), 0);
     CHECK_ERROR(libct_container_spawn_cb(ct, desc, end_at_once, NULL), -1);
 }
@@ -154,6 +182,17 @@ static void map_users(void)
     CHECK_INT(libct_container_wait(ct), 0);
 }
 
+static void refuse_maps_that_overlap(void)
+{
+    ct_handler_t ct = make_container();
+    CHECK_INT(libct_container_set_nsmask(ct, CLONE_NEWUSER), 0);
+    CHECK_INT(libct_userns_add_gid_map(ct, 0, 140000, 1000), 0);
+    CHECK_INT(libct_userns_add_uid_map(ct, 0, 120000, 1000), 0);
+    CHECK_INT(libct_userns_add_uid_map(ct, 500, 130000, 1000), 0); /* seen at the start */
+    CHECK_ERROR(libct_container_spawn_cb(ct, desc, end_at_once, NULL), -1);
+    CHECK_INT(libct_container_state(ct), CT_STOPPED);
+}
+
 static int tell_host(void *memory)
 {
     struct utsname names;
@@ -182,6 +221,67 @@ static void are_switched_to(void)
     CHECK_INT(kill(libct_process_get_pid(init), SIGKILL), 0);
     CHECK_INT(libct_container_wait(ct), 0);
     _exit(0); /* this process is in another mount namespace for good */
+}
+
+/* From one to another, also into a root without a mount namespace. */
+static void are_switched_to_one_after_the_other(void)
+{
+    char host[65];
+    ct_handler_t ct[2] = {make_container(), libct_container_create(session, "capi-other")};
+    ct_process_t init[2];
+    CHECK_HANDLE(ct[1]);
+    for (int i = 0; i < 2; ++i) {
+        CHECK_INT(libct_container_set_nsmask(ct[i], CLONE_NEWUTS | CLONE_NEWIPC), 0);
+        CHECK_INT(libct_container_uname(ct[i], i == 0 ? "first" : "second", NULL), 0);
+        init[i] = libct_container_spawn_cb(ct[i], desc, stay, NULL);
+        CHECK_HANDLE(init[i]);
+    }
+    for (int i = 0; i < 4; ++i) {
+        CHECK_INT(libct_container_switch(ct[i % 2]), 0);
+        CHECK_INT(tell_host(host), 0);
+        CHECK(strcmp(host, i % 2 == 0 ? "first" : "second") == 0);
+    }
+    for (int i = 0; i < 2; ++i) {
+        CHECK_INT(kill(libct_process_get_pid(init[i]), SIGKILL), 0);
+        CHECK_INT(libct_process_wait(init[i], NULL), 0);
+        CHECK_INT(libct_container_switch(ct[i]), -1); /* there is nothing to switch to */
+        CHECK_INT(libct_container_wait(ct[i]), 0);
+    }
+    CHECK_INT(libct_container_set_nsmask(ct[0], CLONE_NEWUTS), 0);
+    CHECK_INT(libct_fs_set_root(ct[0], make_root("root")), 0);
+    CHECK(libct_container_spawn_cb(ct[0], desc, stay, NULL) == init[0]);
+    CHECK_INT(libct_container_switch(ct[0]), 0);
+    CHECK(exists(TEST_INIT) && !exists("/tmp"));
+    CHECK_INT(kill(libct_process_get_pid(init[0]), SIGKILL), 0);
+    CHECK_INT(libct_container_wait(ct[0]), 0);
+    _exit(0); /* this process has another root for good */
+}
+
+static int count_own_fds(void)
+{
+    int count = 0;
+    for (int fd = 0; fd < 1024; ++fd)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+static void leave_no_descriptors_with_the_session(void)
+{
+    const int before = count_own_fds();
+    make_container();
+    for (int i = 0; i < 3; ++i) {
+        ct_handler_t ct = libct_container_create(session, "capi-held");
+        CHECK_INT(libct_container_set_nsmask(ct, CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWIPC), 0);
+        CHECK_INT(libct_container_set_option(ct, LIBCT_OPT_TASKLESS, NULL), 0);
+        ct_process_t init = libct_container_spawn_cb(ct, desc, NULL, NULL);
+        CHECK_HANDLE(init);
+        CHECK_INT(libct_process_wait(init, NULL), 0);
+        libct_container_destroy(ct);
+    }
+    CHECK(count_own_fds() > before);
+    libct_session_close(session);
+    session = NULL;
+    CHECK_INT(count_own_fds(), before);
 }
 
 static void refuse_to_switch_pid_namespaces(void)
@@ -233,7 +333,10 @@ const struct test namespace_tests[] = {
     {"set_names", set_names},
     {"set_kernel_parameters", set_kernel_parameters},
     {"map_users", map_users},
+    {"refuse_maps_that_overlap", refuse_maps_that_overlap},
     {"are_switched_to", are_switched_to},
+    {"are_switched_to_one_after_the_other", are_switched_to_one_after_the_other},
+    {"leave_no_descriptors_with_the_session", leave_no_descriptors_with_the_session},
     {"refuse_to_switch_pid_namespaces", refuse_to_switch_pid_namespaces},
     {"outlive_the_process_of_a_taskless_container", outlive_the_process_of_a_taskless_container},
     {NULL, NULL},

@@ -54,6 +54,16 @@ static void refuses_what_is_wrong(void)
     CHECK_INT(libct_net_dev_set_mtu(nic, 1400), -LCTERR_INVARG);
     ct_net_t veth = libct_net_add(ct, CT_NET_VETH, &pair);
     CHECK_HANDLE(veth);
+    ct_net_t end = libct_net_dev_get_peer(veth);
+    CHECK_HANDLE(end);
+    CHECK(libct_net_dev_get_peer(veth) == end);
+    CHECK_ERROR(libct_net_dev_get_peer(end), -LCTERR_BADARG);
+    CHECK_INT(libct_net_del(ct, CT_NET_HOSTNIC, host), -LCTERR_NOTFOUND); /* of another type */
+    CHECK_INT(libct_net_del(ct, CT_NET_VETH, &pair), 0);
+    CHECK_INT(libct_net_del(ct, CT_NET_VETH, &pair), -LCTERR_NOTFOUND);
+    CHECK_INT(libct_net_dev_set_mtu(end, 1400), -LCTERR_INVARG);
+    veth = libct_net_add(ct, CT_NET_VETH, &pair);
+    CHECK_HANDLE(veth);
     CHECK_INT(libct_net_dev_set_mac_addr(veth, "nonsense"), 0); /* checked at the start */
     CHECK_ERROR(libct_container_spawn_cb(ct, desc, end_at_once, NULL), -1);
     /* A mask without CLONE_NEWNET drops devices and routes. */
@@ -91,6 +101,7 @@ static void makes_pairs_and_routes(void)
     CHECK_INT(libct_net_dev_add_ip_addr(peer, "10.77.1.1/24"), 0);
     CHECK_INT(libct_net_dev_set_master(peer, "capibr0"), 0);
     CHECK_INT(libct_net_dev_set_mac_addr(peer, NULL), -LCTERR_INVARG);
+    strcpy(host, "xxxxxx"); /* it was copied */
     /* In the order of the calls: the second goes by way of the first. */
     ct_net_route_t link = libct_net_route_add(ct);
     CHECK_HANDLE(link);
@@ -104,6 +115,7 @@ static void makes_pairs_and_routes(void)
     CHECK_INT(libct_net_route_nh_set_dev(hop, inside), 0);
     ct_process_t init = libct_container_spawn_cb(ct, desc, stay, NULL);
     CHECK_HANDLE(init);
+    strcpy(host, "capih0");
     CHECK(if_nametoindex(host) != 0);
     CHECK_INT(run_inside(init, "ip -o link show net0 | grep UP | grep 02:00:00:00:00:18 | grep -q \"mtu 1400\""), 0);
     CHECK_INT(run_inside(init, "ip -o addr show net0 | grep -q 10.77.0.2/24"), 0);
@@ -114,6 +126,19 @@ static void makes_pairs_and_routes(void)
     CHECK_INT(run("ip -o addr show capih0 | grep -q 10.77.1.1/24"), 0);
     stop(ct, init);
     CHECK_INT(if_nametoindex(host), 0);
+    /* Several ways, and what cannot be reached. */
+    ct_net_route_t many = libct_net_route_add(ct);
+    CHECK_INT(libct_net_route_set_dst(many, "10.79.0.0/24"), 0);
+    ct_net_route_nh_t ways[] = {libct_net_route_add_nh(many), libct_net_route_add_nh(many)};
+    CHECK_INT(libct_net_route_nh_set_gw(ways[0], "10.77.0.8"), 0);
+    CHECK_INT(libct_net_route_nh_set_gw(ways[1], "10.77.0.9"), 0);
+    CHECK(libct_container_spawn_cb(ct, desc, stay, NULL) == init);
+    CHECK_INT(run_inside(init, "ip route show 10.79.0.0/24 | grep -c \"nexthop via 10.77.0.[89] dev net0\" | grep -q 2"), 0);
+    stop(ct, init);
+    CHECK_INT(libct_net_route_nh_set_gw(ways[1], "10.222.0.9"), 0);
+    CHECK_ERROR(libct_container_spawn_cb(ct, desc, stay, NULL), -1);
+    CHECK_INT(if_nametoindex(host), 0);
+    CHECK_INT(libct_net_route_nh_set_gw(ways[1], "10.77.0.9"), 0);
     /* A device inside cannot be a port. */
     CHECK_INT(libct_net_dev_set_master(veth, "capibr0"), 0);
     CHECK_ERROR(libct_container_spawn_cb(ct, desc, end_at_once, NULL), -1);

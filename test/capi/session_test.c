@@ -23,6 +23,10 @@ static void name_containers(void)
 {
     ct_handler_t ct = make_container();
     CHECK_INT(libct_container_state(ct), CT_STOPPED);
+    ct_handler_t closed = libct_container_create(session, name);
+    CHECK_HANDLE(closed);
+    libct_container_close(closed);
+    CHECK_INT(libct_container_state(closed), CT_ERROR);
     CHECK_ERROR(libct_container_create(session, NULL), -LCTERR_INVARG);
     CHECK_ERROR(libct_container_create(session, ""), -LCTERR_INVARG);
     CHECK_ERROR(libct_container_create(session, "../x"), -LCTERR_INVARG);

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -89,6 +90,112 @@ static void search_programs(void)
     CHECK_INT(libct_container_wait(ct), 0);
 }
 
+/* What a program of the root writes, started with that environment. */
+static const char *output_with(ct_handler_t ct, const char *program, char **env)
+{
+    static char text[4096];
+    char *argv[] = {(char[]){"test_init"}, (char[]){"env"}, NULL};
+    int ends[2];
+    CHECK_INT(pipe2(ends, O_CLOEXEC), 0);
+    int fds[] = {0, ends[1], 2};
+    CHECK_INT(libct_process_desc_set_fds(desc, fds, 3), 0);
+    CHECK_HANDLE(libct_container_spawn_execve(ct, desc, program, argv, env));
+    close(ends[1]);
+    memset(text, 0, sizeof text);
+    size_t length = 0;
+    for (ssize_t got; (got = read(ends[0], text + length, sizeof text - 1 - length)) > 0;)
+        length += (size_t)got;
+    close(ends[0]);
+    CHECK_INT(libct_container_wait(ct), 0);
+    return text;
+}
+
+static void replace_the_environment(void)
+{
+    char *set[] = {(char[]){"PATH=/nowhere:/bin"}, (char[]){"A=1"}}, *env[] = {(char[]){"ONLY=this"}, NULL};
+    char *none[] = {NULL};
+    ct_handler_t ct = make_container();
+    CHECK_INT(libct_fs_set_root(ct, make_root("root")), 0);
+    CHECK_INT(setenv("PATH", "/nowhere", 1), 0);
+    CHECK(strcmp(output_with(ct, TEST_INIT, env), "ONLY=this\n") == 0);
+    CHECK(strcmp(output_with(ct, TEST_INIT, none), "") == 0);
+    /* That of the descriptor says where the program is, and is not what it gets. */
+    CHECK_INT(libct_process_desc_set_env(desc, set, 2), 0);
+    set[1][2] = '2'; /* it was copied */
+    CHECK(strcmp(output_with(ct, "test_init", env), "ONLY=this\n") == 0);
+    CHECK(strcmp(output_with(ct, "test_init", NULL), "PATH=/nowhere:/bin\nA=1\n") == 0);
+}
+
+static void unblock_signals(void)
+{
+    sigset_t some;
+    CHECK(sigemptyset(&some) == 0 && sigaddset(&some, SIGUSR2) == 0 && sigaddset(&some, SIGTERM) == 0);
+    ct_handler_t ct = make_container();
+    CHECK_INT(libct_fs_set_root(ct, make_root("root")), 0);
+    CHECK_INT(sigprocmask(SIG_BLOCK, &some, NULL), 0);
+    CHECK(signal(SIGUSR1, SIG_IGN) != SIG_ERR);
+    /* What the caller ignores is its own affair, too. */
+    CHECK(strstr(output_of(ct, "status", NULL), "blocked\nignored\n") != NULL);
+    CHECK_INT(sigprocmask(SIG_BLOCK, NULL, &some), 0);
+    CHECK(sigismember(&some, SIGUSR2) == 1); /* the caller's are as they were */
+}
+
+static int print_without_a_newline(void *argument)
+{
+    (void)argument;
+    fputs("of the function", stdout);
+    return 0;
+}
+
+static void flush_what_a_function_has_written(void)
+{
+    int ends[2];
+    char text[64] = "";
+    CHECK_INT(pipe2(ends, O_CLOEXEC), 0);
+    ct_handler_t ct = make_container();
+    fflush(stdout);
+    const int kept = dup(1);
+    CHECK_INT(dup2(ends[1], 1), 1);
+    close(ends[1]);
+    fputs("of the caller", stdout);
+    CHECK_INT(status_of(ct, print_without_a_newline, NULL), 0);
+    /* Its own output, and not what the caller had not written yet. */
+    CHECK_INT(read(ends[0], text, sizeof text - 1), 15);
+    CHECK(strcmp(text, "of the function") == 0);
+    fflush(stdout);
+    CHECK_INT(dup2(kept, 1), 1);
+    CHECK_INT(read(ends[0], text, sizeof text - 1), 13);
+    CHECK(strncmp(text, "of the caller", 13) == 0);
+    CHECK_INT(read(ends[0], text, sizeof text - 1), 0);
+}
+
+static void apply_nothing_to_no_function(void)
+{
+    ct_handler_t ct = make_container();
+    CHECK_INT(libct_fs_set_root(ct, make_root("root")), 0);
+    CHECK_INT(libct_process_desc_set_user(desc, "nobody-here"), 0);
+    CHECK_ERROR(libct_container_spawn_cb(ct, desc, end_at_once, NULL), -1);
+    CHECK_INT(status_of(ct, NULL, NULL), 0);
+}
+
+static int leave_a_child(void *argument)
+{
+    const pid_t pid = fork();
+    if (pid == 0)
+        stay(NULL);
+    *(volatile pid_t *)argument = pid;
+    return 0;
+}
+
+static void leave_others_alone_that_run(void)
+{
+    pid_t *child = shared_memory(sizeof *child);
+    ct_handler_t ct = make_container();
+    CHECK_INT(status_of(ct, leave_a_child, child), 0);
+    CHECK_INT(kill(*child, 0), 0);
+    CHECK_INT(kill(*child, SIGKILL), 0);
+}
+
 static void pass_arguments_and_environment(void)
 {
     make_root("root");
@@ -142,6 +249,13 @@ static void take_a_terminal(void)
     CHECK_INT(status_of(ct, open_own_terminal, NULL), ENXIO);
     CHECK_INT(libct_container_set_console_fd(ct, terminal), 0);
     CHECK_INT(status_of(ct, open_own_terminal, NULL), 0);
+    /* The host's console, in whose place there is this one. */
+    CHECK_INT(libct_container_set_console_fd(ct, LIBCT_CONSOLE_FD), 0);
+    if (!exists("/dev/console"))
+        CHECK_INT(close(open("/dev/console", O_WRONLY | O_CREAT | O_CLOEXEC, 0600)), 0);
+    CHECK_INT(mount(ptsname(master), "/dev/console", NULL, MS_BIND, NULL), 0);
+    CHECK_INT(status_of(ct, open_own_terminal, NULL), 0);
+    CHECK_INT(umount("/dev/console"), 0);
     CHECK_INT(libct_container_set_console_fd(ct, master + 1000), 0);
     CHECK_ERROR(libct_container_spawn_cb(ct, desc, end_at_once, NULL), -1);
     CHECK_INT(libct_container_set_console_fd(ct, -1), 0);
@@ -198,6 +312,11 @@ const struct test start_tests[] = {
     {"tell_how_it_ended", tell_how_it_ended},
     {"search_programs", search_programs},
     {"pass_arguments_and_environment", pass_arguments_and_environment},
+    {"replace_the_environment", replace_the_environment},
+    {"unblock_signals", unblock_signals},
+    {"flush_what_a_function_has_written", flush_what_a_function_has_written},
+    {"apply_nothing_to_no_function", apply_nothing_to_no_function},
+    {"leave_others_alone_that_run", leave_others_alone_that_run},
     {"lead_a_session", lead_a_session},
     {"take_a_terminal", take_a_terminal},
     {"enter", enter},
