@@ -1,0 +1,3 @@
+module libct
+
+go 1.19
