@@ -2,6 +2,7 @@
 /* SPDX-FileCopyrightText: The libct authors */
 #include <errno.h>
 #include <libct-events.h>
+#include <libct-resources.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -278,6 +279,109 @@ static void have_limits_and_triggers(void)
     CHECK_INT(status_of(ct, end_at_once, NULL), 0);
 }
 
+static int fork_five(void *argument)
+{
+    (void)argument;
+    for (int i = 0; i < 5; ++i) {
+        if (fork() == 0)
+            stay(NULL);
+    }
+    return 0;
+}
+
+static uint64_t refused;
+
+static void on_refused(ct_handler_t ct, enum libct_reached limit, uint64_t count, void *user)
+{
+    (void)ct;
+    CHECK_INT(limit, LIBCT_REACHED_PIDS_MAX);
+    CHECK(user == &refused && count > refused);
+    refused = count;
+}
+
+static void tell_the_limit_of_processes(void)
+{
+    if (mount_of_controller("pids") == NULL)
+        skip("this host has no pids controller of cgroup version 1");
+    struct libct_limits limits = {.struct_size = sizeof limits, .set = LIBCT_LIMIT_PIDS_MAX, .pids_max = 2};
+    ct_handler_t ct = make_container();
+    CHECK_INT(libct_container_set_nsmask(ct, CLONE_NEWPID), 0);
+    CHECK_INT(libct_container_set_limits(ct, &limits), 0);
+    CHECK_INT(libct_container_on_limit(ct, LIBCT_REACHED_PIDS_MAX, on_refused, &refused), 0);
+    CHECK_INT(libct_container_on_exit(ct, on_exit_told, &exits), 0);
+    CHECK_HANDLE(libct_container_spawn_cb(ct, desc, fork_five, NULL));
+    dispatch_until(&exits, 1);
+    CHECK_INT(refused, 4);
+    CHECK_INT(libct_container_wait(ct), 0);
+}
+
+static int highs;
+
+static void on_high(ct_handler_t ct, enum libct_reached limit, uint64_t count, void *user)
+{
+    (void)ct;
+    CHECK(limit == LIBCT_REACHED_MEMORY_HIGH && count > 0);
+    ++*(int *)user;
+}
+
+static void tell_much_memory(void)
+{
+    if (strstr(read_file("/sys/fs/cgroup/cgroup.controllers"), "memory") == NULL)
+        skip("this host has no memory controller of cgroup version 2");
+    struct libct_limits limits = {.struct_size = sizeof limits, .set = LIBCT_LIMIT_MEMORY_HIGH,
+                                  .memory_high_bytes = 8 << 20};
+    ct_handler_t ct = make_container();
+    CHECK_INT(libct_container_set_nsmask(ct, CLONE_NEWPID), 0);
+    CHECK_INT(libct_container_set_limits(ct, &limits), 0);
+    CHECK_INT(libct_container_on_limit(ct, LIBCT_REACHED_MEMORY_HIGH, on_high, &highs), 0);
+    CHECK_HANDLE(libct_container_spawn_cb(ct, desc, take_memory, NULL));
+    dispatch_until(&highs, 1);
+    CHECK_INT(libct_container_kill(ct), 0);
+    CHECK_INT(libct_container_wait(ct), 0);
+}
+
+static int stalls;
+
+static void on_stalled(ct_handler_t ct, const struct libct_pressure *trigger, void *user)
+{
+    (void)ct;
+    CHECK_INT(trigger->struct_size, sizeof *trigger);
+    CHECK(trigger->resource == LIBCT_RESOURCE_CPU && trigger->full == 0);
+    CHECK(trigger->stall_us == 50000 && trigger->window_us == 2000000);
+    ++*(int *)user;
+}
+
+/* Two that want the same CPU all the time. */
+static int crowd(void *argument)
+{
+    cpu_set_t one;
+    (void)argument;
+    CPU_ZERO(&one);
+    CPU_SET(0, &one);
+    if (sched_setaffinity(0, sizeof one, &one) != 0 || fork() < 0)
+        return 1;
+    for (;;)
+        ;
+}
+
+static void tell_pressure(void)
+{
+    if (!exists("/proc/pressure/cpu"))
+        skip("this kernel measures no pressure");
+    if (!exists("/sys/fs/cgroup/unified/cgroup.procs") && !exists("/sys/fs/cgroup/cgroup.procs"))
+        skip("this host has no cgroup version 2");
+    const struct libct_pressure trigger = {.struct_size = sizeof trigger, .resource = LIBCT_RESOURCE_CPU,
+                                           .stall_us = 50000, .window_us = 2000000};
+    ct_handler_t ct = make_container();
+    CHECK_INT(libct_container_set_spec(ct, "{\"cgroup\":{\"own_group\":true}}"), 0);
+    CHECK_INT(libct_container_set_nsmask(ct, CLONE_NEWPID), 0);
+    CHECK_INT(libct_container_on_pressure(ct, &trigger, on_stalled, &stalls), 0);
+    CHECK_HANDLE(libct_container_spawn_cb(ct, desc, crowd, NULL));
+    dispatch_until(&stalls, 2);
+    CHECK_INT(libct_container_kill(ct), 0);
+    CHECK_INT(libct_container_wait(ct), 0);
+}
+
 const struct test event_tests[] = {
     {"tell_the_end", tell_the_end},
     {"make_one_descriptor_readable", make_one_descriptor_readable},
@@ -287,5 +391,8 @@ const struct test event_tests[] = {
     {"end_waiting_by_a_signal", end_waiting_by_a_signal},
     {"tell_lack_of_memory", tell_lack_of_memory},
     {"have_limits_and_triggers", have_limits_and_triggers},
+    {"tell_the_limit_of_processes", tell_the_limit_of_processes},
+    {"tell_much_memory", tell_much_memory},
+    {"tell_pressure", tell_pressure},
     {NULL, NULL},
 };

@@ -6,7 +6,11 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -103,6 +107,65 @@ static void are_logged_to_files(void)
     CHECK_INT(libct_container_add_log_file(ct, &file), 0);
     CHECK_ERROR(libct_container_spawn_cb(ct, desc, print_lines, NULL), -1);
     CHECK(libct_last_error() != NULL && strstr(libct_last_error()->message, "/tmp/missing") != NULL);
+}
+
+/* Receives what is meant for a system service. */
+static int serve_datagrams(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    CHECK_INT(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    return fd;
+}
+
+static const char *datagram(int fd)
+{
+    static char text[4096];
+    const ssize_t length = recv(fd, text, sizeof text - 1, 0);
+    text[length < 0 ? 0 : length] = '\0';
+    return text;
+}
+
+static int print_two_lines(void *argument)
+{
+    (void)argument;
+    CHECK_INT(write(1, "hello\n", 6), 6);
+    CHECK_INT(write(2, "bad\n", 4), 4);
+    return 0;
+}
+
+static void are_logged_to_the_system(void)
+{
+    /* In the test's own mount namespace: places of services that only it sees. */
+    CHECK_INT(mount("tmpfs", "/run", "tmpfs", 0, NULL), 0);
+    CHECK(mkdir("/run/systemd", 0755) == 0 && mkdir("/run/systemd/journal", 0755) == 0);
+    CHECK(mkdir("dev", 0755) == 0 && mknod("dev/null", S_IFCHR | 0666, makedev(1, 3)) == 0);
+    CHECK_INT(mount("dev", "/dev", NULL, MS_BIND, NULL), 0);
+    ct_handler_t ct = make_watched_container();
+    CHECK_INT(libct_process_desc_set_stdio(desc, LIBCT_STDIO_NULL, LIBCT_STDIO_INHERIT, LIBCT_STDIO_INHERIT), 0);
+    CHECK_INT(libct_container_add_log_journald(ct, "web"), 0);
+    /* A service that is not there lets the start fail. */
+    CHECK_ERROR(libct_container_spawn_cb(ct, desc, print_two_lines, NULL), -1);
+    const int journal = serve_datagrams("/run/systemd/journal/socket"), syslog = serve_datagrams("/dev/log");
+    CHECK_INT(libct_container_add_log_syslog(ct, NULL), 0);
+    CHECK_HANDLE(libct_container_spawn_cb(ct, desc, print_two_lines, NULL));
+    CHECK_INT(libct_container_wait(ct), 0);
+    char field[64];
+    for (int i = 0; i < 2; ++i) {
+        const char *entry = datagram(journal);
+        const bool out = strstr(entry, "PRIORITY=6\nMESSAGE=hello\n") != NULL;
+        CHECK(out || strstr(entry, "PRIORITY=3\nMESSAGE=bad\n") != NULL);
+        snprintf(field, sizeof field, "CONTAINER_NAME=%s\n", name);
+        CHECK(strstr(entry, field) != NULL && strstr(entry, "CONTAINER_TAG=web\n") != NULL);
+    }
+    CHECK(datagram(journal)[0] == '\0');
+    for (int i = 0; i < 2; ++i) {
+        const char *entry = datagram(syslog);
+        snprintf(field, sizeof field, " %s: %s", name, strstr(entry, "hello") != NULL ? "hello" : "bad");
+        CHECK(entry[0] == '<' && strstr(entry, field) != NULL);
+    }
+    CHECK(datagram(syslog)[0] == '\0');
 }
 
 static int fail_writing;
@@ -279,6 +342,7 @@ static void are_attached_to(void)
 const struct test stream_tests[] = {
     {"are_told_by_lines", are_told_by_lines},
     {"are_logged_to_files", are_logged_to_files},
+    {"are_logged_to_the_system", are_logged_to_the_system},
     {"are_logged_by_the_caller", are_logged_by_the_caller},
     {"are_pipes", are_pipes},
     {"are_a_terminal", are_a_terminal},
