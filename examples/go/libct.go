@@ -284,8 +284,10 @@ type Command struct {
 	GID  uint32
 }
 
+type starter func(desc C.ct_process_desc_t, path *C.char, argv, env **C.char) C.ct_process_t
+
 // with hands the command to a function, in the form of C, and translates the error of the process that it returns.
-func (c Command) with(s *Session, start func(C.ct_process_desc_t, *C.char, **C.char, **C.char) C.ct_process_t) (*Process, error) {
+func (c Command) with(s *Session, start starter) (*Process, error) {
 	if len(c.Args) == 0 {
 		return nil, &Error{Code: Invalid, Message: "a command has no program"}
 	}

@@ -40,9 +40,11 @@ static void have_the_old_numbers(void)
     CHECK(DEFAULT_LOGLEVEL == LOG_WARN);
     CHECK(sizeof(struct libct_cmd) == 5 * sizeof(void *) && sizeof(struct ct_net_veth_arg) == 2 * sizeof(void *));
     CHECK(offsetof(struct libct_cmd, next) == 0 && offsetof(struct libct_cmd, path) == sizeof(void *));
-    CHECK(offsetof(struct libct_cmd, argv) == 2 * sizeof(void *) && offsetof(struct libct_cmd, envp) == 3 * sizeof(void *));
+    CHECK(offsetof(struct libct_cmd, argv) == 2 * sizeof(void *));
+    CHECK(offsetof(struct libct_cmd, envp) == 3 * sizeof(void *));
     CHECK(offsetof(struct libct_cmd, dir) == 4 * sizeof(void *));
-    CHECK(offsetof(struct ct_net_veth_arg, host_name) == 0 && offsetof(struct ct_net_veth_arg, ct_name) == sizeof(void *));
+    CHECK(offsetof(struct ct_net_veth_arg, host_name) == 0);
+    CHECK(offsetof(struct ct_net_veth_arg, ct_name) == sizeof(void *));
     CHECK(sizeof(enum ct_state) == sizeof(int) && sizeof(enum ct_controller) == sizeof(int));
     CHECK(sizeof(enum ct_fs_type) == sizeof(int) && sizeof(enum ct_net_type) == sizeof(int));
     CHECK(sizeof(struct libct_processes) == sizeof(int) && offsetof(struct libct_processes, array) == sizeof(int));
