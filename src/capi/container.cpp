@@ -25,6 +25,16 @@ namespace {
 
 constexpr std::chrono::hours Forever{24 * 365};
 
+/// It goes on by itself, under the name that it has; without a process there is nothing that could.
+void let_go(ct::Container& container, bool held) {
+    if (held) {
+        container.kill();
+        return;
+    }
+    if (container.state() == State::Paused) container.thaw(Forever);
+    container.detach();
+}
+
 } // namespace
 
 Container::Container(std::weak_ptr<Session> session, ct::Container container)
@@ -58,21 +68,32 @@ ct_process_t Container::become_running(ct::Process init, const Config& config) {
 
 ct_process_t Container::load(pid_t pid) {
     Config config;
+    bool held = false;
     {
         const std::lock_guard lock(mutex_);
         require(!starting_, LCTERR_BADCTSTATE, "the container is being started");
         config = config_;
-    }
-    const auto session = session_.lock();
-    if (session && container_.running()) {
-        // It goes on by itself, under the name that it has.
-        container_.detach();
-        container_ = session->create(container_.name());
-        for (const auto& [what, set] : handlers_) set(container_, true);
+        held = held_;
     }
     config.taskless = false;
-    container_.set_spec(config.spec());
-    return become_running(container_.adopt(pid), config);
+    const auto session = session_.lock();
+    const bool runs = session && container_.running();
+    // As long as it is not sure that there is such a process, what runs stays what it is.
+    ct::Container loaded = runs ? session->create(container_.name()) : container_;
+    loaded.set_spec(config.spec());
+    ct::Process init = loaded.adopt(pid);
+    if (runs) {
+        try {
+            let_go(container_, held);
+        } catch (...) {
+            loaded.detach();
+            throw;
+        }
+        const std::lock_guard lock(mutex_);
+        container_ = loaded;
+        for (const auto& [what, set] : handlers_) set(container_, true);
+    }
+    return become_running(std::move(init), config);
 }
 
 void Container::kill() {

@@ -99,6 +99,6 @@ void *shared_memory(size_t size);
 
 extern const struct test handle_tests[], session_tests[], namespace_tests[], start_tests[],
     desc_tests[], file_tests[], cgroup_tests[], net_tests[], log_tests[], fuzz_tests[],
-    event_tests[], resource_tests[], stream_tests[], option_tests[], area_tests[];
+    event_tests[], resource_tests[], stream_tests[], option_tests[], area_tests[], state_tests[], enter_tests[];
 
 #endif

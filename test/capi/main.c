@@ -27,7 +27,8 @@ static const struct theme {
     {"handles", handle_tests}, {"session", session_tests}, {"namespaces", namespace_tests}, {"start", start_tests},
     {"desc", desc_tests}, {"files", file_tests}, {"cgroups", cgroup_tests},
     {"net", net_tests}, {"log", log_tests}, {"fuzz", fuzz_tests}, {"events", event_tests},
-    {"resources", resource_tests}, {"streams", stream_tests}, {"options", option_tests}, {"areas", area_tests}, {NULL, NULL},
+    {"resources", resource_tests}, {"streams", stream_tests}, {"options", option_tests}, {"areas", area_tests},
+    {"states", state_tests}, {"enter", enter_tests}, {NULL, NULL},
 };
 
 void skip(const char *reason)
