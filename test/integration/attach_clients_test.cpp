@@ -43,7 +43,7 @@ protected:
     /// Until the queue of a client is full, and nothing happens any more.
     [[nodiscard]] bool dispatch_until_stuck(const Container& box) {
         if (!dispatch_until([&] { return box.log_stats().bytes > 64UL * 1024; })) return false;
-        while (session().dispatch_for(200ms) > 0) continue;
+        while (session().dispatch_for(1s) > 0) continue;
         return true;
     }
     /// Sends as much as there is room for. \returns how much
