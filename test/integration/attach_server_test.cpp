@@ -9,7 +9,11 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
+#include <memory>
 #include <optional>
+#include <thread>
+#include <vector>
 
 #include "attach_fixture.hpp"
 
@@ -181,6 +185,32 @@ TEST_F(AttachServerTest, ForkOfTheHostLeavesTheSocketAlone) {
     box.start(shell("echo output"));
     ASSERT_TRUE(dispatch_to_end(box, *server, {&client}));
     EXPECT_EQ(client.out, "output\n");
+}
+
+TEST_F(AttachServerTest, EndsWhileAnotherThreadServesThoseWhoCome) {
+    std::array<int, 2> pipe{};
+    ASSERT_EQ(::pipe2(pipe.data(), O_CLOEXEC), 0);
+    Session& own = session();
+    std::atomic<bool> over{false};
+    std::thread dispatching([&] {
+        while (!over) own.dispatch_for(1ms);
+    });
+    for (int round = 0; round < 100; ++round) {
+        AttachServerOptions options = at_path();
+        AttachServer server(session(), options);
+        server.set_input(pipe[1]);
+        std::vector<std::unique_ptr<Client>> clients;
+        for (int i = 0; i < 50; ++i) {
+            clients.push_back(std::make_unique<Client>(path()));
+            EXPECT_TRUE(clients.back()->send("x"));
+        }
+        if (round % 2 == 0) server.finish();
+        if (round % 4 < 2) clients.clear();
+    }
+    EXPECT_FALSE(fs::exists(path()));
+    over = true;
+    dispatching.join();
+    for (const int end : pipe) ::close(end);
 }
 
 TEST_F(AttachServerTest, OldSocketsGiveWayAndLivingOnesDoNot) {
