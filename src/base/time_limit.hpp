@@ -8,12 +8,14 @@
 
 namespace ct::internal {
 
-/// How long something that began with this object may still block.
+/// How long something that began with this object may still block: a year at most, by which no clock overflows.
 class TimeLimit {
 public:
     using Span = std::optional<std::chrono::nanoseconds>;
 
-    explicit TimeLimit(Span limit) noexcept : limit_(limit) {}
+    explicit TimeLimit(Span limit) noexcept : limit_(limit) {
+        if (limit) limit_ = std::clamp<std::chrono::nanoseconds>(*limit, std::chrono::nanoseconds(0), Longest);
+    }
 
     /// Never negative; nothing if there is no limit.
     [[nodiscard]] Span left() const noexcept {
@@ -25,7 +27,9 @@ public:
 private:
     using Clock = std::chrono::steady_clock;
 
-    const Span limit_;
+    static constexpr std::chrono::hours Longest{24 * 365};
+
+    Span limit_;
     const Clock::time_point begin_ = Clock::now();
 };
 
