@@ -83,6 +83,7 @@ bool AttachServerCore::accept_one() {
     }
     std::shared_ptr<AttachClient> client;
     bool late = false;
+    bool dropped = false;
     try {
         socket = sys::above_stdio(std::move(socket), Stage::Stdio, "accept a client");
         (void)::setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUF, &SendBuffer, sizeof SendBuffer); // as far as allowed
@@ -103,6 +104,11 @@ bool AttachServerCore::accept_one() {
         return true;
     }
     ++accepted_;
+    {
+        const std::lock_guard lock(mutex_);
+        dropped = !clients_.contains(client.get());
+    }
+    if (dropped) point_->remove(*client); // before add(), where there was nothing to remove
     client->catch_up();
     if (late) {
         client->end(false);
