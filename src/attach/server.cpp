@@ -82,8 +82,6 @@ bool AttachServerCore::accept_one() {
         return true;
     }
     std::shared_ptr<AttachClient> client;
-    bool late = false;
-    bool dropped = false;
     try {
         socket = sys::above_stdio(std::move(socket), Stage::Stdio, "accept a client");
         (void)::setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUF, &SendBuffer, sizeof SendBuffer); // as far as allowed
@@ -94,7 +92,6 @@ bool AttachServerCore::accept_one() {
             const std::lock_guard lock(mutex_);
             clients_.emplace(client.get(), Entry{client});
             ++writers_;
-            late = ended_;
         }
         point_->add(client, options_.history.count);
         client->start(); // after add(): nothing else may hold it and want the point meanwhile
@@ -104,9 +101,12 @@ bool AttachServerCore::accept_one() {
         return true;
     }
     ++accepted_;
+    bool dropped = false;
+    bool late = false;
     {
         const std::lock_guard lock(mutex_);
         dropped = !clients_.contains(client.get());
+        late = ended_;
     }
     if (dropped) point_->remove(*client); // before add(), where there was nothing to remove
     client->catch_up();

@@ -4,9 +4,15 @@
 
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <optional>
 
 namespace ct::internal {
+
+inline timespec to_timespec(std::chrono::nanoseconds span) noexcept {
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(span);
+    return {seconds.count(), (span - seconds).count()};
+}
 
 /// How long something that began with this object may still block: a year at most, by which no clock overflows.
 class TimeLimit {

@@ -302,10 +302,7 @@ void Registration::save(std::shared_ptr<const Spec> spec, std::shared_ptr<const 
 }
 
 void Registration::remove() {
-    do {
-        await_owner();
-        settle(store_, name_);
-    } while (!try_remove());
+    for (await_owner(); !try_remove(); await_owner()) settle(store_, name_);
 }
 
 bool Registration::try_remove() {

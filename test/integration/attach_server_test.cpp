@@ -63,9 +63,7 @@ TEST_F(AttachServerTest, SocketHasItsModeWhateverTheUmaskIs) {
 TEST_F(AttachServerTest, EndOfInputFollowsThePolicy) {
     for (const bool empty_packet : {false, true}) {
         Container box = attachable();
-        AttachServerOptions options = at_path();
-        options.eof = ClientEof::CloseInput;
-        AttachServer server(box, options);
+        AttachServer server(box, at_path(ClientEof::CloseInput));
         Client first(path()), second(path());
         ASSERT_TRUE(accepts(server, 2));
         box.start(shell("cat"));
@@ -86,9 +84,7 @@ TEST_F(AttachServerTest, EndOfInputFollowsThePolicy) {
 
 TEST_F(AttachServerTest, EndOfInputBeforeTheStartIsNotForgotten) {
     Container box = attachable();
-    AttachServerOptions options = at_path();
-    options.eof = ClientEof::CloseInput;
-    AttachServer server(box, options);
+    AttachServer server(box, at_path(ClientEof::CloseInput));
     Client client(path());
     client.end_input();
     ASSERT_TRUE(accepts(server, 1));
