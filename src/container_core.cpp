@@ -25,8 +25,6 @@ namespace ct::internal {
 
 namespace {
 
-constexpr std::chrono::hours Forever{24 * 365}; ///< A time limit that no clock overflows by.
-
 constexpr std::array AllNamespaces{Namespace::Mount, Namespace::Pid,  Namespace::Net,    Namespace::Uts,
                                    Namespace::Ipc,   Namespace::User, Namespace::Cgroup, Namespace::Time};
 
@@ -239,7 +237,7 @@ void ContainerCore::change_state(State to) {
 bool ContainerCore::await_start(std::optional<std::chrono::nanoseconds> limit) {
     std::unique_lock lock(mutex_);
     const auto over = [&] { return state_ != State::Starting && !awaits_poststart_hooks(); };
-    if (limit) return changed_.wait_for(lock, std::min<std::chrono::nanoseconds>(*limit, Forever), over);
+    if (limit) return changed_.wait_for(lock, *limit, over);
     changed_.wait(lock, over);
     return true;
 }
@@ -253,7 +251,7 @@ std::optional<ExitStatus> ContainerCore::wait(std::optional<std::chrono::nanosec
     const TimeLimit time(limit);
     const bool only_looks = limit && limit->count() <= 0;
     if (!only_looks) check_not_in_hook("wait");
-    if (!await_start(limit)) return std::nullopt;
+    if (!await_start(time.left())) return std::nullopt;
     if (const auto earlier = earlier_exit()) return earlier;
     return await_run(init(), time.left());
 }

@@ -18,8 +18,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::nanoseconds;
 
-constexpr std::chrono::hours Forever{24 * 365}; ///< A time limit that no clock overflows by.
-
 /// Time for what is left of an ended container to end.
 constexpr std::chrono::seconds EndPatience{10};
 /// Between two looks at that, for the one who does not wait: from the first to the last of these.
@@ -147,7 +145,7 @@ bool ContainerCore::await_end(const std::shared_ptr<ProcessCore>& init, std::opt
             const auto is_due = [&] { return is_over() || ending_ || hook_run_; };
             if (!limit) {
                 changed_.wait(lock, is_due);
-            } else if (!changed_.wait_for(lock, std::min<nanoseconds>(*time.left(), Forever), is_due)) {
+            } else if (!changed_.wait_for(lock, *time.left(), is_due)) {
                 return false;
             }
             if (is_over()) return true;

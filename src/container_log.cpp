@@ -4,6 +4,7 @@
 
 #include "base/concat.hpp"
 #include "base/subject.hpp"
+#include "base/time_limit.hpp"
 #include "config/log.hpp"
 #include "container_core.hpp"
 
@@ -90,14 +91,11 @@ void ContainerCore::check_not_in_handler(std::string_view action) const {
 
 bool ContainerCore::deliver_output(const std::shared_ptr<Output>& output,
                                    std::optional<std::chrono::nanoseconds> limit) {
-    using Clock = std::chrono::steady_clock;
     if (!output) return true;
-    const auto start = Clock::now();
+    const TimeLimit time(limit);
     while (!output->end(Output::Call::Handlers)) {
-        std::optional<std::chrono::nanoseconds> left;
-        if (limit) left = *limit - (Clock::now() - start);
-        if (left && left->count() <= 0) return false;
-        (void)wait_until_ended(-1, left, output.get());
+        if (time.passed()) return false;
+        (void)wait_until_ended(-1, time.left(), output.get());
     }
     return true;
 }

@@ -35,7 +35,7 @@ int run_logged(ct::Session& session, ct::Container& container, const ct::Process
                const DetachedOptions& options, const Signals& signals) {
     container.set_log({.targets = {*parse_log(options.log, options.rotation)}});
     const ct::Process init = container.start(spec);
-    monitor(session, container, init, signals);
+    monitor(session, container, init, signals, {.shares_terminal = !spec.terminal && !spec.new_session});
     if (const ct::LogStats stats = container.log_stats(); stats.dropped_records > 0) {
         std::cerr << "ctrun: warning: " << stats.dropped_records << " lines or parts of lines, " << stats.dropped_bytes
                   << " bytes, are missing in the log '" << options.log << "': they could not be written\n";

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
@@ -95,18 +96,20 @@ int run_in_background(const std::function<int(const Started&)>& body) {
 }
 
 void monitor(ct::Session& session, ct::Container& container, const ct::Process& init, const Signals& signals,
-             const ct::AttachServer* server) {
+             const MonitorOptions& options) {
     for (bool ended = false;;) {
         ended = ended || container.try_wait();
-        if (ended && (server == nullptr || server->finished())) break;
+        if (ended && (options.server == nullptr || options.server->finished())) break;
         std::array<pollfd, 3> fds{{{.fd = session.fd(), .events = POLLIN, .revents = 0},
                                    {.fd = signals.fd(), .events = POLLIN, .revents = 0},
                                    {.fd = ended ? -1 : init.pidfd(), .events = POLLIN, .revents = 0}}};
         if (::poll(fds.data(), fds.size(), -1) < 0 && errno != EINTR) throw_errno("poll");
         while (const auto info = signals.next())
-            if (!ended) init.signal(static_cast<int>(info->ssi_signo));
+            if (!ended && (info->ssi_code != SI_KERNEL || !options.shares_terminal))
+                init.signal(static_cast<int>(info->ssi_signo));
         session.dispatch();
-        if (!ended && init.wait_for(std::chrono::nanoseconds(0))) container.wait(); // what is left to be written, and hooks
+        // What is left to be written, and hooks.
+        if (!ended && init.wait_for(std::chrono::nanoseconds(0))) container.wait();
     }
 }
 

@@ -19,9 +19,13 @@ using Started = std::function<void()>;
 /// \returns an exit status: 0 if \p body has called its argument, or what it has returned before
 int run_in_background(const std::function<int(const Started& started)>& body);
 
+struct MonitorOptions {
+    const ct::AttachServer* server = nullptr; ///< Whose clients are awaited, too.
+    bool shares_terminal = false;             ///< The container has this process's: what is typed there signals both.
+};
+
 /// Looks after the container until it has ended: moves its output, and hands on signals to its first process.
-/// \param server  whose clients are awaited, too; or null
 void monitor(ct::Session& session, ct::Container& container, const ct::Process& init, const Signals& signals,
-             const ct::AttachServer* server = nullptr);
+             const MonitorOptions& options);
 
 } // namespace ctrun

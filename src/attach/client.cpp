@@ -33,12 +33,11 @@ AttachClient::AttachClient(UniqueFd socket, Limits limits, std::shared_ptr<Attac
                            std::weak_ptr<AttachServerCore> server, std::shared_ptr<Loop> loop,
                            std::shared_ptr<ScratchPool> scratches)
     : limits_(limits), point_(std::move(point)), server_(std::move(server)), loop_(std::move(loop)),
-      scratches_(std::move(scratches)), socket_(std::move(socket)) {}
+      scratches_(std::move(scratches)), socket_(std::move(socket)), watched_(EPOLLIN) {}
 
 void AttachClient::start() {
     const std::lock_guard lock(mutex_);
-    watched_ = EPOLLIN;
-    watch_ = loop_->add(socket_.get(), watched_, callback());
+    if (socket_) watch_ = loop_->add(socket_.get(), watched_, callback()); // else output has had it dropped
 }
 
 Loop::Callback AttachClient::callback() {

@@ -101,7 +101,7 @@ private:
     std::deque<std::string> input_; ///< Packets that the container has not taken yet: one, or all of one who is gone.
     std::size_t kept_ = 0;          ///< What the server has counted for that.
     Loop::Id watch_ = 0;
-    std::uint32_t watched_ = 0;
+    std::uint32_t watched_;
 };
 
 } // namespace ct::internal

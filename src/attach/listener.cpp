@@ -71,6 +71,10 @@ AttachListener::AttachListener(const AttachServerOptions& options) {
 }
 
 AttachListener::~AttachListener() {
+    close();
+}
+
+void AttachListener::close() noexcept {
     if (process_ == ::getpid()) remove_file();
 }
 
@@ -140,8 +144,8 @@ void AttachListener::note_file(const std::string& path, mode_t mode) {
     }
 }
 
-void AttachListener::remove_file() const noexcept {
-    if (name_.empty()) return;
+void AttachListener::remove_file() noexcept {
+    if (name_.empty() || removed_.exchange(true)) return;
     struct stat now {};
     if (::fstatat(directory_.get(), name_.c_str(), &now, AT_SYMLINK_NOFOLLOW) < 0 || !same(now, file_)) return;
     (void)::unlinkat(directory_.get(), name_.c_str(), 0);

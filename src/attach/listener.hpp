@@ -6,6 +6,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <string>
 
 #include <ct/attach.hpp>
@@ -25,6 +26,8 @@ public:
     ~AttachListener();
 
     [[nodiscard]] int fd() const noexcept { return socket_.get(); }
+    /// Removes the file now. May be called by any thread.
+    void close() noexcept;
 
 private:
     void make(const AttachServerOptions& options);
@@ -33,13 +36,14 @@ private:
     void remove_old(const std::string& path, bool even_if_living) const;
     /// Remembers which file it is, and gives it its mode.
     void note_file(const std::string& path, mode_t mode);
-    void remove_file() const noexcept;
+    void remove_file() noexcept;
 
     const pid_t process_ = ::getpid();
     UniqueFd socket_;
     UniqueFd directory_;
     std::string name_;    ///< In there; empty if there is no file.
     struct stat file_ {}; ///< The one that was made.
+    std::atomic<bool> removed_{false};
 };
 
 } // namespace ct::internal

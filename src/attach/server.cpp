@@ -88,22 +88,32 @@ bool AttachServerCore::accept_one() {
         client =
             std::make_shared<AttachClient>(std::move(socket), AttachClient::Limits{options_.queue.count, options_.slow},
                                            point_, weak_from_this(), loop_, scratches_);
-        client->start();
+        {
+            const std::lock_guard lock(mutex_);
+            clients_.emplace(client.get(), Entry{client});
+            ++writers_;
+        }
+        point_->add(client, options_.history.count);
+        client->start(); // after add(): nothing else may hold it and want the point meanwhile
     } catch (const Error&) {
-        ++refused_; // no descriptor is left to watch it
+        if (client) drop(*client, false);
+        ++refused_; // no descriptor is left, or the kernel does not watch it
         return true;
     }
     ++accepted_;
+    bool dropped = false;
     bool late = false;
     {
         const std::lock_guard lock(mutex_);
-        clients_.emplace(client.get(), Entry{client});
-        ++writers_;
+        dropped = !clients_.contains(client.get());
         late = ended_;
     }
-    point_->add(client, options_.history.count);
+    if (dropped) point_->remove(*client); // before add(), where there was nothing to remove
     client->catch_up();
-    if (late) client->end(false);
+    if (late) {
+        client->end(false);
+        linger();
+    }
     return true;
 }
 
@@ -123,11 +133,14 @@ void AttachServerCore::pause() {
 }
 
 void AttachServerCore::close_listener() noexcept {
-    std::shared_ptr<AttachListener> closed; // its file is removed after the lock
-    const std::lock_guard lock(mutex_);
-    loop_->remove(std::exchange(watch_, 0));
-    loop_->remove(std::exchange(timer_, 0));
-    closed.swap(listener_);
+    std::shared_ptr<AttachListener> closed;
+    {
+        const std::lock_guard lock(mutex_);
+        loop_->remove(std::exchange(watch_, 0));
+        loop_->remove(std::exchange(timer_, 0));
+        closed.swap(listener_);
+    }
+    if (closed) closed->close(); // another thread may be about to accept one more
 }
 
 void AttachServerCore::drop(const AttachClient& client, bool expelled) noexcept {
@@ -183,8 +196,12 @@ void AttachServerCore::end(bool) {
         clients = clients_;
     }
     for (const auto& [key, entry] : clients) entry.client->end(false);
+    linger();
+}
+
+void AttachServerCore::linger() {
     const std::lock_guard lock(mutex_);
-    if (clients_.empty()) return;
+    if (clients_.empty() || timer_ != 0) return;
     timer_ = loop_->add_timer(std::chrono::steady_clock::now() + options_.linger, [weak = weak_from_this()] {
         if (const auto self = weak.lock()) self->expire();
     });

@@ -72,6 +72,8 @@ private:
     /// Tries again in a while: there are no descriptors left.
     void pause();
     void close_listener() noexcept;
+    /// Gives those who are still there a while to read the rest.
+    void linger();
     void expire() noexcept;
 
     const AttachServerOptions options_;

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/split_path.hpp"
 #include "base/sys.hpp"
 #include "launch/failure.hpp"
 
@@ -43,10 +44,9 @@ private:
 };
 
 void remove_entry(int root, std::string_view path, const CreatedEntry& entry, bool any_device) {
-    const std::size_t slash = path.rfind('/');
-    if (slash == std::string_view::npos) return;
-    const UniqueFd parent = sys::open_directory_in(root, slash == 0 ? "/" : std::string(path.substr(0, slash)));
-    const std::string name(path.substr(slash + 1));
+    if (path.find('/') == std::string_view::npos) return;
+    const auto [directory, name] = split_path(path);
+    const UniqueFd parent = sys::open_directory_in(root, directory);
     struct stat status {};
     if (!parent || ::fstatat(parent.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) < 0) return;
     const bool ours = status.st_ino == entry.inode &&

@@ -20,6 +20,7 @@
 
 #include "base/concat.hpp"
 #include "base/sys.hpp"
+#include "base/time_limit.hpp"
 
 #ifndef P_PIDFD
 #define P_PIDFD 3
@@ -112,26 +113,20 @@ std::optional<ProcessStat> read_process_stat(pid_t pid) {
 }
 
 bool wait_until_ended(int pidfd, std::optional<std::chrono::nanoseconds> limit, Meanwhile* meanwhile) {
-    using Clock = std::chrono::steady_clock;
-    const auto start = Clock::now();
+    const TimeLimit time(limit);
     for (;;) {
         std::array<pollfd, 3> fds{pollfd{pidfd, POLLIN, 0}, pollfd{-1, POLLIN, 0}, pollfd{-1, POLLIN, 0}};
-        std::optional<std::chrono::nanoseconds> remaining;
-        if (limit) remaining = *limit - (Clock::now() - start);
+        auto remaining = time.left();
         if (meanwhile != nullptr) {
             const auto descriptors = meanwhile->descriptors();
             for (std::size_t i = 0; i < descriptors.size(); ++i) fds.at(i + 1).fd = descriptors.at(i);
             if (const auto until = meanwhile->until()) {
-                const std::chrono::nanoseconds due = *until - Clock::now();
+                const std::chrono::nanoseconds due = *until - std::chrono::steady_clock::now();
                 remaining = std::min(remaining.value_or(due), due);
             }
         }
         timespec left{};
-        if (remaining) {
-            const auto time = std::max(*remaining, std::chrono::nanoseconds(0));
-            const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(time);
-            left = {seconds.count(), (time - seconds).count()};
-        }
+        if (remaining) left = to_timespec(std::max(*remaining, std::chrono::nanoseconds(0)));
         const int ready = ::ppoll(fds.data(), meanwhile != nullptr ? 3 : 1, remaining ? &left : nullptr, nullptr);
         if (ready < 0 && errno != EINTR) throw sys::error(errno, Stage::Wait, "wait for a process");
         if (ready > 0 && fds.front().revents != 0) return true;
@@ -139,7 +134,7 @@ bool wait_until_ended(int pidfd, std::optional<std::chrono::nanoseconds> limit, 
             meanwhile->run();
             if (pidfd < 0) return false;
         }
-        if (ready >= 0 && limit && Clock::now() - start >= *limit) return false;
+        if (ready >= 0 && time.passed()) return false;
     }
 }
 

@@ -26,6 +26,35 @@ Error failed(int error, const std::string& path, std::string_view hint = {}) {
     return sys::error(error, Stage::Stdio, "open the log", path, hint);
 }
 
+/// A new file, which gets its name once it is complete.
+struct NewFile {
+    UniqueFd fd;
+    std::string name; ///< For now, where the file system has no files without one.
+};
+
+NewFile make_new(int directory, mode_t mode) {
+    NewFile made{UniqueFd(::openat(directory, ".", (Flags & ~O_NOFOLLOW) | O_TMPFILE, mode)), {}};
+    const bool has_none = !made.fd && (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT || errno == EINVAL);
+    // What already has such a name is somebody else's, or was left by a process that was killed.
+    for (unsigned number = 0; has_none && !made.fd && number < 100; ++number) {
+        made.name = concat(".libct-new.", ::getpid(), '.', number);
+        made.fd.reset(::openat(directory, made.name.c_str(), Flags | O_CREAT | O_EXCL, mode));
+        if (!made.fd && errno != EEXIST) break;
+    }
+    if (made.fd) (void)::fchmod(made.fd.get(), mode);
+    return made;
+}
+
+/// Takes nobody's place, where the file system can tell. \returns whether it could
+bool give_name(const NewFile& file, int directory, const std::string& name) {
+    if (!file.name.empty()) {
+        return ::renameat2(directory, file.name.c_str(), directory, name.c_str(), RENAME_NOREPLACE) == 0 ||
+               (errno == EINVAL && ::renameat(directory, file.name.c_str(), directory, name.c_str()) == 0);
+    }
+    const std::string unnamed = concat("/proc/self/fd/", file.fd.get());
+    return ::linkat(AT_FDCWD, unnamed.c_str(), directory, name.c_str(), AT_SYMLINK_FOLLOW) == 0;
+}
+
 } // namespace
 
 AppendFile::AppendFile(std::string path, mode_t mode) : path_(std::move(path)), mode_(mode) {
@@ -89,16 +118,8 @@ int AppendFile::rotate(unsigned count) noexcept {
             return 0;
         }
         // The new file comes first: without it nothing changes.
-        std::string fresh;
-        UniqueFd fd;
-        // What already has such a name is somebody else's, or was left by a process that was killed.
-        for (unsigned number = 0; !fd && number < 100; ++number) {
-            fresh = concat(".libct-new.", ::getpid(), '.', number);
-            fd.reset(::openat(directory, fresh.c_str(), Flags | O_CREAT | O_EXCL, mode_));
-            if (!fd && errno != EEXIST) break;
-        }
-        if (!fd) return errno;
-        (void)::fchmod(fd.get(), mode_);
+        NewFile fresh = make_new(directory, mode_);
+        if (!fresh.fd) return errno;
         const auto name = [&](unsigned number) { return concat(place.name, '.', number); };
         const auto rename = [&](const std::string& from, const std::string& to) {
             return ::renameat(directory, from.c_str(), directory, to.c_str()) == 0 || errno == ENOENT;
@@ -109,14 +130,15 @@ int AppendFile::rotate(unsigned count) noexcept {
         while (last + 1 < count && ::faccessat(directory, name(last + 1).c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0)
             ++last;
         for (unsigned number = last; number > 0 && renamed; --number) renamed = rename(name(number), name(number + 1));
-        if (renamed && count > 0) renamed = rename(place.name, name(1));
-        if (renamed) renamed = rename(fresh, place.name);
-        if (!renamed) {
+        if (renamed) {
+            renamed = count > 0 ? rename(place.name, name(1)) : ::unlinkat(directory, place.name.c_str(), 0) == 0;
+        }
+        if (!renamed || !give_name(fresh, directory, place.name)) {
             const int error = errno;
-            (void)::unlinkat(directory, fresh.c_str(), 0);
+            if (!fresh.name.empty()) (void)::unlinkat(directory, fresh.name.c_str(), 0);
             return error;
         }
-        adopt(sys::above_stdio(std::move(fd), Stage::Stdio, "open the log"), 0);
+        adopt(sys::above_stdio(std::move(fresh.fd), Stage::Stdio, "open the log"), 0);
         return 0;
     } catch (const Error& error) {
         return error.code().value();

@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "base/sys.hpp"
+#include "base/time_limit.hpp"
 #include "launch/exit_status.hpp"
 #include "monitor/once_polls.hpp"
 
@@ -96,8 +97,7 @@ void Loop::set_timer() noexcept {
     if (first) {
         // Zero would stop it; the past is due at once.
         const auto time = std::max(first->time_since_epoch(), TimePoint::duration(1));
-        const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(time);
-        setting.it_value = {seconds.count(), (time - seconds).count()};
+        setting.it_value = to_timespec(time);
     }
     (void)::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &setting, nullptr); // fails for bad arguments only
     set_for_ = first;

@@ -61,6 +61,7 @@ void Registration::follow(StoredRecord stored) {
     const std::lock_guard lock(mutex_);
     record_ = std::move(stored.record);
     token_ = stored.token;
+    claimed_ = false;
 }
 
 std::variant<Registration::Unchanged, Registration::Removed, StoredRecord> Registration::news() {
@@ -93,7 +94,7 @@ LockedEntry Registration::lock_run() {
 }
 
 bool Registration::is_at_rest() const {
-    return record_.phase == Phase::Idle || (record_.phase == Phase::Starting && record_.owner == ProcessId::self());
+    return record_.phase == Phase::Idle || (record_.phase == Phase::Starting && claimed_);
 }
 
 void Registration::refuse(LockedEntry& entry, const std::optional<StoredRecord>& present) const {
@@ -153,6 +154,7 @@ void Registration::claim(Run run) {
     } else {
         write(entry, std::move(next));
     }
+    claimed_ = true;
 }
 
 void Registration::announce(const HostMount& mount) {
@@ -218,7 +220,7 @@ void Registration::write_running(Record next) {
 void Registration::failed() {
     const std::lock_guard lock(mutex_);
     LockedEntry entry = store_.lock(name_);
-    if (!is_current(entry) || record_.phase != Phase::Starting) return;
+    if (!claimed_ || !is_current(entry) || record_.phase != Phase::Starting) return;
     try {
         keep(finish(store_, entry, record_, std::nullopt));
     } catch (const Error& error) {
@@ -300,10 +302,7 @@ void Registration::save(std::shared_ptr<const Spec> spec, std::shared_ptr<const 
 }
 
 void Registration::remove() {
-    do {
-        await_owner();
-        settle(store_, name_);
-    } while (!try_remove());
+    for (await_owner(); !try_remove(); await_owner()) settle(store_, name_);
 }
 
 bool Registration::try_remove() {
@@ -403,6 +402,7 @@ void Registration::release() {
     const std::lock_guard lock(mutex_);
     const bool idle = record_.phase == Phase::Idle;
     if (!token_ || (idle ? record_.saved : record_.owner != ProcessId::self())) return;
+    if (record_.phase == Phase::Starting && !claimed_) return; // it is started by way of another session
     auto entry = store_.lock_present(name_);
     if (!entry || !is_current(*entry)) return;
     if (!idle) {

@@ -100,7 +100,7 @@ private:
     /// After a failure everything is as before.
     void write(LockedEntry& entry, Record next);
     void write_running(Record next);
-    /// Whether it is neither running nor being started, by anybody but this process.
+    /// Whether it is neither running nor being started, except by this object itself.
     [[nodiscard]] bool is_at_rest() const;
     /// Locks it for a start.
     [[nodiscard]] LockedEntry lock_to_claim();
@@ -113,6 +113,7 @@ private:
     mutable std::mutex mutex_;
     Record record_;
     std::optional<RecordToken> token_;
+    bool claimed_ = false; ///< The present or last start is this object's own.
 };
 
 } // namespace ct::internal

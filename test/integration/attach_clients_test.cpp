@@ -43,7 +43,7 @@ protected:
     /// Until the queue of a client is full, and nothing happens any more.
     [[nodiscard]] bool dispatch_until_stuck(const Container& box) {
         if (!dispatch_until([&] { return box.log_stats().bytes > 64UL * 1024; })) return false;
-        while (session().dispatch_for(200ms) > 0) continue;
+        while (session().dispatch_for(1s) > 0) continue;
         return true;
     }
     /// Sends as much as there is room for. \returns how much
@@ -181,11 +181,9 @@ TEST_F(AttachClientsTest, UnreadInputStopsClientsAndNothingElse) {
 
 TEST_F(AttachClientsTest, InputOfAClientThatIsGoneIsDelivered) {
     Container box = attachable();
-    AttachServerOptions options = at_path();
-    options.eof = ClientEof::CloseInput;
-    AttachServer server(box, options);
+    AttachServer server(box, at_path(ClientEof::CloseInput));
     std::string text;
-    const AttachStream stream = box.attach({.on_output = [&](const OutputChunk& chunk) { text += chunk.bytes; }});
+    const AttachStream stream = box.attach(into(text));
     const std::size_t sent = fill(Client(path()));
     EXPECT_GT(sent, 64U * 1024);
     ASSERT_TRUE(accepts(server, 1));
@@ -196,11 +194,9 @@ TEST_F(AttachClientsTest, InputOfAClientThatIsGoneIsDelivered) {
 
 TEST_F(AttachClientsTest, InputOfAClientThatHasNotReadItsOutputIsDelivered) {
     Container box = attachable();
-    AttachServerOptions options = at_path();
-    options.eof = ClientEof::CloseInput;
-    AttachServer server(box, options);
+    AttachServer server(box, at_path(ClientEof::CloseInput));
     std::string text;
-    const AttachStream stream = box.attach({.on_output = [&](const OutputChunk& chunk) { text += chunk.bytes; }});
+    const AttachStream stream = box.attach(into(text));
     std::optional<Client> client(path());
     ASSERT_TRUE(accepts(server, 1));
     box.start(shell("echo unread; wc -c"));
@@ -217,8 +213,7 @@ TEST_F(AttachClientsTest, InputOfAClientThatHasNotReadItsOutputIsDelivered) {
 TEST_F(AttachClientsTest, WhoIsGoneTakesNoPlaceWhileItsInputWaits) {
     constexpr std::size_t Size = 100UL * 1024;
     Container box = attachable();
-    AttachServerOptions options = at_path();
-    options.eof = ClientEof::CloseInput;
+    AttachServerOptions options = at_path(ClientEof::CloseInput);
     options.max_clients = 2;
     AttachServer server(box, options);
     box.start(shell("read go < " + make_fifo() + "; wc -c"));
@@ -240,8 +235,7 @@ TEST_F(AttachClientsTest, WhoIsGoneTakesNoPlaceWhileItsInputWaits) {
 TEST_F(AttachClientsTest, WhatIsBeyondTheLimitOfOrphanedInputIsCounted) {
     constexpr std::size_t Packet = 10UL * 1024;
     Container box = attachable();
-    AttachServerOptions options = at_path();
-    options.eof = ClientEof::CloseInput;
+    AttachServerOptions options = at_path(ClientEof::CloseInput);
     options.orphaned_input = 256 * KiB;
     AttachServer server(box, options);
     box.start(shell("read go < " + make_fifo() + "; wc -c"));
@@ -265,11 +259,9 @@ TEST_F(AttachClientsTest, SlowContainerGetsAllOfAClientThatIsGone) {
     const std::string packet = std::string(1023, 'x') + '\n';
     constexpr int Packets = 400;
     Container box = attachable();
-    AttachServerOptions options = at_path();
-    options.eof = ClientEof::CloseInput;
-    AttachServer server(box, options);
+    AttachServer server(box, at_path(ClientEof::CloseInput));
     std::string text;
-    const AttachStream stream = box.attach({.on_output = [&](const OutputChunk& chunk) { text += chunk.bytes; }});
+    const AttachStream stream = box.attach(into(text));
     box.start(shell("n=0; while read -r line; do n=$((n + ${#line} + 1)); done; echo $n")); // byte by byte
     {
         const Client client(path());

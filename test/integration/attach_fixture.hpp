@@ -79,6 +79,11 @@ private:
     bool connected_ = false;
 };
 
+/// Appends what comes to \p text.
+inline AttachOptions into(std::string& text, Bytes history = {}) {
+    return {.history = history, .on_output = [&text](const OutputChunk& chunk) { text += chunk.bytes; }};
+}
+
 inline std::size_t open_descriptors() {
     std::size_t count = 0;
     for ([[maybe_unused]] const auto& each : std::filesystem::directory_iterator("/proc/self/fd")) ++count;
@@ -93,7 +98,9 @@ protected:
         box.set_attachable(how);
         return box;
     }
-    [[nodiscard]] AttachServerOptions at_path() const { return {.path = path()}; }
+    [[nodiscard]] AttachServerOptions at_path(ClientEof eof = ClientEof::Ignore) const {
+        return {.path = path(), .eof = eof};
+    }
     [[nodiscard]] bool dispatch_until(const std::function<bool()>& condition) {
         const auto deadline = std::chrono::steady_clock::now() + Patience;
         while (!condition()) {

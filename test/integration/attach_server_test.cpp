@@ -9,7 +9,11 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
+#include <memory>
 #include <optional>
+#include <thread>
+#include <vector>
 
 #include "attach_fixture.hpp"
 
@@ -59,9 +63,7 @@ TEST_F(AttachServerTest, SocketHasItsModeWhateverTheUmaskIs) {
 TEST_F(AttachServerTest, EndOfInputFollowsThePolicy) {
     for (const bool empty_packet : {false, true}) {
         Container box = attachable();
-        AttachServerOptions options = at_path();
-        options.eof = ClientEof::CloseInput;
-        AttachServer server(box, options);
+        AttachServer server(box, at_path(ClientEof::CloseInput));
         Client first(path()), second(path());
         ASSERT_TRUE(accepts(server, 2));
         box.start(shell("cat"));
@@ -82,9 +84,7 @@ TEST_F(AttachServerTest, EndOfInputFollowsThePolicy) {
 
 TEST_F(AttachServerTest, EndOfInputBeforeTheStartIsNotForgotten) {
     Container box = attachable();
-    AttachServerOptions options = at_path();
-    options.eof = ClientEof::CloseInput;
-    AttachServer server(box, options);
+    AttachServer server(box, at_path(ClientEof::CloseInput));
     Client client(path());
     client.end_input();
     ASSERT_TRUE(accepts(server, 1));
@@ -181,6 +181,32 @@ TEST_F(AttachServerTest, ForkOfTheHostLeavesTheSocketAlone) {
     box.start(shell("echo output"));
     ASSERT_TRUE(dispatch_to_end(box, *server, {&client}));
     EXPECT_EQ(client.out, "output\n");
+}
+
+TEST_F(AttachServerTest, EndsWhileAnotherThreadServesThoseWhoCome) {
+    std::array<int, 2> pipe{};
+    ASSERT_EQ(::pipe2(pipe.data(), O_CLOEXEC), 0);
+    Session& own = session();
+    std::atomic<bool> over{false};
+    std::thread dispatching([&] {
+        while (!over) own.dispatch_for(1ms);
+    });
+    for (int round = 0; round < 100; ++round) {
+        AttachServerOptions options = at_path();
+        AttachServer server(session(), options);
+        server.set_input(pipe[1]);
+        std::vector<std::unique_ptr<Client>> clients;
+        for (int i = 0; i < 50; ++i) {
+            clients.push_back(std::make_unique<Client>(path()));
+            EXPECT_TRUE(clients.back()->send("x"));
+        }
+        if (round % 2 == 0) server.finish();
+        if (round % 4 < 2) clients.clear();
+    }
+    EXPECT_FALSE(fs::exists(path()));
+    over = true;
+    dispatching.join();
+    for (const int end : pipe) ::close(end);
 }
 
 TEST_F(AttachServerTest, OldSocketsGiveWayAndLivingOnesDoNot) {

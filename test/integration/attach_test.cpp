@@ -18,11 +18,6 @@ using namespace std::chrono_literals;
 
 using AttachTest = AttachServerTest;
 
-/// Appends what comes to \p text.
-AttachOptions into(std::string& text, Bytes history = {}) {
-    return {.history = history, .on_output = [&text](const OutputChunk& chunk) { text += chunk.bytes; }};
-}
-
 std::string without_returns(std::string text) {
     std::erase(text, '\r');
     return text;

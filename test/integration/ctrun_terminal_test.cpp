@@ -109,6 +109,21 @@ TEST_F(CtrunTerminalTest, CtrlCReachesACommandOnTheSameTerminalOnce) {
     EXPECT_EQ(box.wait(), 8);
 }
 
+TEST_F(CtrunTerminalTest, CtrlCReachesALoggedCommandOnTheSameTerminalOnce) {
+    const std::string log = dir() / "log";
+    Ctrun box = start_on_terminal({"run", "--log", "plain:" + log, "--", "sh", "-c",
+                                   "trap 'echo caught' INT; echo ready; cat; echo next; cat; echo end; exit 8"});
+    const auto logs = [&](const char* text) { return await([&] { return contains(content(log), text); }); };
+    ASSERT_TRUE(logs("ready\n"));
+    write_all(keyboard_and_screen(), "a\r");
+    ASSERT_TRUE(logs("a\n")); // from cat
+    write_all(keyboard_and_screen(), "\x03");
+    ASSERT_TRUE(logs("next\n"));
+    write_all(keyboard_and_screen(), "x\r\x04");
+    EXPECT_EQ(box.wait(), 8) << content(box.err);
+    EXPECT_EQ(content(log), "ready\na\ncaught\nnext\nx\nend\n");
+}
+
 TEST_F(CtrunTest, LosesNoOutputOfATerminal) {
     const Said said = ctrun(shell({"-t"}, "stty -opost; seq 1 100000; exit 5"));
     EXPECT_EQ(said.status, 5) << said.err;

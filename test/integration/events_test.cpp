@@ -274,6 +274,35 @@ TEST_F(EventsTest, TheRecordCountsWhatWasUsed) {
     EXPECT_EQ(found->describe().rfind("exited with code 0 after ", 0), 0U);
 }
 
+TEST_F(EventsTest, AreToldAfterAForkOfTheHostHasGone) {
+    Container container = plain().set_cgroup({.own_group = true});
+    container.set_log({.flush_after = seconds(1)});
+    std::vector<std::string> log;
+    container.on_log([&](const LogRecord& line) { log.emplace_back(line.bytes); });
+    container.set_attachable({});
+    std::optional<AttachServer> server(std::in_place, container, AttachServerOptions{.path = dir() / "attach"});
+    std::size_t stats = 0;
+    container.on_stats(std::chrono::milliseconds(1), [&](const StatsEvent&) { ++stats; });
+    note(container);
+    container.start(shell("printf half; read x"));
+    dispatch_until([&] { return stats > 0 && container.log_stats().bytes == 4; });
+    const pid_t copy = ::fork();
+    if (copy == 0) { // as exit(3) does with static objects
+        server.reset();
+        close_session();
+        ::_exit(0);
+    }
+    int status = -1;
+    ASSERT_EQ(::waitpid(copy, &status, 0), copy);
+    EXPECT_EQ(status, 0);
+    const std::size_t before = stats;
+    dispatch_until([&] { return stats > before && !log.empty(); });
+    EXPECT_EQ(log, std::vector<std::string>{"half"});
+    container.close_input();
+    dispatch_until([&] { return stopped(); });
+    EXPECT_TRUE(record);
+}
+
 TEST_F(EventsTest, ManyContainersAreAllTold) {
     constexpr std::size_t count = 100;
     std::size_t exits = 0;

@@ -3,6 +3,7 @@
 
 // Hooks, and threads that look, wait and stop meanwhile.
 #include <atomic>
+#include <chrono>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -153,6 +154,25 @@ TEST_F(HookRaces, ManyWhoWaitAndStopFindTheEnd) {
         }
     }
     EXPECT_EQ(poststops, 100U);
+}
+
+TEST_F(HookRaces, WhoWaitsForEverWaitsForTheHooksOfTheEnd) {
+    Container box = isolated();
+    std::atomic<bool> runs = false;
+    std::atomic<bool> over = false;
+    box.on_exit([](const ExitEvent&) {});
+    box.add_hook(HookPoint::Poststop, [&](const HookEvent&) {
+        runs = true;
+        std::this_thread::sleep_for(50ms);
+        over = true;
+    });
+    (void)box.start(program({"exit", "3"}));
+    const Beside dispatching([&] { session().dispatch_for(1ms); });
+    ASSERT_TRUE(await([&] { return runs.load(); }));
+    const auto status = box.wait_for(std::chrono::nanoseconds::max());
+    EXPECT_TRUE(over);
+    ASSERT_TRUE(status);
+    EXPECT_TRUE(exited(*status, 3));
 }
 
 TEST_F(HookRaces, SessionMayGoInACallableOfTheEnd) {

@@ -112,6 +112,11 @@ int send_all() {
             size -= static_cast<std::size_t>(sent);
         }
     }
+    // The network goes with its last process, and with it what the peer has not acknowledged, its end included.
+    ::shutdown(fd, SHUT_WR);
+    for (int unacknowledged = 1; unacknowledged > 0; ::usleep(1000)) {
+        if (::ioctl(fd, SIOCOUTQ, &unacknowledged) != 0) return 3;
+    }
     return 0;
 }
 

@@ -4,6 +4,8 @@
 // Containers with records: found, entered, ended and started again by other sessions and processes.
 #include <csignal>
 #include <fstream>
+#include <functional>
+#include <optional>
 
 #include <fcntl.h>
 #include <sys/mount.h>
@@ -162,6 +164,33 @@ TEST_F(StateTest, ANameThatAnotherHasRemovedIsFree) {
     EXPECT_EQ(session.open("box").spec().hostname, "new");
     EXPECT_TRUE(fails([&] { box.start(pause()); }, Errc::InvalidState, {"it was removed"}));
     other.open("box").remove();
+}
+
+TEST_F(StateTest, AStartByAnotherSessionOfThisProcessIsNotTakenOver) {
+    Session first = open_session();
+    Session second = open_session();
+    Container box = first.create("box", boxed());
+    box.set_process(pause()).save();
+    std::optional<Container> other(second.open("box"));
+    std::string refused;
+    box.add_hook(HookPoint::CreateRuntime, [&](const HookEvent&) {
+        (void)other->state(); // reads the record
+        for (const auto& use : {std::function([&] { other->remove(); }), std::function([&] { other->start(); })}) {
+            try {
+                use();
+                ADD_FAILURE() << "it is being started";
+            } catch (const Error& error) {
+                refused += error.what();
+            }
+        }
+        other.reset();
+    });
+    box.start();
+    EXPECT_TRUE(contains(refused, "remove")) << refused;
+    EXPECT_TRUE(contains(refused, "has it")) << refused;
+    EXPECT_EQ(names(), "box=running ");
+    box.remove(Remove::Force);
+    EXPECT_EQ(log(), "");
 }
 
 TEST_F(StateTest, WithoutARecordThePolicyIsThatOfTheSession) {

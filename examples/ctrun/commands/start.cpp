@@ -155,7 +155,7 @@ int start_monitored(const DetachedOptions& options, const std::function<Monitore
         if (!options.interactive && process.stdio.in == ct::Stdio::Inherit) process.stdio.in = ct::Stdio::Null;
         const ct::Process init = container.start(process);
         started();
-        monitor(session, container, init, signals, &server);
+        monitor(session, container, init, signals, {.server = &server});
         return 0;
     });
 }

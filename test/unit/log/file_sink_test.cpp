@@ -2,10 +2,13 @@
 // SPDX-FileCopyrightText: The libct authors
 #include "log/file_sink.hpp"
 
+#include <sched.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -164,6 +167,27 @@ TEST_F(FileSinkTest, RotationRemovesNobodysFile) {
     EXPECT_EQ(text(".1"), "123\n");
     EXPECT_EQ(text(".new"), "mine");
     EXPECT_EQ(files(), 4U);
+}
+
+TEST_F(FileSinkTest, RotationThatIsKilledLeavesNoOtherFile) {
+    LogFile settings = plain();
+    settings.rotate_size = Bytes{4};
+    settings.rotate_count = 2;
+    for (int round = 0; round < 20; ++round) {
+        const pid_t pid = ::fork();
+        ASSERT_GE(pid, 0);
+        if (pid == 0) {
+            FileSink log = sink(settings);
+            for (;;) write(log, {"123"});
+        }
+        while (!fs::exists(path() + ".2")) ::sched_yield();
+        ::kill(pid, SIGKILL);
+        ::waitpid(pid, nullptr, 0);
+        for (const auto& entry : fs::directory_iterator(dir_)) {
+            EXPECT_TRUE(entry.path().filename().string().starts_with("log")) << entry.path();
+            fs::remove(entry.path());
+        }
+    }
 }
 
 TEST_F(FileSinkTest, ReopensByThePath) {
