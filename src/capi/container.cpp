@@ -35,6 +35,16 @@ void let_go(ct::Container& container, bool held) {
     container.detach();
 }
 
+/// None if it runs without: a process that was loaded need not be in a group of the container's.
+std::optional<std::string> group_of(const ct::Container& container, Controller controller) {
+    try {
+        return container.cgroup_path(controller);
+    } catch (const Error& error) {
+        if (error.code() == Errc::InvalidState) return std::nullopt;
+        throw;
+    }
+}
+
 } // namespace
 
 Container::Container(std::weak_ptr<Session> session, ct::Container container)
@@ -54,7 +64,9 @@ ct_process_t Container::become_running(ct::Process init, const Config& config) {
     std::map<Controller, std::string> groups;
     // One that has ended again takes its groups along only when it is waited for; then there is nothing to read.
     if (container_.running()) {
-        for (const Controller controller : config.controllers) groups[controller] = container_.cgroup_path(controller);
+        for (const Controller controller : config.controllers) {
+            if (auto directory = group_of(container_, controller)) groups[controller] = std::move(*directory);
+        }
     }
     const std::lock_guard lock(mutex_);
     init_->set(std::move(init));

@@ -39,7 +39,7 @@ CT_EXPORT int libct_session_dispatch(libct_session_t s, int timeout_ms) {
 }
 
 CT_EXPORT int libct_container_phase(ct_handler_t ct) {
-    return guard([&] { return phase_of(get(ct)->object().state()); });
+    return guard([&] { return phase_of(get(ct)->phase()); });
 }
 
 CT_EXPORT int libct_container_on_phase(ct_handler_t ct,

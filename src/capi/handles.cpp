@@ -2,9 +2,11 @@
 // SPDX-FileCopyrightText: The libct authors
 #include "capi/handles.hpp"
 
+#include <cerrno>
 #include <cstdint>
 #include <mutex>
-#include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "base/concat.hpp"
 #include "capi/guard.hpp"
@@ -13,10 +15,27 @@ namespace ct::capi {
 
 namespace {
 
+/// Handles are aligned like addresses, for whoever looks at that; then comes the place in the table, then a count.
+constexpr unsigned PlaceShift = 4;
+constexpr unsigned CountShift = 28;
+constexpr std::size_t MaxPlaces = 1U << (CountShift - PlaceShift);
+
+struct Entry {
+    std::uintptr_t handle = 0;
+    std::shared_ptr<Object> object = nullptr;
+};
+
 struct Table {
     std::mutex mutex;
-    std::unordered_map<std::uintptr_t, std::shared_ptr<Object>> objects;
-    std::uintptr_t last = 0;
+    std::vector<Entry> entries;
+    std::vector<std::size_t> free; ///< Places; it has room for all that there are.
+    std::uintptr_t count = 0;      ///< Of all handles that there were: 36 bits do not come round again.
+
+    Entry* find(const void* handle) {
+        const auto number = reinterpret_cast<std::uintptr_t>(handle);
+        const std::size_t place = (number >> PlaceShift) % MaxPlaces;
+        return number != 0 && place < entries.size() && entries[place].handle == number ? &entries[place] : nullptr;
+    }
 };
 
 /// Never destroyed: other objects of the program may call libct in their destructors.
@@ -30,29 +49,35 @@ Table& table() {
 void* add_object(std::shared_ptr<Object> object) {
     Table& all = table();
     const std::lock_guard lock(all.mutex);
-    // Aligned like an address, for whoever looks at that. Numbers of 64 bits do not come round again.
-    all.last += 16;
-    Object& added = *object;
-    all.objects.emplace(all.last, std::move(object));
-    added.handle = reinterpret_cast<void*>(all.last); // NOLINT: a number that is never followed
-    return added.handle;
+    if (all.free.empty()) {
+        require(all.entries.size() < MaxPlaces, EMFILE, "there are too many handles");
+        all.entries.emplace_back();
+        all.free.reserve(all.entries.capacity());
+        all.free.push_back(all.entries.size() - 1);
+    }
+    const std::size_t place = all.free.back();
+    all.free.pop_back();
+    const std::uintptr_t number = ++all.count << CountShift | place << PlaceShift;
+    object->handle = reinterpret_cast<void*>(number); // NOLINT: a number that is never followed
+    all.entries[place] = {number, std::move(object)};
+    return reinterpret_cast<void*>(number); // NOLINT
 }
 
 std::shared_ptr<Object> find_object(const void* handle) {
     Table& all = table();
     const std::lock_guard lock(all.mutex);
-    const auto found = all.objects.find(reinterpret_cast<std::uintptr_t>(handle));
-    return found == all.objects.end() ? nullptr : found->second;
+    const Entry* const found = all.find(handle);
+    return found == nullptr ? nullptr : found->object;
 }
 
 void remove_object(const void* handle) noexcept {
     Table& all = table();
-    std::shared_ptr<Object> last; // may be the last reference: released after the lock
+    Entry last; // may hold the last reference: released after the lock
     const std::lock_guard lock(all.mutex);
-    const auto found = all.objects.find(reinterpret_cast<std::uintptr_t>(handle));
-    if (found == all.objects.end()) return;
-    last = std::move(found->second);
-    all.objects.erase(found);
+    Entry* const found = all.find(handle);
+    if (found == nullptr) return;
+    last = std::exchange(*found, {});
+    all.free.push_back(static_cast<std::size_t>(found - all.entries.data()));
 }
 
 void refuse_handle(const void* handle) {

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <memory>
+#include <typeinfo>
+#include <utility>
 
 #include <libct/libct-streams.h>
 #include <libct/libct.h>
@@ -86,9 +88,10 @@ Handle add_handle(std::shared_ptr<ObjectOf<Handle>> object) {
 
 template <typename Handle>
 [[nodiscard]] std::shared_ptr<ObjectOf<Handle>> get(Handle handle) {
-    auto object = std::dynamic_pointer_cast<ObjectOf<Handle>>(find_object(handle));
-    if (!object) refuse_handle(handle);
-    return object;
+    std::shared_ptr<Object> object = find_object(handle);
+    const Object* const found = object.get();
+    if (found == nullptr || typeid(*found) != typeid(ObjectOf<Handle>)) refuse_handle(handle);
+    return std::static_pointer_cast<ObjectOf<Handle>>(std::move(object));
 }
 
 } // namespace ct::capi

@@ -183,6 +183,15 @@ static void load_from_any_state(void)
     CHECK_INT(libct_container_resume(ct), 0);
     end(ct, init);
     CHECK_INT(waitpid(paused, NULL, 0), paused);
+    /* One that is in no group of the container's. */
+    const pid_t outside = fork_to_stay();
+    char value[64];
+    CHECK(libct_container_load(ct, outside) == init);
+    CHECK_INT(libct_container_state(ct), CT_RUNNING);
+    CHECK(libct_container_pause(ct) < 0);
+    CHECK(libct_controller_read(ct, CTL_FREEZER, "freezer.state", value, sizeof value) < 0);
+    end(ct, init);
+    CHECK_INT(waitpid(outside, NULL, 0), outside);
 }
 
 static void wait_for_who_is_no_child(void)
