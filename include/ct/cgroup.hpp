@@ -76,6 +76,9 @@ struct Cgroup {
     std::vector<std::string> named_hierarchies = {};
     Limits limits = {};
     std::vector<ControllerValue> values = {}; ///< Written in this order, after `limits`.
+    /// A group of the container's name that is there and is none of libct's is used, and removed at the end, rather
+    /// than an error; but not if there are processes in it.
+    bool use_existing = false;
     /// Apply limits and values once the container is set up, so that its set-up is neither charged nor hindered.
     bool limits_after_set_up = false;
     bool born_frozen = false; ///< start() leaves it State::Paused: not one instruction of its program has run.

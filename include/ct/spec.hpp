@@ -82,16 +82,18 @@ struct Mount {
     bool id_mapped = false;
     std::vector<IdRange> uid_map = {};
     std::vector<IdRange> gid_map = {};
+    /// On top of another mount of the specification that has the same target, which is an error otherwise.
+    bool stacked = false;
     bool operator==(const Mount&) const = default;
 };
 
-enum class DeviceType : std::uint8_t { Character, Block };
+enum class DeviceType : std::uint8_t { Character, Block, Fifo };
 
 /// A device node of the container. Needs Namespace::Mount, or Root::host_mounts. A node of the same name and number in
-/// the image will do; any other file of that name is an error.
+/// the image will do; any other file of that name is an error unless it may be replaced.
 ///
 /// Within a user namespace, where the kernel refuses mknod(2), the host's node is bound: the one of the same path, or
-/// in /dev/char or /dev/block; it keeps the mode and owner that it has there.
+/// in /dev/char or /dev/block; it keeps the mode and owner that it has there. A fifo has no numbers and is made.
 struct Device {
     std::string path = {}; ///< Absolute path inside the root, without "..". What is missing of it is created.
     DeviceType type = DeviceType::Character;
@@ -100,6 +102,7 @@ struct Device {
     std::uint32_t mode = 0666; ///< Permissions; independent of the umask.
     std::uint32_t uid = 0;     ///< Ids inside.
     std::uint32_t gid = 0;
+    bool replace = false; ///< What has that name, unless it is a directory, is removed first; also if the start fails.
     bool operator==(const Device&) const = default;
 };
 

@@ -53,6 +53,11 @@ std::string inside(std::string_view path) {
     return path.starts_with('/') ? std::string(path) : '/' + std::string(path);
 }
 
+ct::DeviceType type_of(mode_t mode) {
+    if (S_ISFIFO(mode)) return ct::DeviceType::Fifo;
+    return S_ISBLK(mode) ? ct::DeviceType::Block : ct::DeviceType::Character;
+}
+
 struct MountTexts {
     const char* source;
     const char* target;
@@ -158,12 +163,14 @@ CT_EXPORT int libct_fs_add_devnode(ct_handler_t ct, const char* path, int mode, 
         require(path != nullptr, LCTERR_INVARG, "the device has no path");
         container->configure([&](Config& config) {
             const auto bits = static_cast<mode_t>(mode);
-            require(S_ISCHR(bits) || S_ISBLK(bits), LCTERR_INVARG, "the mode is not that of a device");
+            require(S_ISCHR(bits) || S_ISBLK(bits) || S_ISFIFO(bits), LCTERR_INVARG,
+                    "the mode is neither that of a device nor of a fifo");
             config.devices.push_back({.path = inside(path),
-                                      .type = S_ISBLK(bits) ? ct::DeviceType::Block : ct::DeviceType::Character,
+                                      .type = type_of(bits),
                                       .major = static_cast<std::uint32_t>(major),
                                       .minor = static_cast<std::uint32_t>(minor),
-                                      .mode = bits & 07777U});
+                                      .mode = bits & 07777U,
+                                      .replace = true});
         });
     });
 }

@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <fstream>
+#include <ios>
 
 #include <boost/filesystem/operations.hpp>
 
@@ -55,8 +57,21 @@ PrivateArea with_absolute_paths(PrivateArea area) {
     return area;
 }
 
+/// Without changing it. 0 if /proc is not there.
+mode_t umask_of_caller() {
+    std::ifstream status("/proc/thread-self/status");
+    mode_t mask = 0;
+    for (std::string word; status >> word;) {
+        if (word != "Umask:") continue;
+        status >> std::oct >> mask;
+        break;
+    }
+    return mask;
+}
+
 Cgroup cgroup_of(const Config& config) {
     Cgroup cgroup = config.base.cgroup;
+    cgroup.use_existing = true;
     for (const Controller controller : config.controllers) {
         auto& list = cgroup.controllers;
         if (std::find(list.begin(), list.end(), controller) == list.end()) list.push_back(controller);
@@ -87,6 +102,7 @@ void add_mounts(const Config& config, ct::Container& container) {
         // What is mounted on /proc later would hide it.
         if (wants_proc(config) && internal::normal_path(request.mount.target) == "/proc") continue;
         Mount mount = request.mount;
+        mount.stacked = true;
         if (mount.type.empty()) mount.source = absolute(mount.source);
         container.add_mount(std::move(mount), request.hooks);
     }
@@ -162,7 +178,11 @@ Spec Config::spec() const {
     if (spec.root) {
         const bool has_mounts = !mounts.empty() || !devices.empty();
         if (has_mounts && !makes(CLONE_NEWNS)) spec.root->host_mounts = true;
-        spec.devices.insert(spec.devices.end(), devices.begin(), devices.end());
+        const mode_t umask = devices.empty() ? 0 : umask_of_caller();
+        for (Device device : devices) {
+            device.mode &= ~umask;
+            spec.devices.push_back(std::move(device));
+        }
     }
     if (private_area) spec.private_area = with_absolute_paths(*private_area);
     spec.cgroup = cgroup_of(*this);

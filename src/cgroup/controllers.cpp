@@ -79,7 +79,9 @@ std::vector<Controller> needed_controllers(const Cgroup& cgroup) {
 }
 
 bool uses_groups(const Cgroup& cgroup) {
-    return cgroup != Cgroup{};
+    Cgroup none;
+    none.use_existing = cgroup.use_existing; // asks for none
+    return cgroup != none;
 }
 
 } // namespace internal

@@ -15,6 +15,7 @@
 #include "base/sys.hpp"
 #include "cgroup/controllers.hpp"
 #include "cgroup/parents.hpp"
+#include "cgroup/processes.hpp"
 #include "cgroup/removal.hpp"
 
 namespace ct::internal {
@@ -108,14 +109,17 @@ UniqueFd open_in(const Group& parent, const std::string& name) {
     return UniqueFd(::openat(parent.directory.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
 }
 
-/// \throws Error if the present group of that name has to be left alone
-void remove_stale(const Group& group) {
-    std::optional<std::string> owner;
-    {
-        const UniqueFd directory(open_in(*group.parent, group.name));
-        if (!directory) throw sys::error(errno, Stage::Cgroup, "open the cgroup", group.path);
-        owner = mark_of(directory.get());
+/// \returns whether the present group of that name is to be used as it is, else it is removed
+/// \throws Error if it has to be left alone
+bool take_over(Group& group, bool use_existing) {
+    group.directory = open_in(*group.parent, group.name);
+    if (!group.directory) throw sys::error(errno, Stage::Cgroup, "open the cgroup", group.path);
+    const std::optional<std::string> owner = mark_of(group.directory.get());
+    if (!owner && use_existing) {
+        if (processes_in(group).empty()) return true;
+        throw sys::error(EBUSY, Stage::Cgroup, "use the cgroup", group.path, "there are processes in it");
     }
+    group.directory.reset();
     if (!owner) {
         throw sys::error(EEXIST, Stage::Cgroup, "make the cgroup", group.path,
                          "it is none of libct's; choose another name or cgroup parent, or remove it");
@@ -128,9 +132,10 @@ void remove_stale(const Group& group) {
     const int error = remove_tree(group.parent->directory.get(), group.name);
     if (error == EBUSY) throw in_use("processes of an earlier container of that name are in it");
     if (error != 0 && error != ENOENT) throw sys::error(error, Stage::Cgroup, "remove the stale cgroup", group.path);
+    return false;
 }
 
-void make_group(Group& group, GroupParents& parents, const GroupMark& mark) {
+void make_group(Group& group, GroupParents& parents, bool use_existing, const GroupMark& mark) {
     sys::fault_point(Stage::Cgroup, "make the cgroup", group.path);
     for (int tries = 0;; ++tries) {
         if (::mkdirat(group.parent->directory.get(), group.name.c_str(), 0755) == 0) break;
@@ -140,7 +145,7 @@ void make_group(Group& group, GroupParents& parents, const GroupMark& mark) {
             continue;
         }
         if (errno != EEXIST || tries > 2) throw sys::error(errno, Stage::Cgroup, "make the cgroup", group.path);
-        remove_stale(group);
+        if (take_over(group, use_existing)) break;
     }
     try {
         group.directory = open_in(*group.parent, group.name);
@@ -174,7 +179,7 @@ Groups make_groups(GroupParents& parents, std::vector<Group> planned, const Cgro
         explain_denial(group.only_to_end_all, [&] {
             group.parent = parents.parent(*group.hierarchy);
             if (group.hierarchy->version == 2) parents.enable(*group.hierarchy, needed_controllers(cgroup));
-            make_group(group, parents, *mark);
+            make_group(group, parents, cgroup.use_existing, *mark);
         });
         undo.add([&group] { (void)remove_tree(group.parent->directory.get(), group.name); });
         inherit_cpuset(*group.parent, group);

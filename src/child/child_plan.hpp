@@ -210,6 +210,7 @@ struct NodeArgs {
     std::uint32_t uid;
     std::uint32_t gid;
     bool owned; ///< Set owner and mode.
+    bool replace;
 };
 struct BindNodeArgs {
     const char* source; ///< The host's node.

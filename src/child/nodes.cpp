@@ -40,6 +40,10 @@ long open_directory(Context& context, const DirectoryArgs& args) noexcept {
 }
 
 long make_node(Context& context, const NodeArgs& args) noexcept {
+    if (args.replace) {
+        const long removed = raw_syscall(SYS_unlinkat, context.directory_fd, args.name, 0);
+        if (removed < 0 && removed != -ENOENT) return removed;
+    }
     // As the kernel encodes large numbers, see makedev(3).
     const std::uint32_t device = (args.minor & 0xffU) | args.major << 8U | (args.minor & ~0xffU) << 12U;
     long error = raw_syscall(SYS_mknodat, context.directory_fd, args.name, args.mode, device);

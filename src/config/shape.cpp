@@ -138,7 +138,7 @@ void check_device(const Device& device) {
     // What fits into the kernel's dev_t.
     if (device.major >= 1U << 12U) reject(concat("device '", device.path, "' has a major number above 4095"));
     if (device.minor >= 1U << 20U) reject(concat("device '", device.path, "' has a minor number above 1048575"));
-    if (device.type > DeviceType::Block) reject(concat("device '", device.path, "' is of an unknown type"));
+    if (device.type > DeviceType::Fifo) reject(concat("device '", device.path, "' is of an unknown type"));
 }
 
 namespace {

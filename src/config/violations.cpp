@@ -96,7 +96,7 @@ void check_cgroup_mount(Violations& found, const Spec& spec) {
 void check_mounts(Violations& found, const Spec& spec) {
     std::set<std::string> targets;
     for (const Mount& mount : spec.mounts) {
-        if (!targets.insert(normal_path(mount.target)).second)
+        if (!targets.insert(normal_path(mount.target)).second && !mount.stacked)
             found.push_back(concat("two mounts on '", mount.target, "'"));
         if (mount.id_mapped && mount.uid_map.empty() && !has_namespace(spec, Namespace::User)) {
             found.push_back(concat("the id-mapped bind on '", mount.target, "' needs id maps, or a user namespace"));

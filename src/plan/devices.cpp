@@ -18,6 +18,7 @@ namespace ct::internal {
 namespace {
 
 std::uint32_t type_of(const Device& device) {
+    if (device.type == DeviceType::Fifo) return S_IFIFO;
     return device.type == DeviceType::Block ? S_IFBLK : S_IFCHR;
 }
 
@@ -46,8 +47,8 @@ bool has_file_system_of_its_own(const Spec& spec) {
 }
 
 void plan_own_devices(Plan& plan, const Spec& spec) {
-    const bool bound = has_namespace(spec, Namespace::User);
     for (const Device& device : spec.devices) {
+        const bool bound = has_namespace(spec, Namespace::User) && device.type != DeviceType::Fifo;
         const std::string path = normal_path(device.path);
         const char* const target = plan.text(path);
         if (bound) {
@@ -61,7 +62,7 @@ void plan_own_devices(Plan& plan, const Spec& spec) {
         plan.steps.add(Op::OpenDirectory, DirectoryArgs{directory, false}, {Stage::Devices, "open", directory});
         plan.steps.add(Op::MakeNode,
                        NodeArgs{target + slash + 1, type_of(device) | device.mode, device.major, device.minor,
-                                device.uid, device.gid, true},
+                                device.uid, device.gid, true, device.replace},
                        {Stage::Devices, "make the device", target});
     }
 }
@@ -83,7 +84,8 @@ void plan_default_devices(Plan& plan, const Spec& spec, const FdLayout& fds) {
     } else {
         open_dev();
         for (const DefaultDevice& device : DefaultDevices) {
-            plan.steps.add(Op::MakeNode, NodeArgs{device.name, S_IFCHR | 0666, device.major, device.minor, 0, 0, false},
+            plan.steps.add(Op::MakeNode,
+                           NodeArgs{device.name, S_IFCHR | 0666, device.major, device.minor, 0, 0, false, false},
                            {Stage::Devices, "make the device", plan.text("/dev/", device.name)});
         }
     }

@@ -79,7 +79,7 @@ struct Words<DeviceClass> {
 };
 template <>
 struct Words<DeviceType> {
-    static constexpr std::array<std::string_view, 2> list{"character", "block"};
+    static constexpr std::array<std::string_view, 3> list{"character", "block", "fifo"};
 };
 template <>
 struct Words<ProcMode> {
@@ -193,6 +193,7 @@ struct Fields<Mount> {
         field("id_mapped", &Mount::id_mapped),
         field("uid_map", &Mount::uid_map),
         field("gid_map", &Mount::gid_map),
+        field("stacked", &Mount::stacked),
     };
 };
 template <>
@@ -200,7 +201,7 @@ struct Fields<Device> {
     static constexpr std::tuple list{
         field("path", &Device::path),   field("type", &Device::type), field("major", &Device::major),
         field("minor", &Device::minor), field("mode", &Device::mode), field("uid", &Device::uid),
-        field("gid", &Device::gid),
+        field("gid", &Device::gid),     field("replace", &Device::replace),
     };
 };
 template <>
@@ -259,6 +260,7 @@ template <>
 struct Fields<Cgroup> {
     static constexpr std::tuple list{
         field("own_group", &Cgroup::own_group),
+        field("use_existing", &Cgroup::use_existing),
         field("controllers", &Cgroup::controllers),
         field("named_hierarchies", &Cgroup::named_hierarchies),
         field("limits", &Cgroup::limits),

@@ -103,10 +103,15 @@ static void use_their_own_groups(void)
     char text[64] = "";
     ct_handler_t ct = make_container();
     CHECK_INT(libct_controller_add(ct, CTL_MEMORY), 0);
-    /* A group of somebody else's is left alone. */
+    /* A group of somebody else's is left alone while there are processes in it. */
     CHECK_INT(mkdir(group_file("memory", ""), 0755), 0);
+    const pid_t other = fork_to_stay();
+    char pid[16];
+    snprintf(pid, sizeof pid, "%d", other);
+    write_file(group_file("memory", "tasks"), pid);
     CHECK_ERROR(libct_container_spawn_cb(ct, desc, stay, NULL), -LCTERR_CGCREATE);
-    CHECK_INT(rmdir(group_file("memory", "")), 0);
+    CHECK_INT(kill(other, SIGKILL), 0);
+    CHECK_INT(waitpid(other, NULL, 0), other);
     CHECK_HANDLE(libct_container_spawn_cb(ct, desc, stay, NULL));
     /* One that it does not have has no files, unless it is mounted together with one that it has. */
     CHECK_INT(libct_controller_read(ct, CTL_FREEZER, "freezer.state", text, sizeof text), -1);

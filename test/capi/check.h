@@ -93,6 +93,7 @@ const char *output_of(ct_handler_t ct, char *first, ...);
 int status_of(ct_handler_t ct, int (*function)(void *), void *argument);
 /* A function that stays until it is killed, and one that ends at once. */
 int stay(void *argument);
+pid_t fork_to_stay(void);
 int end_at_once(void *argument);
 /* Memory that a function in a container shares with the test, full of zeros. */
 void *shared_memory(size_t size);

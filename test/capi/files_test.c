@@ -227,7 +227,8 @@ static void mount_in_order(void)
     CHECK_INT(libct_container_wait(ct), 0);
     /* Of several on one place the first is taken away. */
     CHECK_INT(libct_fs_add_bind_mount(ct, "source", "/tree", 0), 0);
-    CHECK_ERROR(libct_container_spawn_cb(ct, desc, end_at_once, NULL), -1); /* one would hide the other */
+    CHECK_INT(status_of(ct, find_paths, (char *[]){(char[]){"/tree/mark"}, NULL}), 0); /* the last hides the other */
+    CHECK(!is_mounted("root/tree"));
     CHECK_INT(libct_fs_del_bind_mount(ct, "/tree"), 0);
     CHECK_INT(status_of(ct, find_paths, (char *[]){(char[]){"/tree/mark"}, NULL}), 0);
     CHECK_INT(libct_fs_del_bind_mount(ct, "/tree"), 0);
@@ -297,7 +298,8 @@ static void make_devices(void)
     ct_handler_t ct = make_container();
     CHECK_INT(libct_fs_add_devnode(ct, NULL, S_IFCHR | 0600, 1, 5), -LCTERR_INVARG);
     CHECK_INT(libct_fs_add_devnode(ct, "/dev/zero", S_IFREG | 0600, 1, 5), -LCTERR_INVARG);
-    CHECK_INT(libct_fs_add_devnode(ct, "/dev/zero", S_IFCHR | 0600, 1, 5), 0);
+    CHECK_INT(libct_fs_add_devnode(ct, "/dev/zero", S_IFCHR | 0622, 1, 5), 0);
+    const mode_t before = umask(022);
     CHECK_INT(status_of(ct, end_at_once, NULL), 0); /* nothing happens without a root */
     CHECK_INT(libct_fs_set_root(ct, make_root("root")), 0);
     CHECK_INT(status_of(ct, find_device, NULL), 0);
@@ -305,11 +307,19 @@ static void make_devices(void)
     CHECK_INT(libct_container_set_nsmask(ct, CLONE_NEWNS), 0);
     CHECK_INT(status_of(ct, find_device, NULL), 0);
     CHECK_INT(status_of(ct, find_device, NULL), 0); /* it may be there already */
-    /* What is something else belongs to the image. */
+    /* What is something else gives way. */
     CHECK_INT(unlink("root/dev/zero"), 0);
     write_file("root/dev/zero", "text");
+    CHECK_INT(status_of(ct, find_device, NULL), 0);
+    umask(before);
+    CHECK_INT(libct_fs_add_devnode(ct, "/dev/fifo", S_IFIFO | 0600, 0, 0), 0);
+    CHECK_INT(status_of(ct, find_device, NULL), 0);
+    struct stat status;
+    CHECK_INT(stat("root/dev/fifo", &status), 0);
+    CHECK(S_ISFIFO(status.st_mode));
+    /* A directory does not. */
+    CHECK_INT(libct_fs_add_devnode(ct, "/dev", S_IFCHR | 0600, 1, 5), 0);
     CHECK_ERROR(libct_container_spawn_cb(ct, desc, end_at_once, NULL), -1);
-    CHECK(strcmp(read_file("root/dev/zero"), "text") == 0);
 }
 
 static int sees_itself_as_first(void *argument)

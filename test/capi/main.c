@@ -201,6 +201,15 @@ int stay(void *argument)
         pause();
 }
 
+pid_t fork_to_stay(void)
+{
+    const pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0)
+        stay(NULL);
+    return pid;
+}
+
 int end_at_once(void *argument)
 {
     (void)argument;

@@ -140,15 +140,6 @@ static void take_some_settings_in_any_state(void)
     CHECK_INT(libct_process_get_pid(init), -LCTERR_INVARG);
 }
 
-static pid_t fork_to_stay(void)
-{
-    const pid_t pid = fork();
-    CHECK(pid >= 0);
-    if (pid == 0)
-        stay(NULL);
-    return pid;
-}
-
 static void load_from_any_state(void)
 {
     ct_handler_t ct = make_container();

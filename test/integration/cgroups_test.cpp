@@ -266,6 +266,44 @@ TEST_F(Cgroups, AGroupOfThatNameThatIsNotOursIsLeftAlone) {
     fs::remove(fs::path{place(hierarchy)}.parent_path());
 }
 
+TEST_F(Cgroups, AGroupThatIsThereIsUsedOnRequest) {
+    const Hierarchy& hierarchy = *hierarchies_.find(Controller::Pids);
+    fs::create_directories(place(hierarchy));
+    Spec spec = isolated().add_controller(Controller::Pids).spec();
+    spec.cgroup.use_existing = true;
+    Container container = session().create("box");
+    container.set_spec(spec);
+    const Process init = start_ready(container, program({"pause"}));
+    EXPECT_EQ(groups_of(init.pid()).at(hierarchy.name), cgroup_parent() + "/box");
+    container.kill();
+    container.wait();
+    EXPECT_TRUE(fs::remove(fs::path{place(hierarchy)}.parent_path())) << "the group is not removed";
+}
+
+TEST_F(Cgroups, AGroupWithProcessesIsNotUsedOnRequest) {
+    const Hierarchy& hierarchy = *hierarchies_.find(Controller::Pids);
+    fs::create_directories(place(hierarchy) + "/below");
+    Container foreigner = plain("foreigner");
+    const Process process = start_ready(foreigner, host_program({"pause"}));
+    std::ofstream(place(hierarchy) + "/below/cgroup.procs") << process.pid() << std::flush;
+    Spec spec = plain("box").add_controller(Controller::Pids).spec();
+    spec.cgroup.use_existing = true;
+    Container container = session().create("box");
+    container.set_spec(spec);
+    EXPECT_TRUE(fails(
+        [&] {
+            container.start(host_program({"exit", "0"}));
+        },
+        std::errc::device_or_resource_busy,
+        {"container 'box': use the cgroup '" + place(hierarchy) + "'", "there are processes in it"}));
+    EXPECT_EQ(foreigner.state(), State::Running);
+    foreigner.kill();
+    foreigner.wait();
+    EXPECT_TRUE(fs::remove(place(hierarchy) + "/below"));
+    EXPECT_TRUE(fs::remove(place(hierarchy)));
+    fs::remove(fs::path{place(hierarchy)}.parent_path());
+}
+
 TEST_F(Cgroups, OneOfARunningContainerOfAnotherSessionIsLeftAlone) {
     Container container = isolated().add_controller(Controller::Pids);
     const Process init = start_ready(container, program({"pause"}));

@@ -62,6 +62,32 @@ TEST_F(Devices, SameNodeOfTheImageWillDo) {
     EXPECT_EQ(run(container, program({"stat", "/dev/nought"})).out, "char 600 0:0 1:5\n");
 }
 
+TEST_F(Devices, AnotherFileOfTheImageIsReplacedOnRequest) {
+    make_dir("image/dev");
+    make_file("image/dev/nought", "text");
+    Device device = zero();
+    device.replace = true;
+    Container container = isolated().add_device(device);
+    EXPECT_EQ(run(container, program({"stat", "/dev/nought"})).out, "char 640 3:4 1:5\n");
+    EXPECT_EQ(run(container, program({"stat", "/dev/nought"})).out, "char 640 3:4 1:5\n");
+    fs::remove(image() / "dev/nought");
+    make_dir("image/dev/nought");
+    EXPECT_TRUE(fails(
+        [&] {
+            container.start(program({"exit", "0"}));
+        },
+        std::errc::is_a_directory, {"container 'box': make the device '/dev/nought'"}));
+    EXPECT_TRUE(fs::is_directory(image() / "dev/nought"));
+}
+
+TEST_F(Devices, FifosAreMadeInAnyUserNamespace) {
+    const Device fifo{.path = "/dev/fifo", .type = DeviceType::Fifo, .mode = 0640};
+    for (Container container : {isolated("plain"), in_user_namespace()}) {
+        container.add_default_mounts().add_device(fifo);
+        EXPECT_EQ(run(container, program({"stat", "/dev/fifo"})).out, "other 640 0:0 0:0\n");
+    }
+}
+
 TEST_F(Devices, AnotherFileOfTheImageIsAnError) {
     make_dir("image/dev");
     make_file("outside", "outside");

@@ -37,6 +37,14 @@ TEST_F(Mounts, BindShowsTheDirectory) {
     EXPECT_EQ(content(dir() / "data/new"), "text");
 }
 
+TEST_F(Mounts, StackedOneHidesTheOneBelow) {
+    make_data();
+    Mount above = bind("data/sub", "/data");
+    above.stacked = true;
+    Container container = isolated().add_mount(bind("data", "/data")).add_mount(above);
+    EXPECT_EQ(run(container, program({"cat", "/data/file"})).out, "below");
+}
+
 TEST_F(Mounts, BindLeavesSubmountsOut) {
     make_data();
     Container container = isolated().add_mount(bind("data", "/data"));

@@ -217,6 +217,8 @@ TEST_F(FileViolations, TargetHasOneMount) {
     EXPECT_THAT(found(), ElementsAre("two mounts on '/a'"));
     spec.mounts = {{.source = "/", .target = "/a/b"}, {.source = "/", .target = "/a//./b/"}};
     EXPECT_THAT(found(), ElementsAre("two mounts on '/a//./b/'"));
+    spec.mounts.back().stacked = true;
+    EXPECT_THAT(found(), ElementsAre());
 }
 
 TEST_F(ProcessViolations, ProgramHasAName) {
