@@ -81,6 +81,10 @@ ct_process_t Container::load(pid_t pid) {
     // As long as it is not sure that there is such a process, what runs stays what it is.
     ct::Container loaded = runs ? session->create(container_.name()) : container_;
     loaded.set_spec(config.spec());
+    if (runs) {
+        const std::lock_guard lock(mutex_);
+        for (const auto& [point, handler] : hooks_) loaded.add_hook(point, handler);
+    }
     ct::Process init = loaded.adopt(pid);
     if (runs) {
         try {

@@ -25,6 +25,7 @@ struct MountRequest {
     std::string target;
     Mount mount;
     MountHooks hooks;
+    bool always = false; ///< Also without a root.
 };
 
 /// The configuration that the setters make; nothing of it is checked before a start.
@@ -44,6 +45,8 @@ struct Config {
     std::optional<std::string> cgroup_submount = {};
     int console = -1;
     std::string root = {};
+    bool root_read_only = false;
+    std::optional<Propagation> root_propagation = {};
     std::optional<PrivateArea> private_area = {};
     std::vector<MountRequest> mounts = {};
     std::vector<Device> devices = {};
@@ -85,6 +88,13 @@ public:
         check_stopped();
         return with_codes([&] { return call(container_); });
     }
+    /// Both, for what the one is to check and the other to remember.
+    template <typename Change>
+    void configure_both(const Change& change) {
+        const std::lock_guard lock(mutex_);
+        check_stopped();
+        with_codes([&] { change(config_, container_); });
+    }
     /// That container, in any state.
     [[nodiscard]] ct::Container object() const {
         const std::lock_guard lock(mutex_);
@@ -93,6 +103,9 @@ public:
     /// Sets a handler of that container, or takes it away: \p set is told which.
     using SetHandler = std::function<void(ct::Container&, bool)>;
     void set_handler(const std::string& what, SetHandler set, bool present);
+    /// Has a callable run at that point.
+    void add_hook(HookPoint point, HookHandler handler);
+    void clear_hooks();
     /// One that somebody else has started or saved.
     void open();
     void save();
@@ -142,6 +155,7 @@ private:
     unsigned run_ = 0;    ///< Counts the starts.
     bool opened_ = false; ///< It runs without this session.
     std::map<std::string, SetHandler> handlers_ = {};
+    std::vector<std::pair<HookPoint, HookHandler>> hooks_ = {};
     bool held_ = false;                             ///< It runs without a first process of the library's.
     std::map<Controller, std::string> groups_ = {}; ///< The directories of its controllers.
     Config config_;

@@ -33,6 +33,11 @@ libct_exit_record exit_record_of(const ExitRecord& record) {
     told.ended_ns = since_1970(record.ended);
     told.ran_ns = number_of(record.ran);
     told.start_ns = number_of(record.start.total);
+    told.monotonic_start_ns = number_of(record.monotonic_start.time_since_epoch());
+    told.monotonic_end_ns = number_of(record.monotonic_end.time_since_epoch());
+    told.start_prepare_ns = number_of(record.start.prepare);
+    told.start_birth_ns = number_of(record.start.birth);
+    told.start_set_up_ns = number_of(record.start.set_up);
     const Known known(told.known);
     known.tell(LIBCT_EXIT_OOM_KILLS, told.oom_kills, record.oom_kills);
     known.tell(LIBCT_EXIT_CPU_USER, told.cpu_user_ns, record.cpu_user);

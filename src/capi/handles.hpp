@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include <libct/libct-streams.h>
+#include <libct/libct-attach.h>
 #include <libct/libct.h>
 
 /// The handles of the C interface.
@@ -30,6 +30,7 @@ class NetDevice;
 class Route;
 class NextHop;
 class Attachment;
+class AttachServerHandle;
 
 template <typename Handle>
 struct Kind;
@@ -64,6 +65,10 @@ struct Kind<ct_net_route_nh_t> {
 template <>
 struct Kind<libct_attachment_t> {
     using Type = Attachment;
+};
+template <>
+struct Kind<libct_attach_server_t> {
+    using Type = AttachServerHandle;
 };
 template <typename Handle>
 using ObjectOf = typename Kind<Handle>::Type;

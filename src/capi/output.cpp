@@ -6,6 +6,7 @@
 
 #include <ct/error.hpp>
 #include <ct/export.hpp>
+#include <libct/libct-attach.h>
 
 #include "capi/container.hpp"
 #include "capi/structs.hpp"
@@ -152,6 +153,17 @@ CT_EXPORT int libct_container_add_log_sink(ct_handler_t ct, const struct libct_l
 
 CT_EXPORT int libct_container_clear_log(ct_handler_t ct) {
     return guard([&] { get(ct)->with_stopped([](ct::Container& container) { container.clear_log(); }); });
+}
+
+CT_EXPORT int libct_container_log_stats(ct_handler_t ct, struct libct_log_stats* stats) {
+    return guard([&] {
+        const ct::LogStats now = get(ct)->object().log_stats();
+        write_struct(stats, libct_log_stats{.struct_size = sizeof(libct_log_stats),
+                                            .bytes = now.bytes,
+                                            .records = now.records,
+                                            .dropped_bytes = now.dropped_bytes,
+                                            .dropped_records = now.dropped_records});
+    });
 }
 
 CT_EXPORT int libct_container_reopen_log(ct_handler_t ct) {

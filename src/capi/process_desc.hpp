@@ -53,4 +53,7 @@ private:
     ProcessAttributes attributes_;
 };
 
+/// A program that is looked for along PATH. \param env  NULL: what the descriptor says
+[[nodiscard]] ProcessSpec program(ct_process_desc_t desc, const char* path, char* const* argv, char* const* env);
+
 } // namespace ct::capi

@@ -87,13 +87,11 @@ ct::Container Session::create(const std::string& name) {
 
 ct::Container Session::open(const std::string& name) {
     require(options_.state_directory.has_value(), 1, "the session has no state directory");
-    const std::lock_guard lock(mutex_);
-    return with_codes([&] { return sessions_.front().open(name); });
+    return with_first([&](ct::Session& session) { return session.open(name); });
 }
 
 std::vector<HostFeature> Session::features() {
-    const std::lock_guard lock(mutex_);
-    return sessions_.front().capabilities();
+    return with_first([](ct::Session& session) { return session.capabilities(); });
 }
 
 int Session::fd() {

@@ -11,6 +11,7 @@
 #include <ct/session.hpp>
 
 #include "base/unique_fd.hpp"
+#include "capi/guard.hpp"
 #include "capi/handles.hpp"
 
 namespace ct::capi {
@@ -24,6 +25,16 @@ public:
     /// One that is recorded in the state directory. \throws Failure without one
     [[nodiscard]] ct::Container open(const std::string& name);
     [[nodiscard]] std::vector<HostFeature> features();
+    /// Hands the session of the C++ library that is always there to a function.
+    template <typename Call>
+    auto with_first(const Call& call) {
+        ct::Session* first = nullptr;
+        {
+            const std::lock_guard lock(mutex_);
+            first = &sessions_.front(); // which stays where it is
+        }
+        return with_codes([&] { return call(*first); });
+    }
     [[nodiscard]] int fd();
     /// \returns how many callbacks ran
     int dispatch(int timeout_ms);

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SPDX-FileCopyrightText: The libct authors */
 #include <fcntl.h>
+#include <libct-attach.h>
 #include <libct-events.h>
+#include <libct-hooks.h>
+#include <libct-mounts.h>
+#include <libct-namespaces.h>
+#include <libct-network.h>
 #include <libct-resources.h>
 #include <libct-streams.h>
 #include <sched.h>
@@ -195,6 +200,121 @@ static void call_beyond(void)
     }
 }
 
+static int on_hook_called(ct_handler_t ct, const struct libct_hook_event *event, void *user)
+{
+    (void)user;
+    CHECK(libct_container_phase(ct) <= LIBCT_PHASE_STOPPING && event->pid != 0);
+    return 0;
+}
+
+static int on_health_asked(ct_handler_t ct, void *user)
+{
+    (void)user;
+    return libct_container_state(ct) == CT_ERROR;
+}
+
+static void on_health_told(ct_handler_t ct, const struct libct_health_event *event, void *user)
+{
+    (void)ct;
+    (void)user;
+    CHECK(event->reason != NULL);
+}
+
+static int on_link_told(const struct libct_link_state *link, void *user)
+{
+    (void)user;
+    return link->index;
+}
+
+static void call_streams_and_hooks(void)
+{
+    char buffer[16];
+    struct libct_attach_server_options options = {.struct_size = sizeof options, .path = next(2) ? "/tmp/fuzz" : text(),
+                                                  .slow = (enum libct_slow_client)number(), .max_clients = next(3)};
+    struct libct_attach_server_stats stats = {.struct_size = next(2) ? sizeof stats : next(64)};
+    struct libct_health_check check = {.struct_size = sizeof check, .check = next(2) ? on_health_asked : NULL,
+                                       .process = any(), .path = text(), .interval_ms = (unsigned)number()};
+    struct libct_cmd command = {.path = next(2) ? "true" : (char *)(uintptr_t)text()};
+    switch (next(20)) {
+    case 0: keep(libct_container_serve(any(), &options)); break;
+    case 1: keep(libct_session_serve(any(), &options)); break;
+    case 2: libct_attach_server_close(any()); break;
+    case 3: libct_attach_server_finished(any()); break;
+    case 4: libct_attach_server_get_stats(any(), &stats); break;
+    case 5: libct_attach_server_disconnect_clients(any()); break;
+    case 6: libct_attach_server_write(any(), (int)next(4), buffer, next(17)); break;
+    case 7: libct_attach_server_takes_output(any()); break;
+    case 8: libct_attach_server_set_input(any(), -1 - (int)next(2)); break;
+    case 9: libct_attach_server_finish(any()); break;
+    case 10: libct_container_clear_attachable(any()); break;
+    case 11: libct_attachment_close_input(any()); break;
+    case 12: libct_attachment_attached(any()); break;
+    case 13: libct_container_resize_terminal(any(), next(3), (unsigned)number()); break;
+    case 14: libct_container_on_health(any(), &check, next(2) ? on_health_told : NULL, NULL); break;
+    case 15: libct_container_on_frozen(any(), NULL, NULL); break;
+    case 16: libct_container_add_hook(any(), (enum libct_hook_point)number(), next(4) ? &command : NULL, 1000); break;
+    case 17: libct_container_add_hook_cb(any(), (enum libct_hook_point)number(), on_hook_called, NULL); break;
+    case 18: libct_container_clear_hooks(any()); break;
+    default: libct_container_set_annotation(any(), text(), text()); break;
+    }
+}
+
+static void call_places(void)
+{
+    char buffer[16];
+    struct libct_mount mount = {.struct_size = sizeof mount, .source = text(), .target = text(), .type = text(),
+                                .flags = (unsigned)number() & 0xfff, .propagation = (enum libct_propagation)number()};
+    struct libct_net_device device = {.struct_size = sizeof device, .kind = (enum libct_net_kind)number(),
+                                      .host_name = text(), .container_name = text(), .vlan_id = (unsigned)number()};
+    struct libct_route route = {.struct_size = sizeof route, .destination = text(), .gateway = text(),
+                                .device = text(), .type = (enum libct_route_type)next(5)};
+    struct libct_rule rule = {.struct_size = sizeof rule, .from = text(), .table = next(300)};
+    struct libct_address address = {.struct_size = sizeof address, .device = text(), .address = text()};
+    struct libct_net_visitor visitor = {.struct_size = sizeof visitor, .link = next(2) ? on_link_told : NULL};
+    switch (next(24)) {
+    case 0: libct_fs_add(any(), &mount); break;
+    case 1: libct_fs_mount(any(), &mount); break;
+    case 2: libct_fs_unmount(any(), text()); break;
+    case 3: libct_fs_add_default_mounts(any()); break;
+    case 4: libct_fs_add_default_devices(any()); break;
+    case 5: libct_fs_add_default_masks(any()); break;
+    case 6: libct_fs_mask(any(), text()); break;
+    case 7: libct_fs_protect(any(), text()); break;
+    case 8: libct_fs_set_root_options(any(), number(), (enum libct_propagation)number()); break;
+    case 9: libct_container_add_namespace(any(), number()); break;
+    case 10: libct_container_join_fd(any(), number(), number()); break;
+    case 11: libct_container_join(any(), number(), any()); break;
+    case 12: libct_container_set_time_offsets(any(), number(), number()); break;
+    case 13: libct_userns_map_root_to_caller(any()); break;
+    case 14: libct_userns_set_setgroups(any(), (enum libct_setgroups)number()); break;
+    case 15: {
+        const int fd = libct_container_namespace_fd(any(), number());
+        if (fd >= 0)
+            close(fd);
+        break;
+    }
+    case 16: libct_net_add_device(any(), &device); break;
+    case 17: libct_net_attach_device(any(), &device); break;
+    case 18: libct_net_detach_device(any(), text()); break;
+    case 19: libct_net_attach_route(any(), &route); break;
+    case 20: libct_net_attach_rule(any(), &rule); break;
+    case 21: libct_net_attach_address(any(), &address); break;
+    case 22: libct_net_named(text(), buffer, next(17)); break;
+    default: libct_net_read(any(), &visitor); break;
+    }
+}
+
+static void call_anything(void)
+{
+    switch (next(7)) {
+    case 0: call_beyond(); break;
+    case 1: call_streams_and_hooks(); break;
+    case 2: call_places(); break;
+    case 3: case 4: call_others(); break;
+    default: call_container(); break;
+    }
+}
+
 static void survives_any_calls(void)
 {
     make_root("root");
@@ -207,8 +327,8 @@ static void survives_any_calls(void)
             handles[i] = i % 4 == 0   ? (void *)session
                          : i % 4 == 1 ? (void *)libct_container_create(session, "capi-fuzz")
                                       : (void *)libct_process_desc_create(session);
-        for (int i = 0; i < 1000; ++i)
-            next(3) == 0 ? call_beyond() : next(2) ? call_container() : call_others();
+        for (int i = 0; i < 1500; ++i)
+            call_anything();
         libct_session_close(session);
         for (int i = 0; i < Slots; ++i)
             libct_session_close(handles[i]);
