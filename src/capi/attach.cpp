@@ -40,18 +40,6 @@ private:
     AttachStream stream_; ///< Set before anybody else has the handle.
 };
 
-namespace {
-
-/// guard() for a count of bytes.
-template <typename Body>
-long guard_count(const Body& body) {
-    std::size_t count = 0;
-    const int error = guard([&] { count = with_codes(body); });
-    return error < 0 ? error : static_cast<long>(count);
-}
-
-} // namespace
-
 } // namespace ct::capi
 
 using namespace ct::capi;

@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The libct authors
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -128,6 +129,12 @@ public:
     ct_process_t load(pid_t pid);
     void kill();
     void wait();
+    /// \returns false if the limit has passed first
+    bool wait_for(std::chrono::nanoseconds limit);
+    void stop(std::chrono::nanoseconds grace, int number);
+    void freeze(std::chrono::nanoseconds limit);
+    void thaw(std::chrono::nanoseconds limit);
+    void remove_forced();
     void switch_to();
     void pause();
     void resume();

@@ -5,6 +5,8 @@
 #include <memory>
 
 #include <libct/libct-attach.h>
+#include <libct/libct-readers.h>
+#include <libct/libct-security.h>
 #include <libct/libct.h>
 
 /// The handles of the C interface.
@@ -31,6 +33,9 @@ class Route;
 class NextHop;
 class Attachment;
 class AttachServerHandle;
+class LogReaderObject;
+class EventReaderObject;
+class Notice;
 
 template <typename Handle>
 struct Kind;
@@ -69,6 +74,18 @@ struct Kind<libct_attachment_t> {
 template <>
 struct Kind<libct_attach_server_t> {
     using Type = AttachServerHandle;
+};
+template <>
+struct Kind<libct_log_reader_t> {
+    using Type = LogReaderObject;
+};
+template <>
+struct Kind<libct_event_reader_t> {
+    using Type = EventReaderObject;
+};
+template <>
+struct Kind<libct_notice_t> {
+    using Type = Notice;
 };
 template <typename Handle>
 using ObjectOf = typename Kind<Handle>::Type;

@@ -80,6 +80,18 @@ LogFormat format_of(int given) {
 
 } // namespace
 
+LogFile log_file_of(const libct_log_file* file) {
+    const libct_log_file given = read_struct(file);
+    require(given.path != nullptr, LCTERR_INVARG, "a log has no path");
+    LogFile log{.path = given.path, .format = format_of(given.format)};
+    if (given.mode != 0) log.mode = given.mode;
+    log.rotate_size = {given.rotate_bytes};
+    if (given.rotate_count != 0) log.rotate_count = given.rotate_count;
+    log.total_size = {given.total_bytes};
+    if (given.blocks != 0) log.delivery.policy = LogPolicy::Block;
+    return log;
+}
+
 } // namespace ct::capi
 
 using namespace ct::capi;
@@ -122,15 +134,7 @@ CT_EXPORT int libct_container_on_line(ct_handler_t ct, void (*cb)(ct_handler_t, 
 
 CT_EXPORT int libct_container_add_log_file(ct_handler_t ct, const struct libct_log_file* file) {
     return guard([&] {
-        const libct_log_file given = read_struct(file);
-        require(given.path != nullptr, LCTERR_INVARG, "a log has no path");
-        ct::LogFile log{.path = given.path, .format = format_of(given.format)};
-        if (given.mode != 0) log.mode = given.mode;
-        log.rotate_size = {given.rotate_bytes};
-        if (given.rotate_count != 0) log.rotate_count = given.rotate_count;
-        log.total_size = {given.total_bytes};
-        if (given.blocks != 0) log.delivery.policy = ct::LogPolicy::Block;
-        return add_target(ct, std::move(log));
+        return add_target(ct, log_file_of(file));
     });
 }
 

@@ -25,6 +25,8 @@ public:
     /// One that is recorded in the state directory. \throws Failure without one
     [[nodiscard]] ct::Container open(const std::string& name);
     [[nodiscard]] std::vector<HostFeature> features();
+    /// Its own, and those of the state directory, by name.
+    [[nodiscard]] std::vector<ContainerInfo> containers();
     /// Hands the session of the C++ library that is always there to a function.
     template <typename Call>
     auto with_first(const Call& call) {

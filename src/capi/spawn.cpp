@@ -278,9 +278,11 @@ namespace {
 
 /// A function that is NULL has nothing to run, and so needs nothing of the descriptor.
 std::pair<ProcessSpec, std::function<int()>> callable(ct_process_desc_t desc, int (*function)(void*), void* argument) {
-    const auto attributes = get(desc)->attributes();
+    ProcessSpec process = get(desc)->attributes().spec();
     if (function == nullptr) return {ProcessSpec{}, [] { return 0; }};
-    return {attributes.spec(), [function, argument] { return function(argument); }};
+    process.argv.clear();
+    process.executable.clear();
+    return {std::move(process), [function, argument] { return function(argument); }};
 }
 
 ct_process_t handle_of(std::shared_ptr<Process> process) {
