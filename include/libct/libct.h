@@ -542,7 +542,7 @@ int libct_net_dev_set_mtu(ct_net_t n, int mtu);
 
 /* Routes, made after the devices in the order of the calls. In any state; checked at the start. */
 ct_net_route_t libct_net_route_add(ct_handler_t ct);
-/* The address that packets from here prefer as theirs. */
+/* The address that packets from here prefer as theirs; "/32" or "/128" may follow, any other length fails the start. */
 int libct_net_route_set_src(ct_net_route_t r, const char *src);
 /* Default: "0.0.0.0/0". */
 int libct_net_route_set_dst(ct_net_route_t r, const char *dst);

@@ -133,9 +133,7 @@ CT_EXPORT int libct_container_on_line(ct_handler_t ct, void (*cb)(ct_handler_t, 
 }
 
 CT_EXPORT int libct_container_add_log_file(ct_handler_t ct, const struct libct_log_file* file) {
-    return guard([&] {
-        return add_target(ct, log_file_of(file));
-    });
+    return guard([&] { return add_target(ct, log_file_of(file)); });
 }
 
 CT_EXPORT int libct_container_add_log_journald(ct_handler_t ct, const char* tag) {

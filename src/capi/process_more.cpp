@@ -116,8 +116,7 @@ CT_EXPORT int libct_process_desc_add_env(ct_process_desc_t p, const char* name, 
 }
 
 CT_EXPORT int libct_process_desc_set_reaper(ct_process_desc_t p, int reaper) {
-    return change_base(
-        p, [&](ct::ProcessSpec& spec) { spec.init = reaper != 0 ? ct::Init::Reaper : ct::Init::None; });
+    return change_base(p, [&](ct::ProcessSpec& spec) { spec.init = reaper != 0 ? ct::Init::Reaper : ct::Init::None; });
 }
 
 CT_EXPORT int libct_process_desc_add_fd(ct_process_desc_t p, int target, int source, const char* path) {
@@ -149,8 +148,7 @@ CT_EXPORT int libct_process_desc_set_keyring(ct_process_desc_t p, const char* na
 }
 
 CT_EXPORT int libct_process_desc_set_scheduling(ct_process_desc_t p, const struct libct_scheduling* scheduling) {
-    return change_base(
-        p, [&](ct::ProcessSpec& spec) { spec.scheduling = scheduling_of(read_struct(scheduling)); });
+    return change_base(p, [&](ct::ProcessSpec& spec) { spec.scheduling = scheduling_of(read_struct(scheduling)); });
 }
 
 CT_EXPORT int libct_process_desc_set_memory_policy(ct_process_desc_t p, const struct libct_memory_policy* policy) {

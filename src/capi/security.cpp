@@ -82,9 +82,8 @@ CT_EXPORT int libct_process_desc_set_capability_sets(ct_process_desc_t p, const 
 }
 
 CT_EXPORT int libct_process_desc_set_no_new_privileges(ct_process_desc_t p, int set) {
-    return guard([&] {
-        get(p)->change([&](ProcessAttributes& attributes) { attributes.base.no_new_privileges = set != 0; });
-    });
+    return guard(
+        [&] { get(p)->change([&](ProcessAttributes& attributes) { attributes.base.no_new_privileges = set != 0; }); });
 }
 
 CT_EXPORT int libct_process_desc_set_secure_bits(ct_process_desc_t p, unsigned int bits) {

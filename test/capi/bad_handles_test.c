@@ -6,6 +6,9 @@
 #include <libct-mounts.h>
 #include <libct-namespaces.h>
 #include <libct-network.h>
+#include <libct-processes.h>
+#include <libct-readers.h>
+#include <libct-security.h>
 #include <sched.h>
 #include <stdint.h>
 
@@ -100,6 +103,71 @@ static void refuse_others(void *bad)
     CHECK_INT(libct_attachment_attached(attachment), -LCTERR_INVARG);
 }
 
+static void refuse_desc(ct_process_desc_t bad)
+{
+    char buffer[8];
+    struct libct_scheduling scheduling = {.struct_size = sizeof scheduling};
+    struct libct_capability_sets sets = {.struct_size = sizeof sets};
+    struct libct_seccomp_rule rule = {.struct_size = sizeof rule};
+    CHECK_INT(libct_process_desc_set_spec(bad, "{}"), -LCTERR_INVARG);
+    CHECK_INT(libct_process_desc_get_spec(bad, buffer, sizeof buffer), -LCTERR_INVARG);
+    CHECK_INT(libct_process_desc_set_directory(bad, "/"), -LCTERR_INVARG);
+    CHECK_INT(libct_process_desc_set_umask(bad, 0), -LCTERR_INVARG);
+    CHECK_INT(libct_process_desc_add_env(bad, "a", "b"), -LCTERR_INVARG);
+    CHECK_INT(libct_process_desc_set_reaper(bad, 1), -LCTERR_INVARG);
+    CHECK_INT(libct_process_desc_add_fd(bad, 3, 0, NULL), -LCTERR_INVARG);
+    CHECK_INT(libct_process_desc_set_oom_score(bad, 0), -LCTERR_INVARG);
+    CHECK_INT(libct_process_desc_set_personality(bad, 0), -LCTERR_INVARG);
+    CHECK_INT(libct_process_desc_set_keyring(bad, ""), -LCTERR_INVARG);
+    CHECK_INT(libct_process_desc_set_scheduling(bad, &scheduling), -LCTERR_INVARG);
+    CHECK_INT(libct_process_desc_set_memory_policy(bad, NULL), -LCTERR_INVARG);
+    CHECK_INT(libct_process_desc_set_capabilities(bad, NULL), -LCTERR_INVARG);
+    CHECK_INT(libct_process_desc_set_capability_sets(bad, &sets), -LCTERR_INVARG);
+    CHECK_INT(libct_process_desc_set_no_new_privileges(bad, 1), -LCTERR_INVARG);
+    CHECK_INT(libct_process_desc_set_secure_bits(bad, 1), -LCTERR_INVARG);
+    CHECK_INT(libct_process_desc_set_seccomp(bad, NULL), -LCTERR_INVARG);
+    CHECK_INT(libct_process_desc_add_seccomp_rule(bad, &rule), -LCTERR_INVARG);
+    CHECK_INT(libct_process_desc_set_landlock(bad, NULL), -LCTERR_INVARG);
+}
+
+static int on_info(const struct libct_container_info *info, void *user)
+{
+    (void)info;
+    (void)user;
+    return 0;
+}
+
+static void refuse_lives(void *bad)
+{
+    char buffer[8];
+    struct libct_container_info info = {.struct_size = sizeof info};
+    CHECK_INT(libct_process_signal(bad, 9), -LCTERR_INVARG);
+    CHECK_INT(libct_process_wait_for(bad, 0, NULL), -LCTERR_INVARG);
+    CHECK_INT(libct_process_pidfd(bad), -LCTERR_INVARG);
+    CHECK_INT(libct_container_signal(bad, 9), -LCTERR_INVARG);
+    CHECK_INT(libct_container_wait_for(bad, 0), -LCTERR_INVARG);
+    CHECK_INT(libct_container_stop(bad, 0, 9), -LCTERR_INVARG);
+    CHECK_INT(libct_container_freeze(bad, 0), -LCTERR_INVARG);
+    CHECK_INT(libct_container_thaw(bad, 0), -LCTERR_INVARG);
+    CHECK_INT(libct_container_detach(bad), -LCTERR_INVARG);
+    CHECK_INT(libct_container_remove_forced(bad), -LCTERR_INVARG);
+    CHECK_INT(libct_container_on_seccomp(bad, NULL, NULL), -LCTERR_INVARG);
+    CHECK_INT(libct_container_get_info(bad, &info), -LCTERR_INVARG);
+    CHECK_INT(libct_session_containers(bad, on_info, NULL), -LCTERR_INVARG);
+    CHECK_ERROR(libct_session_read_log(bad, "x", NULL), -LCTERR_INVARG);
+    CHECK_ERROR(libct_session_read_events(bad, NULL), -LCTERR_INVARG);
+    CHECK_INT(libct_log_reader_read(bad, NULL, NULL), -LCTERR_INVARG);
+    CHECK_INT(libct_log_reader_fd(bad), -LCTERR_INVARG);
+    libct_log_reader_close(bad);
+    CHECK_INT(libct_event_reader_read(bad, NULL, NULL), -LCTERR_INVARG);
+    CHECK_INT(libct_event_reader_fd(bad), -LCTERR_INVARG);
+    libct_event_reader_close(bad);
+    CHECK_INT(libct_notice_valid(bad), -LCTERR_INVARG);
+    CHECK_INT(libct_notice_read(bad, 0, buffer, 1), -LCTERR_INVARG);
+    CHECK_INT(libct_notice_read_string(bad, 0, buffer, sizeof buffer), -LCTERR_INVARG);
+    CHECK_INT(libct_notice_add_fd(bad, 0, -1, 0), -LCTERR_INVARG);
+}
+
 static void are_refused(void)
 {
     ct_handler_t gone = make_container();
@@ -109,6 +177,9 @@ static void are_refused(void)
         refuse_container(bad[i]);
         refuse_network(bad[i]);
         refuse_others(bad[i]);
+        refuse_lives(bad[i]);
+        if (bad[i] != desc)
+            refuse_desc(bad[i]);
     }
     refuse_container((ct_handler_t)(void *)session);
     refuse_network((ct_handler_t)(void *)session);

@@ -7,7 +7,10 @@
 #include <libct-mounts.h>
 #include <libct-namespaces.h>
 #include <libct-network.h>
+#include <libct-processes.h>
+#include <libct-readers.h>
 #include <libct-resources.h>
+#include <libct-security.h>
 #include <libct-streams.h>
 #include <sched.h>
 #include <stdint.h>
@@ -304,9 +307,98 @@ static void call_places(void)
     }
 }
 
+static int on_info_told(const struct libct_container_info *info, void *user)
+{
+    (void)user;
+    return info->pid;
+}
+
+static void on_logged(const struct libct_output *line, void *user)
+{
+    (void)user;
+    CHECK(line->bytes != NULL);
+}
+
+static void on_recorded(const struct libct_recorded_event *event, void *user)
+{
+    (void)user;
+    CHECK(event->json != NULL);
+}
+
+static void call_readers(void)
+{
+    struct libct_log_reader_options options = {.struct_size = sizeof options, .has_tail = number(), .tail = next(3),
+                                               .since_ns = number(), .follow = next(2)};
+    struct libct_event_reader_options events = {.struct_size = sizeof events, .follow = next(2)};
+    struct libct_log_file file = {.struct_size = sizeof file, .path = text(),
+                                  .format = (enum libct_log_format)number()};
+    struct libct_container_info info = {.struct_size = next(2) ? sizeof info : next(128)};
+    switch (next(13)) {
+    case 0: libct_session_containers(any(), next(4) ? on_info_told : NULL, NULL); break;
+    case 1: libct_container_get_info(any(), &info); break;
+    case 2: keep(libct_session_read_log(any(), text(), &options)); break;
+    case 3: keep(libct_log_file_read(&file, &options)); break;
+    case 4: libct_log_reader_read(any(), next(4) ? on_logged : NULL, NULL); break;
+    case 5: libct_log_reader_fd(any()); break;
+    case 6: libct_log_reader_close(any()); break;
+    case 7: keep(libct_session_read_events(any(), &events)); break;
+    case 8: libct_event_reader_read(any(), next(4) ? on_recorded : NULL, NULL); break;
+    case 9: libct_event_reader_fd(any()); break;
+    case 10: libct_event_reader_close(any()); break;
+    case 11: {
+        const int fd = libct_process_pidfd(any());
+        if (fd >= 0)
+            close(fd);
+        break;
+    }
+    default: libct_notice_valid(any()); break;
+    }
+}
+
+static void call_processes(void)
+{
+    static const unsigned cpus[] = {0, 1, 2};
+    const char *const names[] = {text(), NULL};
+    char buffer[16];
+    struct libct_scheduling scheduling = {.struct_size = sizeof scheduling, .set = next(16), .nice = number(),
+                                          .policy = (enum libct_policy)number(), .cpus = cpus, .cpu_count = next(4)};
+    struct libct_seccomp filter = {.struct_size = sizeof filter, .standard = (int)next(2),
+                                   .default_action = (enum libct_seccomp_action)next(3)};
+    struct libct_seccomp_rule rule = {.struct_size = sizeof rule, .system_calls = names,
+                                      .action = (enum libct_seccomp_action)number()};
+    struct libct_landlock_path path = {text(), next(9)};
+    struct libct_landlock landlock = {.struct_size = sizeof landlock, .paths = &path, .path_count = next(2)};
+    struct libct_memory_policy policy = {.struct_size = sizeof policy, .mode = (enum libct_memory_mode)number()};
+    int status;
+    switch (next(20)) {
+    case 0: libct_process_desc_set_spec(any(), next(2) ? "{\"umask\":18}" : text()); break;
+    case 1: libct_process_desc_get_spec(any(), buffer, next(17)); break;
+    case 2: libct_process_desc_set_directory(any(), text()); break;
+    case 3: libct_process_desc_add_env(any(), text(), text()); break;
+    case 4: libct_process_desc_set_reaper(any(), number()); break;
+    case 5: libct_process_desc_add_fd(any(), number(), number(), text()); break;
+    case 6: libct_process_desc_set_scheduling(any(), &scheduling); break;
+    case 7: libct_process_desc_set_memory_policy(any(), &policy); break;
+    case 8: libct_process_desc_set_capabilities(any(), next(2) ? names : NULL); break;
+    case 9: libct_process_desc_set_seccomp(any(), next(2) ? &filter : NULL); break;
+    case 10: libct_process_desc_add_seccomp_rule(any(), &rule); break;
+    case 11: libct_process_desc_set_landlock(any(), &landlock); break;
+    case 12: libct_process_signal(any(), next(2) ? 0 : number()); break;
+    case 13: libct_process_wait_for(any(), (int)next(2), &status); break;
+    case 14: libct_container_signal(any(), 0); break;
+    case 15: libct_container_wait_for(any(), (int)next(2)); break;
+    case 16: libct_container_stop(any(), next(2), 15); break;
+    case 17: libct_container_freeze(any(), next(10)); break;
+    case 18: libct_container_thaw(any(), next(10)); break;
+    default: next(8) == 0 ? libct_container_remove_forced(any()) : libct_container_on_seccomp(any(), NULL, NULL); break;
+    }
+}
+
 static void call_anything(void)
 {
-    switch (next(7)) {
+    switch (next(9)) {
+    case 7: call_readers(); break;
+    case 8: call_processes(); break;
     case 0: call_beyond(); break;
     case 1: call_streams_and_hooks(); break;
     case 2: call_places(); break;

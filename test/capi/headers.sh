@@ -19,4 +19,5 @@ done
 # In an order in which each comes after those that it needs.
 exec /usr/bin/python3 "$(dirname "$0")/headers.py" "$library" "$dir/libct-errors.h" "$dir/libct-log-levels.h" "$dir/libct.h" \
     "$dir/libct-events.h" "$dir/libct-resources.h" "$dir/libct-streams.h" "$dir/libct-attach.h" "$dir/libct-hooks.h" \
-    "$dir/libct-mounts.h" "$dir/libct-namespaces.h" "$dir/libct-network.h"
+    "$dir/libct-mounts.h" "$dir/libct-namespaces.h" "$dir/libct-network.h" "$dir/libct-processes.h" "$dir/libct-readers.h" \
+    "$dir/libct-security.h"
