@@ -112,6 +112,8 @@ public:
     void save();
     [[nodiscard]] Spec spec() const;
     void update(const Limits& limits);
+    /// Of the running container. \throws Failure with LCTERR_INVARG without groups
+    [[nodiscard]] Stats stats();
     /// The same in any state, which is handed to it.
     template <typename Change>
     auto change(const Change& change) {
@@ -141,6 +143,7 @@ public:
     void write_now(const ControllerValue& value);
     /// \returns how many bytes
     int read(Controller controller, const std::string& file, void* buffer, std::size_t size);
+    [[nodiscard]] std::string group_of(Controller controller);
     [[nodiscard]] std::vector<pid_t> processes();
     /// The handle is gone, and those of what it owns. \param running  what becomes of the container if it runs; to
     /// kill it is left to the session
@@ -150,6 +153,8 @@ public:
 private:
     void check_stopped() const;
     void check_running() const;
+    void check_freezer() const;
+    void become_paused(bool paused);
     [[nodiscard]] ct::Process start(const Config& config, ProcessSpec process, const std::function<int()>& main);
     ct_process_t become_running(ct::Process init, const Config& config);
 

@@ -27,23 +27,18 @@ bool Container::wait_for(std::chrono::nanoseconds limit) {
 void Container::stop(std::chrono::nanoseconds grace, int number) {
     require(state() != CT_STOPPED, LCTERR_BADCTSTATE, "the container is stopped");
     if (container_.running()) (void)with_codes([&] { return container_.stop(grace, number); });
-    {
-        const std::lock_guard lock(mutex_);
-        if (state_ == CT_PAUSED) state_ = CT_RUNNING;
-    }
+    become_paused(false);
     if (state() != CT_STOPPED) wait();
 }
 
 void Container::freeze(std::chrono::nanoseconds limit) {
-    const std::lock_guard lock(mutex_);
-    with_codes([&] { container_.freeze(limit); });
-    state_ = CT_PAUSED;
+    with_codes([&] { object().freeze(limit); });
+    become_paused(true);
 }
 
 void Container::thaw(std::chrono::nanoseconds limit) {
-    const std::lock_guard lock(mutex_);
-    with_codes([&] { container_.thaw(limit); });
-    if (state_ == CT_PAUSED) state_ = CT_RUNNING;
+    with_codes([&] { object().thaw(limit); });
+    become_paused(false);
 }
 
 void Container::remove_forced() {

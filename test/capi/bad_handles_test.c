@@ -8,6 +8,7 @@
 #include <libct-network.h>
 #include <libct-processes.h>
 #include <libct-readers.h>
+#include <libct-resources.h>
 #include <libct-security.h>
 #include <sched.h>
 #include <stdint.h>
@@ -130,6 +131,31 @@ static void refuse_desc(ct_process_desc_t bad)
     CHECK_INT(libct_process_desc_set_landlock(bad, NULL), -LCTERR_INVARG);
 }
 
+static int on_io(const struct libct_io_stats *device, void *user)
+{
+    return device->major > 0 || user != NULL;
+}
+
+static int on_pages(const struct libct_hugetlb_stats *pages, void *user)
+{
+    return pages->page_bytes > 0 || user != NULL;
+}
+
+static void refuse_groups(ct_handler_t bad)
+{
+    char buffer[8];
+    struct libct_cgroup_options options = {.struct_size = sizeof options};
+    struct libct_stall stall = {.struct_size = sizeof stall};
+    CHECK_INT(libct_controller_add_named(bad, "pids"), -LCTERR_INVARG);
+    CHECK_INT(libct_controller_configure_named(bad, "pids", "a", "b"), -LCTERR_INVARG);
+    CHECK_INT(libct_controller_read_named(bad, "pids", "a", buffer, 8), -LCTERR_INVARG);
+    CHECK_INT(libct_controller_path(bad, "pids", buffer, 8), -LCTERR_INVARG);
+    CHECK_INT(libct_container_set_cgroup_options(bad, &options), -LCTERR_INVARG);
+    CHECK_INT(libct_container_io_stats(bad, on_io, NULL), -LCTERR_INVARG);
+    CHECK_INT(libct_container_hugetlb_stats(bad, on_pages, NULL), -LCTERR_INVARG);
+    CHECK_INT(libct_container_stall(bad, 0, 0, &stall), -LCTERR_INVARG);
+}
+
 static int on_info(const struct libct_container_info *info, void *user)
 {
     (void)info;
@@ -178,6 +204,7 @@ static void are_refused(void)
         refuse_network(bad[i]);
         refuse_others(bad[i]);
         refuse_lives(bad[i]);
+        refuse_groups(bad[i]);
         if (bad[i] != desc)
             refuse_desc(bad[i]);
     }

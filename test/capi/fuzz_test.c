@@ -394,9 +394,35 @@ static void call_processes(void)
     }
 }
 
+static int on_io_told(const struct libct_io_stats *device, void *user)
+{
+    (void)user;
+    return (int)device->major;
+}
+
+static void call_groups(void)
+{
+    static const char *const names[] = {"pids", "memory", "nonsense", "net_cls", NULL};
+    const char *controller = names[next(5)];
+    char buffer[16];
+    struct libct_cgroup_options options = {.struct_size = sizeof options, .own_group = (int)next(2),
+                                           .mount = (enum libct_cgroup_mount)next(4)};
+    struct libct_stall stall = {.struct_size = next(2) ? sizeof stall : next(64)};
+    switch (next(7)) {
+    case 0: libct_controller_configure_named(any(), controller, text(), text()); break;
+    case 1: libct_controller_read_named(any(), controller, text(), buffer, sizeof buffer); break;
+    case 2: libct_controller_path(any(), controller, buffer, next(17)); break;
+    case 3: libct_container_set_cgroup_options(any(), &options); break;
+    case 4: libct_container_io_stats(any(), next(2) ? on_io_told : NULL, NULL); break;
+    case 5: libct_container_hugetlb_stats(any(), NULL, NULL); break;
+    default: libct_container_stall(any(), number(), number(), &stall); break;
+    }
+}
+
 static void call_anything(void)
 {
-    switch (next(9)) {
+    switch (next(10)) {
+    case 9: call_groups(); break;
     case 7: call_readers(); break;
     case 8: call_processes(); break;
     case 0: call_beyond(); break;

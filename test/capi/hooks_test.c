@@ -127,6 +127,23 @@ static void call_functions(void)
     CHECK_INT(calls, 4);
 }
 
+/* Whoever finds that a container has ended runs its functions, which may ask for it. */
+static void are_called_by_whoever_finds_the_end(void)
+{
+    ct_handler_t ct = make_container();
+    CHECK_INT(libct_controller_add(ct, CTL_FREEZER), 0);
+    CHECK_INT(libct_container_set_nsmask(ct, CLONE_NEWPID), 0);
+    CHECK_INT(libct_container_add_hook_cb(ct, LIBCT_HOOK_POSTSTOP, on_hook, NULL), 0);
+    ct_process_t init = libct_container_spawn_cb(ct, desc, stay, NULL);
+    CHECK_HANDLE(init);
+    CHECK_INT(libct_container_pause(ct), 0);
+    CHECK_INT(kill(libct_process_get_pid(init), SIGKILL), 0);
+    while (calls == 0)
+        CHECK(libct_container_resume(ct) <= 0);
+    CHECK_INT(libct_container_wait(ct), 0);
+    CHECK_INT(calls, 1);
+}
+
 /* What has no handle any more is told nothing, though it ends later. */
 static void are_not_called_without_a_handle(void)
 {
@@ -143,6 +160,7 @@ const struct test hook_tests[] = {
     {"refuses_what_is_wrong", refuses_what_is_wrong},
     {"run_commands", run_commands},
     {"call_functions", call_functions},
+    {"are_called_by_whoever_finds_the_end", are_called_by_whoever_finds_the_end},
     {"are_not_called_without_a_handle", are_not_called_without_a_handle},
     {NULL, NULL},
 };

@@ -32,7 +32,8 @@ static const struct theme {
     {"resources", resource_tests}, {"streams", stream_tests}, {"options", option_tests}, {"areas", area_tests},
     {"states", state_tests}, {"enter", enter_tests}, {"attach", attach_tests}, {"health", health_tests},
     {"bad_handles", bad_handle_tests}, {"hooks", hook_tests}, {"mounts", mount_tests}, {"pins", pin_tests}, {"live_net", live_net_tests},
-    {"processes", process_tests}, {"readers", reader_tests}, {"security", security_tests}, {NULL, NULL},
+    {"processes", process_tests}, {"readers", reader_tests}, {"security", security_tests},
+    {"groups", group_tests}, {NULL, NULL},
 };
 
 void skip(const char *reason)
