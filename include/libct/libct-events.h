@@ -100,9 +100,9 @@ struct libct_exit_record {
     uint64_t log_dropped_records;
     uint64_t monotonic_start_ns; /* by CLOCK_MONOTONIC, as the next */
     uint64_t monotonic_end_ns;
-    uint64_t start_prepare_ns; /* of start_ns: on the host; until the process was there; until its program was executed */
-    uint64_t start_birth_ns;
-    uint64_t start_set_up_ns;
+    uint64_t start_prepare_ns; /* of start_ns: on the host */
+    uint64_t start_birth_ns;   /* until the new process was there */
+    uint64_t start_set_up_ns;  /* until its program was executed */
 };
 
 /* The container has ended, and all its output was delivered. libct_container_wait() does not block then. */

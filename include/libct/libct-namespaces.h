@@ -28,7 +28,9 @@ int libct_container_set_time_offsets(ct_handler_t ct, int64_t monotonic_ns, int6
 
 /* Append to the maps of the new user namespace: user and group 0 are the caller's. -LCTERR_BADCTSTATE not stopped. */
 int libct_userns_map_root_to_caller(ct_handler_t ct);
-/* The same, and above what /etc/subuid and /etc/subgid give to the caller. -1 with errno EOPNOTSUPP if that is nothing. */
+/*
+ * The same, and above what /etc/subuid and /etc/subgid give to the caller. -1 with errno EOPNOTSUPP if that is nothing.
+ */
 int libct_userns_map_subordinate_ids(ct_handler_t ct);
 /* Whether setgroups(2) works inside. */
 enum libct_setgroups LIBCT_ENUM {

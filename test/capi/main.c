@@ -31,7 +31,8 @@ static const struct theme {
     {"net", net_tests}, {"log", log_tests}, {"fuzz", fuzz_tests}, {"events", event_tests},
     {"resources", resource_tests}, {"streams", stream_tests}, {"options", option_tests}, {"areas", area_tests},
     {"states", state_tests}, {"enter", enter_tests}, {"attach", attach_tests}, {"health", health_tests},
-    {"bad_handles", bad_handle_tests}, {"hooks", hook_tests}, {"mounts", mount_tests}, {"pins", pin_tests}, {"live_net", live_net_tests},
+    {"bad_handles", bad_handle_tests}, {"hooks", hook_tests}, {"mounts", mount_tests}, {"pins", pin_tests},
+    {"live_net", live_net_tests},
     {"processes", process_tests}, {"readers", reader_tests}, {"security", security_tests},
     {"groups", group_tests}, {NULL, NULL},
 };

@@ -218,7 +218,8 @@ static void are_stopped(void)
     CHECK(WIFEXITED(record.status) && WEXITSTATUS(record.status) == SIGTERM);
     CHECK_INT(libct_process_get_pid(init), -1);
     /* One that is frozen, and takes no notice. */
-    CHECK_INT(libct_container_set_spec(ct, "{\"namespaces\":{\"pid\":{\"new\":{}}},\"cgroup\":{\"own_group\":true}}"), 0);
+    CHECK_INT(libct_container_set_spec(ct, "{\"namespaces\":{\"pid\":{\"new\":{}}},"
+                                           "\"cgroup\":{\"own_group\":true}}"), 0);
     CHECK_HANDLE(libct_container_spawn_cb(ct, desc, stay, NULL));
     CHECK_INT(libct_container_freeze(ct, 100000), 0);
     CHECK_INT(libct_container_state(ct), CT_PAUSED);
