@@ -23,10 +23,15 @@ static void refuse_container(ct_handler_t bad)
     struct libct_cmd command = {.path = buffer};
     struct libct_attach_server_options server = {.struct_size = sizeof server, .path = "/tmp/x"};
     struct libct_log_stats logged = {.struct_size = sizeof logged};
+    struct libct_log_service service = {.struct_size = sizeof service};
+    struct libct_log_options log = {.struct_size = sizeof log};
     struct libct_health_check check = {.struct_size = sizeof check};
     struct libct_mount mount = {.struct_size = sizeof mount, .source = "a", .target = "b"};
     CHECK_ERROR(libct_container_serve(bad, &server), -LCTERR_INVARG);
     CHECK_INT(libct_container_clear_attachable(bad), -LCTERR_INVARG);
+    CHECK_INT(libct_container_add_log_journald_with(bad, &service), -LCTERR_INVARG);
+    CHECK_INT(libct_container_add_log_syslog_with(bad, &service), -LCTERR_INVARG);
+    CHECK_INT(libct_container_set_log_options(bad, &log), -LCTERR_INVARG);
     CHECK_INT(libct_container_resize_terminal(bad, 1, 1), -LCTERR_INVARG);
     CHECK_INT(libct_container_log_stats(bad, &logged), -LCTERR_INVARG);
     CHECK_INT(libct_container_on_start(bad, NULL, NULL), -LCTERR_INVARG);

@@ -145,7 +145,12 @@ void call_readers(void)
     struct libct_log_file file = {.struct_size = sizeof file, .path = text(),
                                   .format = (enum libct_log_format)number()};
     struct libct_container_info info = {.struct_size = next(2) ? sizeof info : next(128)};
-    switch (next(13)) {
+    struct libct_log_options log = {.struct_size = sizeof log, .line_bytes = next(3)};
+    struct libct_log_service service = {.struct_size = sizeof service, .socket = "/tmp/missing", .tag = text()};
+    switch (next(16)) {
+    case 12: libct_container_set_log_options(any(), &log); break;
+    case 13: libct_container_add_log_journald_with(any(), &service); break;
+    case 14: libct_container_add_log_syslog_with(any(), &service); break;
     case 0: libct_session_containers(any(), next(4) ? on_info_told : NULL, NULL); break;
     case 1: libct_container_get_info(any(), &info); break;
     case 2: keep(libct_session_read_log(any(), text(), &options)); break;
