@@ -119,6 +119,8 @@ int libct_container_exit_record(ct_handler_t ct, struct libct_exit_record *recor
  * is 0, and returns how long the sentence is, as snprintf(3).
  */
 int libct_container_describe_exit(ct_handler_t ct, char *buf, size_t size);
+/* The same as JSON, as in the file of libct_container_set_exit_file(). */
+int libct_container_exit_json(ct_handler_t ct, char *buf, size_t size);
 /*
  * Has the record of each run that ends written to that file, as JSON: whole, or not at all. The path is absolute; NULL:
  * none.

@@ -75,6 +75,8 @@ struct libct_mount {
 int libct_fs_add(ct_handler_t ct, const struct libct_mount *mount);
 /* What programs expect: /proc, /sys, /dev and what belongs there, before any other mount. */
 int libct_fs_add_default_mounts(ct_handler_t ct);
+/* With bind not 0 /proc is the host's, which shows its processes, rather than a new one. */
+int libct_fs_set_proc_mode(ct_handler_t ct, int bind);
 /* null, zero, full, random, urandom and tty in /dev, and links. */
 int libct_fs_add_default_devices(ct_handler_t ct);
 /* What is at path inside cannot be read, or not be written. Needs CLONE_NEWNS, as all of these. */

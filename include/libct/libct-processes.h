@@ -107,6 +107,14 @@ struct libct_memory_policy {
 /* NULL: none. -LCTERR_BADTYPE for an unknown mode. */
 int libct_process_desc_set_memory_policy(ct_process_desc_t p, const struct libct_memory_policy *policy);
 
+/*
+ * What libct_container_start() starts, and libct_container_save() keeps with the container; as
+ * libct_container_spawn_execve(). -LCTERR_BADCTSTATE not stopped.
+ */
+int libct_container_set_process(ct_handler_t ct, ct_process_desc_t pr, const char *path, char **argv, char **env);
+/* Starts that, also of a container that was opened. -LCTERR_BADCTSTATE without one; else as the spawn functions. */
+ct_process_t libct_container_start(ct_handler_t ct);
+
 /* Does nothing to one that has ended. -LCTERR_BADCTSTATE once it was waited for. */
 int libct_process_signal(ct_process_t p, int sig);
 /*

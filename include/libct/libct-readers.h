@@ -39,6 +39,8 @@ int libct_session_containers(libct_session_t s, int (*cb)(const struct libct_con
                              void *user);
 /* The same of one. info->struct_size has to be set; its text is valid until the next call in this thread. */
 int libct_container_get_info(ct_handler_t ct, struct libct_container_info *info);
+/* The session's own container of that name. -LCTERR_NOTFOUND if there is none with a handle. */
+ct_handler_t libct_session_find(libct_session_t s, const char *name);
 /* Where programs of this user find each other's containers by default; as snprintf(3). */
 int libct_default_state_directory(char *buf, size_t size);
 
@@ -68,6 +70,8 @@ libct_log_reader_t libct_session_read_log(libct_session_t s, const char *contain
 /* What was logged to a file, as libct_container_add_log_file() has it. */
 libct_log_reader_t libct_log_file_read(const struct libct_log_file *file,
                                        const struct libct_log_reader_options *options);
+/* What was logged of a container to the journal. -1 with errno EOPNOTSUPP without one. */
+libct_log_reader_t libct_log_journal_read(const char *container, const struct libct_log_reader_options *options);
 /* Hands some of the next lines to a function. Returns one of enum libct_next. */
 int libct_log_reader_read(libct_log_reader_t r, void (*cb)(const struct libct_output *line, void *user), void *user);
 /* Readable when there may be more. It belongs to the reader. -LCTERR_BADCTSTATE without `follow`. */

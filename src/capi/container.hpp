@@ -127,6 +127,9 @@ public:
     }
     /// What the entry points do to a container in the right state.
     ct_process_t spawn(ProcessSpec process, std::function<int()> main);
+    /// What start_set() starts.
+    void set_process(ProcessSpec process);
+    ct_process_t start_set();
     std::shared_ptr<Process> enter(ProcessSpec process, std::function<int()> main);
     ct_process_t load(pid_t pid);
     void kill();

@@ -81,6 +81,10 @@ CT_EXPORT int libct_container_describe_exit(ct_handler_t ct, char* buf, size_t s
     return guard([&] { return write_text(last_record(ct).describe(), buf, size); });
 }
 
+CT_EXPORT int libct_container_exit_json(ct_handler_t ct, char* buf, size_t size) {
+    return guard([&] { return write_text(ct::to_json(last_record(ct)), buf, size); });
+}
+
 CT_EXPORT int libct_container_set_exit_file(ct_handler_t ct, const char* path) {
     return guard([&] {
         ct::Container container = get(ct)->object();

@@ -52,6 +52,15 @@ private:
 
 } // namespace
 
+ct_handler_t Session::find(std::string_view name) {
+    const std::lock_guard lock(mutex_);
+    for (const void* const one : containers_) {
+        const auto container = std::dynamic_pointer_cast<Container>(find_object(one));
+        if (container && container->object().name() == name) return static_cast<ct_handler_t>(container->handle);
+    }
+    throw Failure(LCTERR_NOTFOUND, "the session has no container of that name");
+}
+
 } // namespace ct::capi
 
 using namespace ct::capi;
@@ -71,6 +80,14 @@ CT_EXPORT int libct_session_containers(libct_session_t s, int (*cb)(const struct
             if (result != 0) break;
         }
         return result;
+    });
+}
+
+CT_EXPORT ct_handler_t libct_session_find(libct_session_t s, const char* name) {
+    return guard_handle([&] {
+        const auto session = get(s);
+        require(name != nullptr, LCTERR_INVARG, "the container has no name");
+        return session->find(name);
     });
 }
 

@@ -107,6 +107,11 @@ CT_EXPORT int libct_fs_add_default_mounts(ct_handler_t ct) {
     return change_base(ct, [](ct::Spec& spec) { spec.default_mounts = true; });
 }
 
+CT_EXPORT int libct_fs_set_proc_mode(ct_handler_t ct, int bind) {
+    return change_base(
+        ct, [&](ct::Spec& spec) { spec.proc_mode = bind != 0 ? ct::ProcMode::BindHost : ct::ProcMode::New; });
+}
+
 CT_EXPORT int libct_fs_add_default_devices(ct_handler_t ct) {
     return change_base(ct, [](ct::Spec& spec) { spec.default_devices = true; });
 }

@@ -115,6 +115,15 @@ CT_EXPORT libct_log_reader_t libct_log_file_read(const struct libct_log_file* fi
     });
 }
 
+CT_EXPORT libct_log_reader_t libct_log_journal_read(const char* container,
+                                                    const struct libct_log_reader_options* options) {
+    return guard_handle([&] {
+        require(container != nullptr, LCTERR_INVARG, "the container has no name");
+        const ct::LogReaderOptions wanted = options_of(options);
+        return with_codes([&] { return handle_of(ct::LogReader(ct::Journald{}, container, wanted)); });
+    });
+}
+
 CT_EXPORT int libct_log_reader_read(libct_log_reader_t r, void (*cb)(const struct libct_output*, void*), void* user) {
     return guard([&] {
         const auto object = get(r);

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <ct/session.hpp>
@@ -25,6 +26,8 @@ public:
     /// One that is recorded in the state directory. \throws Failure without one
     [[nodiscard]] ct::Container open(const std::string& name);
     [[nodiscard]] std::vector<HostFeature> features();
+    /// \throws Failure with LCTERR_NOTFOUND
+    [[nodiscard]] ct_handler_t find(std::string_view name);
     /// Its own, and those of the state directory, by name.
     [[nodiscard]] std::vector<ContainerInfo> containers();
     /// Hands the session of the C++ library that is always there to a function.

@@ -15,6 +15,7 @@
 
 #include <ct/error.hpp>
 #include <ct/export.hpp>
+#include <libct/libct-processes.h>
 
 #include "base/concat.hpp"
 #include "base/sys.hpp"
@@ -235,6 +236,16 @@ ct_process_t Container::spawn(ProcessSpec process, std::function<int()> main) {
     }
 }
 
+void Container::set_process(ProcessSpec process) {
+    configure_both([&](const Config&, ct::Container& container) { container.set_process(std::move(process)); });
+}
+
+ct_process_t Container::start_set() {
+    auto process = object().process();
+    require(process.has_value(), LCTERR_BADCTSTATE, "nobody has said what the container is to start");
+    return spawn(std::move(*process), nullptr);
+}
+
 std::shared_ptr<Process> Container::enter(ProcessSpec process, std::function<int()> main) {
     {
         const std::lock_guard lock(mutex_);
@@ -316,6 +327,18 @@ CT_EXPORT ct_process_t libct_container_spawn_execve(ct_handler_t ct, ct_process_
         const auto container = get(ct);
         return container->spawn(program(pr, path, argv, env), nullptr);
     });
+}
+
+CT_EXPORT int libct_container_set_process(ct_handler_t ct, ct_process_desc_t pr, const char* path, char** argv,
+                                          char** env) {
+    return guard([&] {
+        const auto container = get(ct);
+        container->set_process(program(pr, path, argv, env));
+    });
+}
+
+CT_EXPORT ct_process_t libct_container_start(ct_handler_t ct) {
+    return guard_handle([&] { return get(ct)->start_set(); });
 }
 
 CT_EXPORT ct_process_t libct_container_enter_cb(ct_handler_t ct, ct_process_desc_t pr, int (*cb)(void*), void* arg) {

@@ -172,6 +172,11 @@ static void refuse_lives(void *bad)
 {
     char buffer[8];
     struct libct_container_info info = {.struct_size = sizeof info};
+    CHECK_INT(libct_container_set_process(bad, desc, "x", (char *[]){NULL}, NULL), -LCTERR_INVARG);
+    CHECK_ERROR(libct_container_start(bad), -LCTERR_INVARG);
+    CHECK_ERROR(libct_session_find(bad, "x"), -LCTERR_INVARG);
+    CHECK_INT(libct_container_exit_json(bad, buffer, sizeof buffer), -LCTERR_INVARG);
+    CHECK_INT(libct_fs_set_proc_mode(bad, 0), -LCTERR_INVARG);
     CHECK_INT(libct_process_signal(bad, 9), -LCTERR_INVARG);
     CHECK_INT(libct_process_wait_for(bad, 0, NULL), -LCTERR_INVARG);
     CHECK_INT(libct_process_pidfd(bad), -LCTERR_INVARG);

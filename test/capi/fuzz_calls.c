@@ -147,7 +147,11 @@ void call_readers(void)
     struct libct_container_info info = {.struct_size = next(2) ? sizeof info : next(128)};
     struct libct_log_options log = {.struct_size = sizeof log, .line_bytes = next(3)};
     struct libct_log_service service = {.struct_size = sizeof service, .socket = "/tmp/missing", .tag = text()};
-    switch (next(16)) {
+    switch (next(20)) {
+    case 16: keep(libct_session_find(any(), text())); break;
+    case 17: keep(libct_container_start(any())); break;
+    case 18: libct_container_exit_json(any(), (char[8]){0}, 8); break;
+    case 19: libct_container_set_process(any(), any(), text(), (char *[]){NULL}, NULL); break;
     case 12: libct_container_set_log_options(any(), &log); break;
     case 13: libct_container_add_log_journald_with(any(), &service); break;
     case 14: libct_container_add_log_syslog_with(any(), &service); break;

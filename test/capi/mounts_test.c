@@ -103,6 +103,7 @@ static void are_those_of_programs(void)
                                 .options = options,
                                 .flags = CT_FS_NOSUID | CT_FS_NODEV | CT_FS_NOEXEC | CT_FS_RDONLY,
                                 .access_time = LIBCT_ATIME_NEVER};
+    char path[64];
     make_root("root");
     CHECK_INT(mkdir("root/own", 0755), 0);
     write_file("root/secret", "secret");
@@ -126,6 +127,12 @@ static void are_those_of_programs(void)
     CHECK(strncmp(strstr(mounts, " / ") + 3, "tmpfs ro", 8) == 0);
     CHECK(strcmp(output_of(ct, "cat", "/secret", NULL), "") == 0);
     CHECK(strstr(output_of(ct, "ls", "/dev", NULL), "null") != NULL);
+    CHECK_INT(libct_fs_set_proc_mode(ct, 1), 0);
+    snprintf(path, sizeof path, "%d\n", (int)getpid());
+    CHECK(strstr(output_of(ct, "ls", "/proc", NULL), path) != NULL); /* the host's processes */
+    CHECK_INT(libct_fs_set_proc_mode(ct, 0), 0);
+    CHECK(strstr(output_of(ct, "ls", "/proc", NULL), path) == NULL);
+    CHECK_INT(libct_fs_set_proc_mode(NULL, 0), -LCTERR_INVARG);
 }
 
 static void come_and_go_while_it_runs(void)

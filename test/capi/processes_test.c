@@ -259,6 +259,41 @@ static void are_left_or_removed(void)
     CHECK(waitpid(pid, NULL, __WALL) == pid || errno == ECHILD);
 }
 
+static void are_kept_with_the_container(void)
+{
+    char *argv[] = {"sh", "-c", "exit $CODE", NULL}, *env[] = {"CODE=9", "PATH=/bin:/usr/bin", NULL}, text[4096];
+    struct libct_exit_record record = {.struct_size = sizeof record};
+    const struct libct_session_options options = {.struct_size = sizeof options, .on_close = LIBCT_ON_CLOSE_KILL,
+                                                  .state_directory = "/tmp/state"};
+    session = libct_session_open_with(&options);
+    CHECK_HANDLE(session);
+    desc = libct_process_desc_create(session);
+    CHECK_INT(libct_process_desc_set_spec(desc, "{}"), 0);
+    ct_handler_t ct = libct_container_create(session, name);
+    CHECK_ERROR(libct_container_start(NULL), -LCTERR_INVARG);
+    CHECK_ERROR(libct_container_start(ct), -LCTERR_BADCTSTATE);
+    CHECK_INT(libct_container_set_process(NULL, desc, "sh", argv, env), -LCTERR_INVARG);
+    CHECK_INT(libct_container_set_process(ct, NULL, "sh", argv, env), -LCTERR_INVARG);
+    CHECK_INT(libct_container_set_process(ct, desc, NULL, argv, env), -LCTERR_INVARG);
+    CHECK_INT(libct_container_set_process(ct, desc, "sh", argv, env), 0);
+    CHECK_INT(libct_container_exit_json(ct, text, sizeof text), -LCTERR_NOTFOUND);
+    CHECK_INT(libct_container_save(ct), 0);
+    libct_session_close(session);
+    session = libct_session_open_with(&options);
+    CHECK_HANDLE(session);
+    ct = libct_container_open(session, name);
+    CHECK_HANDLE(ct);
+    CHECK_HANDLE(libct_container_start(ct));
+    CHECK_INT(libct_container_set_process(ct, desc, "sh", argv, env), -LCTERR_BADCTSTATE);
+    CHECK_INT(libct_container_wait(ct), 0);
+    CHECK_INT(libct_container_exit_record(ct, &record), 0);
+    CHECK(WIFEXITED(record.status) && WEXITSTATUS(record.status) == 9);
+    CHECK_INT(libct_container_exit_json(ct, text, sizeof text), strlen(text));
+    CHECK(text[0] == '{' && strstr(text, name) != NULL);
+    CHECK_INT(libct_container_exit_json(NULL, text, sizeof text), -LCTERR_INVARG);
+    CHECK_INT(libct_container_remove(ct), 0);
+}
+
 const struct test process_tests[] = {
     {"refuse_what_is_wrong", refuse_what_is_wrong},
     {"have_attributes", have_attributes},
@@ -267,5 +302,6 @@ const struct test process_tests[] = {
     {"are_waited_for_with_a_limit", are_waited_for_with_a_limit},
     {"are_stopped", are_stopped},
     {"are_left_or_removed", are_left_or_removed},
+    {"are_kept_with_the_container", are_kept_with_the_container},
     {NULL, NULL},
 };

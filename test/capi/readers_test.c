@@ -50,6 +50,20 @@ static void refuse_what_is_wrong(void)
     CHECK_INT(libct_event_reader_read(NULL, NULL, NULL), -LCTERR_INVARG);
     CHECK_INT(libct_event_reader_fd((libct_event_reader_t)(void *)ct), -LCTERR_INVARG);
     libct_event_reader_close(NULL);
+    CHECK(libct_session_find(session, name) == ct);
+    CHECK_ERROR(libct_session_find(session, "nobody"), -LCTERR_NOTFOUND);
+    CHECK_ERROR(libct_session_find(session, NULL), -LCTERR_INVARG);
+    CHECK_ERROR(libct_session_find(NULL, name), -LCTERR_INVARG);
+    libct_container_destroy(ct);
+    CHECK_ERROR(libct_session_find(session, name), -LCTERR_NOTFOUND);
+    CHECK_ERROR(libct_log_journal_read(NULL, NULL), -LCTERR_INVARG);
+    options.struct_size = 2;
+    CHECK_ERROR(libct_log_journal_read("x", &options), -LCTERR_INVARG);
+    libct_log_reader_t journal = libct_log_journal_read(name, NULL);
+    if (libct_handle_is_err(journal)) /* this host has none */
+        CHECK_INT(libct_handle_to_err(journal), -1);
+    else
+        libct_log_reader_close(journal);
 }
 
 static int on_info(const struct libct_container_info *info, void *user)

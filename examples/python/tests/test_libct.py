@@ -93,13 +93,14 @@ def test_handlers_that_fail(session):
 
 def test_hooks(session):
     pids = []
-    box = session.create(f"py-{os.getpid()}")
+    box = session.create(f"py-{os.getpid()}", namespaces=libct.NEWPID)
     box.add_hook(libct.Hook.POSTSTART, pids.append)
     box.add_hook(libct.Hook.POSTSTOP, pids.append)
-    process = box.start(["/bin/true"])
-    assert len(pids) == 1 and pids[0] > 0
+    process = box.start(["/bin/sleep", "1000"])
+    assert pids == [process.pid]
+    box.kill()
     box.wait()
-    assert pids[1:] == [-1] and process is not None
+    assert pids[1:] == [-1]
 
     def refuse(_pid):
         raise ValueError("not today")
