@@ -46,7 +46,7 @@ void call_streams_and_hooks(void)
     char buffer[16];
     struct libct_attach_server_options options = {.struct_size = sizeof options, .path = next(2) ? "/tmp/fuzz" : text(),
                                                   .slow = (enum libct_slow_client)number(), .max_clients = next(3)};
-    struct libct_attach_server_stats stats = {.struct_size = next(2) ? sizeof stats : next(64)};
+    struct libct_attach_server_stats stats = {.struct_size = next(2) ? sizeof stats : next(sizeof stats)};
     struct libct_health_check check = {.struct_size = sizeof check, .check = next(2) ? on_health_asked : NULL,
                                        .process = any(), .path = text(), .interval_ms = (unsigned)number()};
     struct libct_cmd command = {.path = next(2) ? "true" : (char *)(uintptr_t)text()};
@@ -144,7 +144,7 @@ void call_readers(void)
     struct libct_event_reader_options events = {.struct_size = sizeof events, .follow = next(2)};
     struct libct_log_file file = {.struct_size = sizeof file, .path = text(),
                                   .format = (enum libct_log_format)number()};
-    struct libct_container_info info = {.struct_size = next(2) ? sizeof info : next(128)};
+    struct libct_container_info info = {.struct_size = next(2) ? sizeof info : next(sizeof info)};
     struct libct_log_options log = {.struct_size = sizeof log, .line_bytes = next(3)};
     struct libct_log_service service = {.struct_size = sizeof service, .socket = "/tmp/missing", .tag = text()};
     switch (next(20)) {
@@ -228,7 +228,7 @@ void call_groups(void)
     char buffer[16];
     struct libct_cgroup_options options = {.struct_size = sizeof options, .own_group = (int)next(2),
                                            .mount = (enum libct_cgroup_mount)next(4)};
-    struct libct_stall stall = {.struct_size = next(2) ? sizeof stall : next(64)};
+    struct libct_stall stall = {.struct_size = next(2) ? sizeof stall : next(sizeof stall)};
     switch (next(7)) {
     case 0: libct_controller_configure_named(any(), controller, text(), text()); break;
     case 1: libct_controller_read_named(any(), controller, text(), buffer, sizeof buffer); break;
