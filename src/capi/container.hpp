@@ -146,7 +146,7 @@ public:
     void write_now(const ControllerValue& value);
     /// \returns how many bytes
     int read(Controller controller, const std::string& file, void* buffer, std::size_t size);
-    [[nodiscard]] std::string group_of(Controller controller);
+    [[nodiscard]] std::string group_path(Controller controller);
     [[nodiscard]] std::vector<pid_t> processes();
     /// The handle is gone, and those of what it owns. \param running  what becomes of the container if it runs; to
     /// kill it is left to the session

@@ -93,7 +93,7 @@ int read(ct_handler_t ct, const char* param, void* buffer, std::size_t size, con
 
 } // namespace
 
-std::string Container::group_of(Controller controller) {
+std::string Container::group_path(Controller controller) {
     const std::lock_guard lock(mutex_);
     if (state_ != CT_STOPPED || starting_) return with_codes([&] { return container_.cgroup_path(controller); });
     // That of the next start: the library knows what it will need.
@@ -138,7 +138,7 @@ CT_EXPORT int libct_controller_read_named(ct_handler_t ct, const char* controlle
 }
 
 CT_EXPORT int libct_controller_path(ct_handler_t ct, const char* controller, char* buf, size_t size) {
-    return guard([&] { return write_text(get(ct)->group_of(controller_named(controller)), buf, size); });
+    return guard([&] { return write_text(get(ct)->group_path(controller_named(controller)), buf, size); });
 }
 
 CT_EXPORT int libct_container_set_cgroup_options(ct_handler_t ct, const struct libct_cgroup_options* options) {
