@@ -127,7 +127,9 @@ void ContainerCore::add_mount(Mount mount, MountHooks hooks) {
         check_mount(mount);
         check_hooks(mount, hooks);
         auto table = std::make_shared<HookTable>(*hooks_);
-        (*table)[mount.target] = std::move(hooks);
+        const auto same = [&](const Mount& other) { return other.target == mount.target; };
+        const auto before = std::count_if(spec.mounts.begin(), spec.mounts.end(), same);
+        (*table)[{mount.target, before}] = std::move(hooks);
         spec.mounts.push_back(std::move(mount));
         hooks_ = std::move(table);
     });

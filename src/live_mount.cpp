@@ -66,7 +66,7 @@ void ContainerCore::mount(const Mount& mount) {
         Streams streams(nothing, session_->low_fds);
         IdMaps maps(*visit.spec, session_->areas);
         // What the source means is decided on the host, not by the container.
-        if (mount.type.empty()) streams.lend_tree(mount.target, prepare_tree(mount, maps));
+        if (mount.type.empty()) streams.lend_tree({mount.target, 0}, prepare_tree(mount, maps));
         Plan plan;
         compile_mount(plan, *visit.spec, visit.target, mount, streams.layout(), HostFacts::detect());
         std::vector<FilesRoot> created_in;

@@ -48,6 +48,20 @@ int libct_container_on_phase(ct_handler_t ct,
                              void (*cb)(ct_handler_t ct, enum libct_phase from, enum libct_phase to, void *user),
                              void *user);
 
+/* The container was started. */
+struct libct_start {
+    size_t struct_size;
+    int pid;             /* of the first process */
+    uint64_t total_ns;   /* how long the call took that has started it */
+    uint64_t prepare_ns; /* of that: on the host */
+    uint64_t birth_ns;   /* until the new process was there */
+    uint64_t set_up_ns;  /* until its program was executed, or its function runs */
+};
+int libct_container_on_start(ct_handler_t ct,
+                             void (*cb)(ct_handler_t ct, const struct libct_start *start, void *user), void *user);
+/* It was frozen, or goes on. Needs a group that can be frozen. */
+int libct_container_on_frozen(ct_handler_t ct, void (*cb)(ct_handler_t ct, int frozen, void *user), void *user);
+
 /* Bits of `known`. */
 #define LIBCT_EXIT_OOM_KILLS 0x01u
 #define LIBCT_EXIT_CPU_USER 0x02u
@@ -84,6 +98,11 @@ struct libct_exit_record {
     uint64_t log_records;
     uint64_t log_dropped_bytes;
     uint64_t log_dropped_records;
+    uint64_t monotonic_start_ns; /* by CLOCK_MONOTONIC, as the next */
+    uint64_t monotonic_end_ns;
+    uint64_t start_prepare_ns; /* of start_ns: on the host */
+    uint64_t start_birth_ns;   /* until the new process was there */
+    uint64_t start_set_up_ns;  /* until its program was executed */
 };
 
 /* The container has ended, and all its output was delivered. libct_container_wait() does not block then. */
@@ -100,6 +119,8 @@ int libct_container_exit_record(ct_handler_t ct, struct libct_exit_record *recor
  * is 0, and returns how long the sentence is, as snprintf(3).
  */
 int libct_container_describe_exit(ct_handler_t ct, char *buf, size_t size);
+/* The same as JSON, as in the file of libct_container_set_exit_file(). */
+int libct_container_exit_json(ct_handler_t ct, char *buf, size_t size);
 /*
  * Has the record of each run that ends written to that file, as JSON: whole, or not at all. The path is absolute; NULL:
  * none.
@@ -146,6 +167,39 @@ struct libct_pressure {
 int libct_container_on_pressure(ct_handler_t ct, const struct libct_pressure *trigger,
                                 void (*cb)(ct_handler_t ct, const struct libct_pressure *trigger, void *user),
                                 void *user);
+
+/* How one finds out whether a container does its work. */
+struct libct_health_check {
+    size_t struct_size;
+    /*
+     * A function that is called by libct_session_dispatch(), and so must not wait, or, if that is NULL, a program that
+     * enters the container, as libct_container_enter_execv() has it. 0 is good.
+     */
+    int (*check)(ct_handler_t ct, void *user);
+    ct_process_desc_t process;
+    const char *path;
+    char *const *argv;
+    unsigned int interval_ms;     /* before the first check, and from the end of each to the next; 0: 30 s */
+    unsigned int timeout_ms;      /* after which a program is killed, and has failed; 0: 30 s */
+    unsigned int retries;         /* so many failures one after the other make it unhealthy; 0: 3 */
+    unsigned int start_period_ms; /* in which failures do not count, unless a check was good before */
+};
+enum libct_health LIBCT_ENUM {
+    LIBCT_HEALTH_STARTING = 0, /* nothing is known yet */
+    LIBCT_HEALTH_HEALTHY = 1,
+    LIBCT_HEALTH_UNHEALTHY = 2
+};
+struct libct_health_event {
+    size_t struct_size;
+    enum libct_health health;
+    unsigned int failures; /* one after the other up to now */
+    int status;            /* of the last check, if that was a program that ran, as waitpid(2) tells; else -1 */
+    const char *reason;    /* how the last check failed, or "" */
+};
+/* The health has changed. -LCTERR_INVARG for a malformed check. Without a function: no check. */
+int libct_container_on_health(ct_handler_t ct, const struct libct_health_check *check,
+                              void (*cb)(ct_handler_t ct, const struct libct_health_event *event, void *user),
+                              void *user);
 
 #ifdef __cplusplus
 }

@@ -30,6 +30,7 @@ extern "C" {
 #define LIBCT_LIMIT_PIDS_MAX 0x0400u
 #define LIBCT_LIMIT_IO_WEIGHT 0x0800u
 #define LIBCT_LIMIT_DEVICES 0x1000u
+#define LIBCT_LIMIT_NET_CLASS 0x2000u
 
 /* What a container may do to one block device; 0 leaves it as it is, LIBCT_UNLIMITED takes a limit away. */
 struct libct_io_limit {
@@ -55,6 +56,23 @@ struct libct_device_rule {
     unsigned int access; /* LIBCT_DEVICE_READ and so on, together */
 };
 
+/* The share of the I/O that a container has of one block device: 1 to 10000. */
+struct libct_io_weight {
+    unsigned int major;
+    unsigned int minor;
+    unsigned int weight;
+};
+/* How much of huge pages of one size may be used, or LIBCT_UNLIMITED. */
+struct libct_hugetlb_limit {
+    uint64_t page_bytes;
+    uint64_t max_bytes;
+};
+/* The priority of packets that leave by an interface of the host. Version 1. */
+struct libct_net_priority {
+    const char *interface_name;
+    unsigned int priority;
+};
+
 /* Only what has its bit in `set` is set; text and lists are, unless they are NULL. */
 struct libct_limits {
     size_t struct_size;
@@ -77,7 +95,16 @@ struct libct_limits {
     size_t io_count;
     const struct libct_device_rule *devices; /* with its bit in `set` an empty list denies all */
     size_t device_count;
+    unsigned int net_class; /* the class id of packets, for tc(8); version 1 */
+    const struct libct_io_weight *io_weights;
+    size_t io_weight_count;
+    const struct libct_hugetlb_limit *hugetlb;
+    size_t hugetlb_count;
+    const struct libct_net_priority *net_priorities;
+    size_t net_priority_count;
 };
+/* What programs expect of devices. Writes at most count rules, and returns how many there are. */
+int libct_default_device_rules(struct libct_device_rule *rules, size_t count);
 
 /*
  * In place of all limits that were set before. A stopped container has them from its next start on.
@@ -119,6 +146,11 @@ int libct_container_update_limits(ct_handler_t ct, const struct libct_limits *li
 #define LIBCT_STATS_CPU_STALLED 0x1000000u
 #define LIBCT_STATS_MEMORY_STALLED 0x2000000u
 #define LIBCT_STATS_IO_STALLED 0x4000000u
+#define LIBCT_STATS_MEMORY_LOW_EVENTS 0x8000000u
+#define LIBCT_STATS_MEMORY_HIGH_EVENTS 0x10000000u
+#define LIBCT_STATS_MEMORY_MAX_EVENTS 0x20000000u
+#define LIBCT_STATS_OOMS 0x40000000u
+#define LIBCT_STATS_OOM_GROUP_KILLS 0x80000000u
 
 /* What a container has used, as the kernel says of its groups; what has no bit in `known` nobody counts, and is 0. */
 struct libct_stats {
@@ -151,6 +183,11 @@ struct libct_stats {
     uint64_t cpu_stalled_us; /* how long any process has waited for it, as the next two; version 2 */
     uint64_t memory_stalled_us;
     uint64_t io_stalled_us;
+    uint64_t memory_low_events;  /* reclaimed in spite of memory_low; version 2, as the next */
+    uint64_t memory_high_events; /* slowed down for being above memory_high */
+    uint64_t memory_max_events;  /* about to go beyond memory_max */
+    uint64_t ooms;               /* nothing could be reclaimed then; version 2 */
+    uint64_t oom_group_kills;    /* by oom_group */
 };
 
 /*
@@ -165,6 +202,88 @@ int libct_container_stats(ct_handler_t ct, struct libct_stats *stats);
 int libct_container_on_stats(ct_handler_t ct, unsigned int interval_ms,
                              void (*cb)(ct_handler_t ct, const struct libct_stats *stats, uint64_t time_ns, void *user),
                              void *user);
+
+/* Of one block device; bits of `known` are LIBCT_STATS_IO_READ and so on, and those of discards. */
+#define LIBCT_STATS_IO_DISCARDED 0x1u
+#define LIBCT_STATS_IO_DISCARDS 0x2u
+struct libct_io_stats {
+    size_t struct_size;
+    uint64_t known;
+    unsigned int major;
+    unsigned int minor;
+    uint64_t read_bytes;
+    uint64_t written_bytes;
+    uint64_t discarded_bytes;
+    uint64_t reads;
+    uint64_t writes;
+    uint64_t discards;
+};
+/* Of huge pages of one size. */
+#define LIBCT_HUGETLB_CURRENT 0x1u
+#define LIBCT_HUGETLB_PEAK 0x2u
+#define LIBCT_HUGETLB_MAX 0x4u
+#define LIBCT_HUGETLB_FAILURES 0x8u
+struct libct_hugetlb_stats {
+    size_t struct_size;
+    uint64_t known;
+    uint64_t page_bytes;
+    uint64_t current_bytes;
+    uint64_t peak_bytes;
+    uint64_t max_bytes; /* or LIBCT_UNLIMITED */
+    uint64_t failures;  /* how often that stood in the way */
+};
+/*
+ * Hand the statistics of each device, or size of page, to a function, until that returns something other than 0, and
+ * return that. Errors as libct_container_stats().
+ */
+int libct_container_io_stats(ct_handler_t ct, int (*cb)(const struct libct_io_stats *device, void *user), void *user);
+int libct_container_hugetlb_stats(ct_handler_t ct, int (*cb)(const struct libct_hugetlb_stats *pages, void *user),
+                                  void *user);
+
+/* For how much of the time processes could not go on: percentages of the last 10, 60 and 300 seconds. */
+struct libct_stall {
+    size_t struct_size;
+    double average_10;
+    double average_60;
+    double average_300;
+    uint64_t total_us;
+};
+/*
+ * Of any process, or with full not 0 of all at the same time; resource is one of enum libct_resource of
+ * libct-events.h. stall->struct_size has to be set. -LCTERR_BADTYPE for another one; -LCTERR_NOTFOUND if nobody knows;
+ * else as libct_container_stats().
+ */
+int libct_container_stall(ct_handler_t ct, int resource, int full, struct libct_stall *stall);
+
+/*
+ * Control groups, beyond what libct.h has
+ */
+
+/*
+ * A controller by the name that the kernel has for it: "cpu", "pids", "io", "perf_event", "misc" and so on. As
+ * libct_controller_add() and its kin; -LCTERR_INVARG for an unknown one.
+ */
+int libct_controller_add_named(ct_handler_t ct, const char *controller);
+int libct_controller_configure_named(ct_handler_t ct, const char *controller, const char *param, const char *value);
+int libct_controller_read_named(ct_handler_t ct, const char *controller, const char *param, void *buf, size_t len);
+/* The directory of the container's group, or where that will be; as snprintf(3). -LCTERR_BADCTSTATE without one. */
+int libct_controller_path(ct_handler_t ct, const char *controller, char *buf, size_t size);
+
+/* How the container sees its own groups at /sys/fs/cgroup. */
+enum libct_cgroup_mount LIBCT_ENUM {
+    LIBCT_CGROUP_MOUNT_NONE = 0,
+    LIBCT_CGROUP_MOUNT_READ_ONLY = 1,
+    LIBCT_CGROUP_MOUNT_WRITABLE = 2
+};
+struct libct_cgroup_options {
+    size_t struct_size;
+    int own_group;           /* a group even if nothing else asks for one */
+    int limits_after_set_up; /* so that the set-up is not charged */
+    int born_frozen;         /* a start leaves it paused: nothing of its program has run */
+    enum libct_cgroup_mount mount;
+};
+/* In place of what was set before. -LCTERR_BADCTSTATE not stopped; -LCTERR_BADTYPE for an unknown mount. */
+int libct_container_set_cgroup_options(ct_handler_t ct, const struct libct_cgroup_options *options);
 
 #ifdef __cplusplus
 }

@@ -81,6 +81,9 @@ struct libct_log_file {
     unsigned int rotate_count; /* how many old files are kept; 0: one */
     int blocks;                /* the container waits while the file cannot be written, instead of losing records */
     uint64_t total_bytes;      /* of all that a run may write; 0: no limit */
+    int local_time;            /* of LIBCT_LOG_K8S: time stamps of this process's time zone */
+    const char *const *labels; /* of LIBCT_LOG_JSON: its "attrs", each "KEY=VALUE", and NULL */
+    uint64_t backlog_bytes;    /* so much is kept while the file cannot be written; 0: 256 KiB */
 };
 
 /*
@@ -91,6 +94,30 @@ int libct_container_add_log_file(ct_handler_t ct, const struct libct_log_file *f
 /* To systemd's journal, or the system log. tag: NULL is the container's name. */
 int libct_container_add_log_journald(ct_handler_t ct, const char *tag);
 int libct_container_add_log_syslog(ct_handler_t ct, const char *tag);
+
+/* The same with all that there is to say. */
+struct libct_log_service {
+    size_t struct_size;
+    const char *tag;           /* NULL: the container's name, as the next */
+    const char *id;            /* of the journal: CONTAINER_ID_FULL */
+    const char *const *labels; /* of the journal: more fields, each "NAME=VALUE", and NULL */
+    const char *socket;        /* NULL: where the service is */
+    unsigned int facility;     /* of the system log, from 1 to 23, see syslog(3); 0: LOG_USER, which is 1 */
+    int blocks;                /* as in struct libct_log_file, and the next */
+    uint64_t backlog_bytes;
+};
+/* -LCTERR_INVARG for a label that is none. */
+int libct_container_add_log_journald_with(ct_handler_t ct, const struct libct_log_service *service);
+int libct_container_add_log_syslog_with(ct_handler_t ct, const struct libct_log_service *service);
+
+struct libct_log_options {
+    size_t struct_size;
+    uint64_t line_bytes;   /* longer lines come in pieces of that size, up to 1 MiB; 0: 16 KiB */
+    unsigned int flush_ms; /* after which an unfinished line is delivered; 0: 50 */
+    unsigned int grace_ms; /* for which output is awaited after the end of the first process */
+};
+/* For all logs, and for functions. -LCTERR_BADCTSTATE not stopped; -LCTERR_INVARG for other sizes. */
+int libct_container_set_log_options(ct_handler_t ct, const struct libct_log_options *options);
 
 /* A log of the caller's own. */
 struct libct_log_sink {

@@ -83,6 +83,18 @@ enum libct_on_close LIBCT_ENUM {
     LIBCT_ON_CLOSE_DETACH = 0, /* they go on */
     LIBCT_ON_CLOSE_KILL = 1    /* they are killed and waited for */
 };
+enum libct_property_type LIBCT_ENUM {
+    LIBCT_PROPERTY_NUMBER = 0,
+    LIBCT_PROPERTY_BOOLEAN = 1, /* `number` is 0 or not */
+    LIBCT_PROPERTY_TEXT = 2
+};
+/* Of a scope of systemd, see systemd.resource-control(5). */
+struct libct_systemd_property {
+    const char *name;
+    enum libct_property_type type;
+    uint64_t number;
+    const char *text;
+};
 struct libct_session_options {
     size_t struct_size; /* here and elsewhere: sizeof of the struct; what is left 0 has its default */
     /*
@@ -95,6 +107,11 @@ struct libct_session_options {
     enum libct_on_close on_close;
     void (*log)(unsigned int level, const char *text, void *user); /* LOG_WARN and so on; must not call libct */
     void *user;
+    int record_events; /* what becomes of the containers is recorded in the state directory, see libct_readers(3) */
+    int own_thread;    /* processes are made by a thread of the session's own, whose end their signal tells */
+    int systemd;       /* groups are made by systemd, as scopes; cgroup_parent is the name of a slice then */
+    const struct libct_systemd_property *systemd_properties; /* of each scope */
+    size_t systemd_property_count;
 };
 /* A local session with options. -LCTERR_INVARG for malformed ones. */
 libct_session_t libct_session_open_with(const struct libct_session_options *options);
@@ -525,7 +542,7 @@ int libct_net_dev_set_mtu(ct_net_t n, int mtu);
 
 /* Routes, made after the devices in the order of the calls. In any state; checked at the start. */
 ct_net_route_t libct_net_route_add(ct_handler_t ct);
-/* The address that packets from here prefer as theirs. */
+/* The address that packets from here prefer as theirs; "/32" or "/128" may follow, any other length fails the start. */
 int libct_net_route_set_src(ct_net_route_t r, const char *src);
 /* Default: "0.0.0.0/0". */
 int libct_net_route_set_dst(ct_net_route_t r, const char *dst);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The libct authors
-#include <libct/libct-streams.h>
+#include <libct/libct-attach.h>
 
 #include <utility>
 
@@ -9,6 +9,7 @@
 
 #include "capi/container.hpp"
 #include "capi/output.hpp"
+#include "capi/process_desc.hpp"
 #include "capi/structs.hpp"
 
 namespace ct::capi {
@@ -39,23 +40,6 @@ private:
     AttachStream stream_; ///< Set before anybody else has the handle.
 };
 
-namespace {
-
-std::string_view bytes_of(const void* bytes, std::size_t length) {
-    require(bytes != nullptr || length == 0, LCTERR_INVARG, "there are no bytes");
-    return {static_cast<const char*>(bytes), length};
-}
-
-/// guard() for a count of bytes.
-template <typename Body>
-long guard_count(const Body& body) {
-    std::size_t count = 0;
-    const int error = guard([&] { count = with_codes(body); });
-    return error < 0 ? error : static_cast<long>(count);
-}
-
-} // namespace
-
 } // namespace ct::capi
 
 using namespace ct::capi;
@@ -67,6 +51,18 @@ CT_EXPORT int libct_container_set_attachable(ct_handler_t ct, int input, uint64_
         get(ct)->with_stopped([&](ct::Container& container) {
             container.set_attachable({.input = input != 0, .history = {history_bytes}});
         });
+    });
+}
+
+CT_EXPORT int libct_container_clear_attachable(ct_handler_t ct) {
+    return guard([&] { get(ct)->with_stopped([](ct::Container& container) { container.clear_attachable(); }); });
+}
+
+CT_EXPORT int libct_container_resize_terminal(ct_handler_t ct, unsigned int rows, unsigned int columns) {
+    return guard([&] {
+        const auto container = get(ct);
+        const ct::TerminalSize size = terminal_size(rows, columns);
+        with_codes([&] { container->object().resize_terminal(size); });
     });
 }
 
@@ -101,6 +97,14 @@ CT_EXPORT long libct_attachment_write(libct_attachment_t a, const void* bytes, s
         const auto attachment = get(a);
         return attachment->stream().write(bytes_of(bytes, length));
     });
+}
+
+CT_EXPORT int libct_attachment_close_input(libct_attachment_t a) {
+    return guard([&] { with_codes([&] { get(a)->stream().close_input(); }); });
+}
+
+CT_EXPORT int libct_attachment_attached(libct_attachment_t a) {
+    return guard([&] { return get(a)->stream().attached() ? 1 : 0; });
 }
 
 CT_EXPORT void libct_attachment_close(libct_attachment_t a) {

@@ -9,28 +9,11 @@
 #include <ct/export.hpp>
 #include <ct/network.hpp>
 
-#include "capi/container.hpp"
-#include "capi/structs.hpp"
+#include "capi/change_network.hpp"
 
 namespace ct::capi {
 
 namespace {
-
-/// Changes the network of the container, if that has one. What is malformed lets the start fail.
-template <typename Change>
-int change_network(ct_handler_t ct, const Change& change) {
-    return guard([&] {
-        const auto container = get(ct);
-        container->change([](Config& config, ct_state) {
-            require(config.makes(CLONE_NEWNET), LCTERR_NONS, "there is no new network namespace");
-        });
-        container->configure([&](Config& config) {
-            Network network = config.base.network;
-            change(network);
-            config.base.network = std::move(network);
-        });
-    });
-}
 
 std::uint16_t port_of(unsigned number) {
     const bool valid = number > 0 && number <= std::numeric_limits<std::uint16_t>::max();
@@ -56,8 +39,7 @@ CT_EXPORT int libct_net_loopback_up(ct_handler_t ct) {
 }
 
 CT_EXPORT int libct_net_add_bridge(ct_handler_t ct, const struct libct_bridge* bridge) {
-    return change_network(ct, [&](ct::Network& network) {
-        const libct_bridge given = read_struct(bridge);
+    return change_network(ct, bridge, [](ct::Network& network, const libct_bridge& given) {
         require(given.name != nullptr, LCTERR_BADARG, "the bridge has no name");
         network.bridges.push_back(
             {.name = given.name, .addresses = text_list(given.addresses), .mtu = given.mtu, .nat = given.nat != 0});
@@ -65,8 +47,7 @@ CT_EXPORT int libct_net_add_bridge(ct_handler_t ct, const struct libct_bridge* b
 }
 
 CT_EXPORT int libct_net_add_veth(ct_handler_t ct, const struct libct_veth* veth) {
-    return change_network(ct, [&](ct::Network& network) {
-        const libct_veth given = read_struct(veth);
+    return change_network(ct, veth, [](ct::Network& network, const libct_veth& given) {
         ct::Veth added{.host_name = text_or(given.host_name),
                        .container_name = text_or(given.container_name, "eth0"),
                        .host_mac = text_or(given.host_mac),
@@ -81,8 +62,7 @@ CT_EXPORT int libct_net_add_veth(ct_handler_t ct, const struct libct_veth* veth)
 }
 
 CT_EXPORT int libct_net_publish(ct_handler_t ct, const struct libct_port* port) {
-    return change_network(ct, [&](ct::Network& network) {
-        const libct_port given = read_struct(port);
+    return change_network(ct, port, [](ct::Network& network, const libct_port& given) {
         network.ports.push_back({.host_port = port_of(given.host_port),
                                  .container_port = port_of(given.container_port),
                                  .count = given.count == 0 ? std::uint16_t{1} : port_of(given.count),

@@ -71,7 +71,8 @@ ct_process_t Container::become_running(ct::Process init, const Config& config) {
     const std::lock_guard lock(mutex_);
     init_->set(std::move(init));
     starting_ = false;
-    state_ = CT_RUNNING;
+    const bool frozen = config.base.cgroup.born_frozen && container_.state() == State::Paused;
+    state_ = frozen ? CT_PAUSED : CT_RUNNING;
     held_ = config.taskless;
     groups_ = std::move(groups);
     ++run_;
@@ -93,6 +94,10 @@ ct_process_t Container::load(pid_t pid) {
     // As long as it is not sure that there is such a process, what runs stays what it is.
     ct::Container loaded = runs ? session->create(container_.name()) : container_;
     loaded.set_spec(config.spec());
+    if (runs) {
+        const std::lock_guard lock(mutex_);
+        for (const auto& [point, handler] : hooks_) loaded.add_hook(point, handler);
+    }
     ct::Process init = loaded.adopt(pid);
     if (runs) {
         try {
@@ -156,22 +161,39 @@ void Container::switch_to() {
     container_.switch_to();
 }
 
-void Container::pause() {
-    const std::lock_guard lock(mutex_);
+void Container::check_freezer() const {
     const auto& list = config_.controllers;
     require(std::find(list.begin(), list.end(), Controller::Freezer) != list.end(), EINVAL, "there is no freezer");
-    if (state_ == CT_PAUSED) return;
-    container_.freeze(Forever);
-    state_ = CT_PAUSED;
+}
+
+// Whoever freezes may find that the container has ended, and so run its hooks, which may ask for its state.
+
+void Container::pause() {
+    {
+        const std::lock_guard lock(mutex_);
+        check_freezer();
+        if (state_ == CT_PAUSED) return;
+    }
+    object().freeze(Forever);
+    become_paused(true);
 }
 
 void Container::resume() {
-    const std::lock_guard lock(mutex_);
-    const auto& list = config_.controllers;
-    require(std::find(list.begin(), list.end(), Controller::Freezer) != list.end(), EINVAL, "there is no freezer");
+    bool stopped = false;
+    {
+        const std::lock_guard lock(mutex_);
+        check_freezer();
+        stopped = state_ == CT_STOPPED;
+    }
     // One that was killed meanwhile is to be waited for.
-    if (state_ == CT_STOPPED || container_.running()) container_.thaw(Forever);
-    if (state_ == CT_PAUSED) state_ = CT_RUNNING;
+    ct::Container container = object();
+    if (stopped || container.running()) container.thaw(Forever);
+    become_paused(false);
+}
+
+void Container::become_paused(bool paused) {
+    const std::lock_guard lock(mutex_);
+    if (state_ != CT_STOPPED) state_ = paused ? CT_PAUSED : CT_RUNNING;
 }
 
 void Container::write_now(const ControllerValue& value) {

@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The libct authors
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -25,6 +26,7 @@ struct MountRequest {
     std::string target;
     Mount mount;
     MountHooks hooks;
+    bool always = false; ///< Also without a root.
 };
 
 /// The configuration that the setters make; nothing of it is checked before a start.
@@ -44,6 +46,8 @@ struct Config {
     std::optional<std::string> cgroup_submount = {};
     int console = -1;
     std::string root = {};
+    bool root_read_only = false;
+    std::optional<Propagation> root_propagation = {};
     std::optional<PrivateArea> private_area = {};
     std::vector<MountRequest> mounts = {};
     std::vector<Device> devices = {};
@@ -85,6 +89,13 @@ public:
         check_stopped();
         return with_codes([&] { return call(container_); });
     }
+    /// Both, for what the one is to check and the other to remember.
+    template <typename Change>
+    void configure_both(const Change& change) {
+        const std::lock_guard lock(mutex_);
+        check_stopped();
+        with_codes([&] { change(config_, container_); });
+    }
     /// That container, in any state.
     [[nodiscard]] ct::Container object() const {
         const std::lock_guard lock(mutex_);
@@ -93,11 +104,16 @@ public:
     /// Sets a handler of that container, or takes it away: \p set is told which.
     using SetHandler = std::function<void(ct::Container&, bool)>;
     void set_handler(const std::string& what, SetHandler set, bool present);
+    /// Has a callable run at that point.
+    void add_hook(HookPoint point, HookHandler handler);
+    void clear_hooks();
     /// One that somebody else has started or saved.
     void open();
     void save();
     [[nodiscard]] Spec spec() const;
     void update(const Limits& limits);
+    /// Of the running container. \throws Failure with LCTERR_INVARG without groups
+    [[nodiscard]] Stats stats();
     /// The same in any state, which is handed to it.
     template <typename Change>
     auto change(const Change& change) {
@@ -116,16 +132,26 @@ public:
     }
     /// What the entry points do to a container in the right state.
     ct_process_t spawn(ProcessSpec process, std::function<int()> main);
+    /// What start_set() starts.
+    void set_process(ProcessSpec process);
+    ct_process_t start_set();
     std::shared_ptr<Process> enter(ProcessSpec process, std::function<int()> main);
     ct_process_t load(pid_t pid);
     void kill();
     void wait();
+    /// \returns false if the limit has passed first
+    bool wait_for(std::chrono::nanoseconds limit);
+    void stop(std::chrono::nanoseconds grace, int number);
+    void freeze(std::chrono::nanoseconds limit);
+    void thaw(std::chrono::nanoseconds limit);
+    void remove_forced();
     void switch_to();
     void pause();
     void resume();
     void write_now(const ControllerValue& value);
     /// \returns how many bytes
     int read(Controller controller, const std::string& file, void* buffer, std::size_t size);
+    [[nodiscard]] std::string group_path(Controller controller);
     [[nodiscard]] std::vector<pid_t> processes();
     /// The handle is gone, and those of what it owns. \param running  what becomes of the container if it runs; to
     /// kill it is left to the session
@@ -135,6 +161,8 @@ public:
 private:
     void check_stopped() const;
     void check_running() const;
+    void check_freezer() const;
+    void become_paused(bool paused);
     [[nodiscard]] ct::Process start(const Config& config, ProcessSpec process, const std::function<int()>& main);
     ct_process_t become_running(ct::Process init, const Config& config);
 
@@ -147,6 +175,7 @@ private:
     unsigned run_ = 0;    ///< Counts the starts.
     bool opened_ = false; ///< It runs without this session.
     std::map<std::string, SetHandler> handlers_ = {};
+    std::vector<std::pair<HookPoint, HookHandler>> hooks_ = {};
     bool held_ = false;                             ///< It runs without a first process of the library's.
     std::map<Controller, std::string> groups_ = {}; ///< The directories of its controllers.
     Config config_;

@@ -6,6 +6,7 @@
 
 #include "capi/container.hpp"
 #include "capi/exit_record.hpp"
+#include "capi/numbers.hpp"
 #include "capi/session.hpp"
 #include "capi/structs.hpp"
 
@@ -53,6 +54,43 @@ CT_EXPORT int libct_container_on_phase(ct_handler_t ct,
                 if (set)
                     handler = [=](const ct::StateEvent& event) { cb(ct, phase(event.from), phase(event.to), user); };
                 container.on_state(std::move(handler));
+            },
+            cb != nullptr);
+    });
+}
+
+CT_EXPORT int libct_container_on_start(ct_handler_t ct, void (*cb)(ct_handler_t, const struct libct_start*, void*),
+                                       void* user) {
+    return guard([&] {
+        get(ct)->set_handler(
+            "start",
+            [=](ct::Container& container, bool set) {
+                ct::StartHandler handler;
+                if (set) {
+                    handler = [=](const ct::StartEvent& event) {
+                        const libct_start told{.struct_size = sizeof told,
+                                               .pid = event.pid,
+                                               .total_ns = number_of(event.times.total),
+                                               .prepare_ns = number_of(event.times.prepare),
+                                               .birth_ns = number_of(event.times.birth),
+                                               .set_up_ns = number_of(event.times.set_up)};
+                        cb(ct, &told, user);
+                    };
+                }
+                container.on_start(std::move(handler));
+            },
+            cb != nullptr);
+    });
+}
+
+CT_EXPORT int libct_container_on_frozen(ct_handler_t ct, void (*cb)(ct_handler_t, int, void*), void* user) {
+    return guard([&] {
+        get(ct)->set_handler(
+            "frozen",
+            [=](ct::Container& container, bool set) {
+                ct::FrozenHandler handler;
+                if (set) handler = [=](const ct::FrozenEvent& event) { cb(ct, event.frozen ? 1 : 0, user); };
+                container.on_frozen(std::move(handler));
             },
             cb != nullptr);
     });

@@ -33,6 +33,11 @@ libct_exit_record exit_record_of(const ExitRecord& record) {
     told.ended_ns = since_1970(record.ended);
     told.ran_ns = number_of(record.ran);
     told.start_ns = number_of(record.start.total);
+    told.monotonic_start_ns = number_of(record.monotonic_start.time_since_epoch());
+    told.monotonic_end_ns = number_of(record.monotonic_end.time_since_epoch());
+    told.start_prepare_ns = number_of(record.start.prepare);
+    told.start_birth_ns = number_of(record.start.birth);
+    told.start_set_up_ns = number_of(record.start.set_up);
     const Known known(told.known);
     known.tell(LIBCT_EXIT_OOM_KILLS, told.oom_kills, record.oom_kills);
     known.tell(LIBCT_EXIT_CPU_USER, told.cpu_user_ns, record.cpu_user);
@@ -74,6 +79,10 @@ CT_EXPORT int libct_container_exit_record(ct_handler_t ct, struct libct_exit_rec
 
 CT_EXPORT int libct_container_describe_exit(ct_handler_t ct, char* buf, size_t size) {
     return guard([&] { return write_text(last_record(ct).describe(), buf, size); });
+}
+
+CT_EXPORT int libct_container_exit_json(ct_handler_t ct, char* buf, size_t size) {
+    return guard([&] { return write_text(ct::to_json(last_record(ct)), buf, size); });
 }
 
 CT_EXPORT int libct_container_set_exit_file(ct_handler_t ct, const char* path) {

@@ -7,6 +7,7 @@
 
 #include <ct/export.hpp>
 
+#include "capi/commands.hpp"
 #include "capi/container.hpp"
 #include "capi/guard.hpp"
 #include "capi/structs.hpp"
@@ -18,25 +19,6 @@ namespace {
 constexpr int BindFlags = CT_FS_PRIVATE | CT_FS_RDONLY;
 constexpr int AllFlags = 0xff;
 
-std::vector<std::string> strings_of(char* const* list) {
-    std::vector<std::string> strings;
-    for (; list != nullptr && *list != nullptr; ++list) strings.emplace_back(*list);
-    return strings;
-}
-
-std::vector<MountHook> hooks_of(const libct_cmd* command) {
-    std::vector<MountHook> hooks;
-    for (; command != nullptr; command = command->next) {
-        require(command->path != nullptr, LCTERR_INVARG, "a command has no program");
-        HookCommand hook{.argv = strings_of(command->argv), .executable = command->path};
-        if (hook.argv.empty()) hook.argv.emplace_back(); // as the kernel makes of an empty one
-        if (command->envp != nullptr) hook.environment = strings_of(command->envp);
-        if (command->dir != nullptr) hook.working_directory = command->dir;
-        hooks.emplace_back(std::move(hook));
-    }
-    return hooks;
-}
-
 /// Options as mount(2) takes them.
 std::vector<std::string> options_of(std::string_view data) {
     std::vector<std::string> options;
@@ -46,11 +28,6 @@ std::vector<std::string> options_of(std::string_view data) {
         data.remove_prefix(std::min(comma + 1, data.size()));
     }
     return options;
-}
-
-/// "mnt" and "/mnt" are the same place in the root.
-std::string inside(std::string_view path) {
-    return path.starts_with('/') ? std::string(path) : '/' + std::string(path);
 }
 
 ct::DeviceType type_of(mode_t mode) {
@@ -92,7 +69,7 @@ int add_mount(ct_handler_t ct, const MountTexts& texts, int flags, int allowed, 
         require(texts.source != nullptr && texts.target != nullptr, LCTERR_INVARG, "a mount lacks a path");
         require((flags & ~allowed) == 0, LCTERR_INVARG, "a mount has unknown flags");
         const int all = allowed == BindFlags ? flags | CT_FS_BIND : flags;
-        MountRequest request{texts.target, mount_of(texts, all), {hooks_of(before), hooks_of(after)}};
+        MountRequest request{texts.target, mount_of(texts, all), {mount_hooks_of(before), mount_hooks_of(after)}};
         container->configure([&](Config& config) { config.mounts.push_back(std::move(request)); });
     });
 }

@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The libct authors
 #pragma once
 
+#include <cstddef>
 #include <source_location>
 #include <string>
 #include <string_view>
@@ -64,6 +65,14 @@ int guard(const Body& body, const std::source_location& where = std::source_loca
     } catch (...) {
         return translate(where);
     }
+}
+
+/// The same for a count of bytes, with codes that say best what the error is.
+template <typename Body>
+long guard_count(const Body& body, const std::source_location& where = std::source_location::current()) noexcept {
+    std::size_t count = 0;
+    const int error = guard([&] { count = with_codes(body); }, where);
+    return error < 0 ? error : static_cast<long>(count);
 }
 
 /// The same for one that returns a handle.

@@ -6,7 +6,9 @@
 #include <typeinfo>
 #include <utility>
 
-#include <libct/libct-streams.h>
+#include <libct/libct-attach.h>
+#include <libct/libct-readers.h>
+#include <libct/libct-security.h>
 #include <libct/libct.h>
 
 /// The handles of the C interface.
@@ -32,6 +34,10 @@ class NetDevice;
 class Route;
 class NextHop;
 class Attachment;
+class AttachServerHandle;
+class LogReaderObject;
+class EventReaderObject;
+class Notice;
 
 template <typename Handle>
 struct Kind;
@@ -66,6 +72,22 @@ struct Kind<ct_net_route_nh_t> {
 template <>
 struct Kind<libct_attachment_t> {
     using Type = Attachment;
+};
+template <>
+struct Kind<libct_attach_server_t> {
+    using Type = AttachServerHandle;
+};
+template <>
+struct Kind<libct_log_reader_t> {
+    using Type = LogReaderObject;
+};
+template <>
+struct Kind<libct_event_reader_t> {
+    using Type = EventReaderObject;
+};
+template <>
+struct Kind<libct_notice_t> {
+    using Type = Notice;
 };
 template <typename Handle>
 using ObjectOf = typename Kind<Handle>::Type;

@@ -209,7 +209,15 @@ CT_EXPORT ct_net_route_t libct_net_route_add(ct_handler_t ct) {
 }
 
 CT_EXPORT int libct_net_route_set_src(ct_net_route_t r, const char* src) {
-    return change_text(r, src, [](ct::Route& route) -> std::string& { return route.source; });
+    return guard([&] {
+        const auto route = get(r);
+        require(src != nullptr, LCTERR_INVARG, "an argument is NULL");
+        std::string address = src;
+        // The first libct took a prefix; that of one address is the address.
+        if (address.ends_with("/32") && address.find(':') == std::string::npos) address.resize(address.size() - 3);
+        if (address.ends_with("/128")) address.resize(address.size() - 4);
+        route->change([&](ct::Route& value) { value.source = std::move(address); });
+    });
 }
 
 CT_EXPORT int libct_net_route_set_dst(ct_net_route_t r, const char* dst) {

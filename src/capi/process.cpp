@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include <ct/export.hpp>
+#include <libct/libct-processes.h>
 #include <libct/libct-streams.h>
 
 #include "base/sys.hpp"
@@ -22,21 +23,43 @@ void Process::set(ct::Process process) {
     process_ = std::move(process);
 }
 
-int Process::wait() {
-    std::optional<ct::Process> process;
-    {
-        const std::lock_guard lock(mutex_);
-        process = process_;
-    }
-    require(process.has_value(), LCTERR_BADCTSTATE, "the process was waited for already");
-    const int status = raw_status(process->wait());
+ct::Process Process::present() {
+    const std::lock_guard lock(mutex_);
+    require(process_.has_value(), LCTERR_BADCTSTATE, "the process was waited for already");
+    return *process_;
+}
+
+int Process::become_waited_for(const ct::Process& process, const ExitStatus& status) {
     const std::lock_guard lock(mutex_);
     // Of several that wait at a time one gets it.
-    require(process_ && process_->pidfd() == process->pidfd(), LCTERR_BADCTSTATE,
+    require(process_ && process_->pidfd() == process.pidfd(), LCTERR_BADCTSTATE,
             "the process was waited for meanwhile");
     process_.reset();
     pid_ = -1;
-    return status;
+    return raw_status(status);
+}
+
+int Process::wait() {
+    const ct::Process process = present();
+    return become_waited_for(process, process.wait());
+}
+
+std::optional<int> Process::wait_for(std::chrono::nanoseconds limit) {
+    const ct::Process process = present();
+    const auto status = process.wait_for(limit);
+    if (!status) return std::nullopt;
+    return become_waited_for(process, *status);
+}
+
+void Process::signal(int number) {
+    present().signal(number);
+}
+
+int Process::pidfd() {
+    const ct::Process process = present();
+    const int fd = ::fcntl(process.pidfd(), F_DUPFD_CLOEXEC, 3);
+    if (fd < 0) throw internal::sys::error(errno, Stage::Session, "duplicate the descriptor of a process");
+    return fd;
 }
 
 void Process::wait_if_needed() {
@@ -89,6 +112,23 @@ CT_EXPORT int libct_process_wait(ct_process_t p, int* status) {
         const int told = get(p)->wait();
         if (status != nullptr) *status = told;
     });
+}
+
+CT_EXPORT int libct_process_wait_for(ct_process_t p, int timeout_ms, int* status) {
+    return guard([&] {
+        const auto process = get(p);
+        const auto told = timeout_ms < 0 ? process->wait() : process->wait_for(std::chrono::milliseconds(timeout_ms));
+        if (told && status != nullptr) *status = *told;
+        return told ? 1 : 0;
+    });
+}
+
+CT_EXPORT int libct_process_signal(ct_process_t p, int sig) {
+    return guard([&] { get(p)->signal(sig); });
+}
+
+CT_EXPORT int libct_process_pidfd(ct_process_t p) {
+    return guard([&] { return get(p)->pidfd(); });
 }
 
 CT_EXPORT int libct_process_get_pid(ct_process_t p) {

@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The libct authors
 #pragma once
 
+#include <chrono>
 #include <mutex>
 #include <optional>
 
@@ -21,6 +22,11 @@ public:
     void set(ct::Process process);
     /// What waitpid(2) tells, or -1. \throws Failure with LCTERR_BADCTSTATE if it was waited for
     int wait();
+    /// The same with a time limit; empty when it has passed first.
+    std::optional<int> wait_for(std::chrono::nanoseconds limit);
+    void signal(int number);
+    /// \returns a descriptor of the caller's
+    [[nodiscard]] int pidfd();
     /// Waits if nobody has.
     void wait_if_needed();
     [[nodiscard]] pid_t pid();
@@ -29,6 +35,9 @@ public:
     void resize_terminal(TerminalSize size);
 
 private:
+    [[nodiscard]] ct::Process present();
+    [[nodiscard]] int become_waited_for(const ct::Process& process, const ExitStatus& status);
+
     const Owner owner_;
     std::mutex mutex_;
     std::optional<ct::Process> process_; ///< None once it was waited for.

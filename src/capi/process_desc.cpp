@@ -61,28 +61,36 @@ void set_fds(ProcessSpec& spec, const std::vector<int>& fds) {
     if (fds.size() < 3) spec.stdio.err = Stdio::Closed;
 }
 
+/// As if it had never been anybody else.
+User& user_of(ProcessAttributes& attributes) {
+    if (!attributes.user) attributes.user = attributes.base.user.value_or(User{});
+    return *attributes.user;
+}
+
 } // namespace
 
 ProcessSpec ProcessAttributes::spec() const {
-    ProcessSpec spec;
-    if (user_name.empty()) {
-        spec.user = user;
-    } else {
+    ProcessSpec spec = base;
+    if (!user_name.empty()) {
+        spec.user.reset();
         spec.user_name = user_name;
         spec.user_needs_entry = true;
-        spec.more_groups = user.groups;
+        spec.more_groups = user.value_or(User{}).groups;
+    } else if (user) {
+        spec.user = user;
+        spec.user_name.clear();
     }
     set_capabilities(spec, *this);
     if (!label.empty()) set_label(spec, label);
-    spec.parent_death_signal = parent_death_signal;
-    spec.limits = limits;
-    spec.environment = environment;
+    if (parent_death_signal) spec.parent_death_signal = *parent_death_signal;
+    spec.limits.insert(spec.limits.end(), limits.begin(), limits.end());
+    if (environment) spec.environment = environment;
     if (fds) {
         set_fds(spec, *fds);
     } else if (streams || terminal) {
         spec.stdio = streams.value_or(StandardStreams{});
         spec.terminal = terminal;
-    } else {
+    } else if (inherit_fds) {
         spec.inherit_fds = true;
     }
     return spec;
@@ -114,11 +122,11 @@ CT_EXPORT void libct_process_desc_destroy(ct_process_desc_t p) {
 }
 
 CT_EXPORT int libct_process_desc_setuid(ct_process_desc_t p, unsigned int uid) {
-    return guard([&] { get(p)->change([&](ProcessAttributes& attributes) { attributes.user.uid = uid; }); });
+    return guard([&] { get(p)->change([&](ProcessAttributes& attributes) { user_of(attributes).uid = uid; }); });
 }
 
 CT_EXPORT int libct_process_desc_setgid(ct_process_desc_t p, unsigned int gid) {
-    return guard([&] { get(p)->change([&](ProcessAttributes& attributes) { attributes.user.gid = gid; }); });
+    return guard([&] { get(p)->change([&](ProcessAttributes& attributes) { user_of(attributes).gid = gid; }); });
 }
 
 CT_EXPORT int libct_process_desc_set_user(ct_process_desc_t p, const char* user) {
@@ -133,7 +141,7 @@ CT_EXPORT int libct_process_desc_set_groups(ct_process_desc_t p, unsigned int si
         require(groups != nullptr || size == 0, LCTERR_INVARG, "there are no groups");
         std::vector<std::uint32_t> list;
         if (size != 0) list.assign(groups, groups + size);
-        desc->change([&](ProcessAttributes& attributes) { attributes.user.groups = std::move(list); });
+        desc->change([&](ProcessAttributes& attributes) { user_of(attributes).groups = std::move(list); });
     });
 }
 

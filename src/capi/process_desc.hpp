@@ -14,17 +14,20 @@ namespace ct::capi {
 
 /// What the setters of a descriptor have said.
 struct ProcessAttributes {
-    User user = {};
+    ProcessSpec base = {}; ///< What has no member here; the others add to it.
+    /// None: what `base` says.
+    std::optional<User> user = User{};
     std::string user_name = {};
     std::optional<unsigned long> bounding = {}; ///< Bit N is capability N, as in the next.
     std::optional<unsigned long> capabilities = {};
-    int parent_death_signal = 0;
+    std::optional<int> parent_death_signal = {};
     std::string label = {};
     std::vector<ResourceLimit> limits = {};
     std::optional<std::vector<int>> fds = {};
     std::optional<StandardStreams> streams = {}; ///< Instead of `fds`, as the next one.
     std::optional<TerminalSize> terminal = {};
     std::optional<std::vector<std::string>> environment = {};
+    bool inherit_fds = true; ///< If nothing is said of descriptors.
 
     /// For a program or a callable.
     [[nodiscard]] ProcessSpec spec() const;
@@ -52,5 +55,8 @@ private:
     mutable std::mutex mutex_;
     ProcessAttributes attributes_;
 };
+
+/// A program that is looked for along PATH. \param env  NULL: what the descriptor says
+[[nodiscard]] ProcessSpec program(ct_process_desc_t desc, const char* path, char* const* argv, char* const* env);
 
 } // namespace ct::capi

@@ -4,6 +4,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -40,6 +41,21 @@ DeviceRule rule_of(const libct_device_rule& given) {
             .make = (given.access & LIBCT_DEVICE_MAKE) != 0};
 }
 
+int number_or_any(std::optional<std::uint32_t> number) {
+    return number ? static_cast<int>(*number) : LIBCT_DEVICE_ANY;
+}
+
+libct_device_rule told_rule(const DeviceRule& rule) {
+    return {.allow = rule.allow ? 1 : 0,
+            .type = rule.type == DeviceClass::All         ? 0
+                    : rule.type == DeviceClass::Character ? S_IFCHR
+                                                          : S_IFBLK,
+            .major = number_or_any(rule.major),
+            .minor = number_or_any(rule.minor),
+            .access = (rule.read ? LIBCT_DEVICE_READ : 0U) | (rule.write ? LIBCT_DEVICE_WRITE : 0U) |
+                      (rule.make ? LIBCT_DEVICE_MAKE : 0U)};
+}
+
 IoLimit io_limit_of(const libct_io_limit& given) {
     IoLimit limit{.major = given.major, .minor = given.minor};
     if (given.read_bytes_per_second != 0) limit.read_per_second = bytes(given.read_bytes_per_second);
@@ -73,9 +89,35 @@ void set_cpu(Limits& limits, const libct_limits& given) {
     if (given.cpuset_mems != nullptr) limits.cpuset_mems = given.cpuset_mems;
 }
 
+/// The one of that device, which may have other limits already.
+IoLimit& io_limit_of_device(Limits& limits, std::uint32_t major, std::uint32_t minor) {
+    for (IoLimit& limit : limits.io) {
+        if (limit.major == major && limit.minor == minor) return limit;
+    }
+    return limits.io.emplace_back(IoLimit{.major = major, .minor = minor});
+}
+
+void set_lists(Limits& limits, const libct_limits& given) {
+    if ((given.set & LIBCT_LIMIT_NET_CLASS) != 0) limits.net_class = given.net_class;
+    require(given.io_weights != nullptr || given.io_weight_count == 0, LCTERR_INVARG, "there are no weights");
+    for (std::size_t i = 0; i < given.io_weight_count; ++i) {
+        const libct_io_weight& one = given.io_weights[i];
+        io_limit_of_device(limits, one.major, one.minor).weight = one.weight;
+    }
+    require(given.hugetlb != nullptr || given.hugetlb_count == 0, LCTERR_INVARG, "there are no huge pages");
+    for (std::size_t i = 0; i < given.hugetlb_count; ++i)
+        limits.hugetlb[bytes(given.hugetlb[i].page_bytes)] = bytes(given.hugetlb[i].max_bytes);
+    require(given.net_priorities != nullptr || given.net_priority_count == 0, LCTERR_INVARG, "there are no priorities");
+    for (std::size_t i = 0; i < given.net_priority_count; ++i) {
+        const libct_net_priority& one = given.net_priorities[i];
+        require(one.interface_name != nullptr, LCTERR_INVARG, "a priority is for no interface");
+        limits.net_priority[one.interface_name] = one.priority;
+    }
+}
+
 Limits limits_of(const libct_limits* pointer) {
     const libct_limits given = read_struct(pointer);
-    constexpr std::uint64_t all = 2 * LIBCT_LIMIT_DEVICES - 1;
+    constexpr std::uint64_t all = 2 * LIBCT_LIMIT_NET_CLASS - 1;
     require((given.set & ~all) == 0, LCTERR_INVARG, "there is no such limit");
     Limits limits;
     set_memory(limits, given);
@@ -87,6 +129,7 @@ Limits limits_of(const libct_limits* pointer) {
     require(given.devices != nullptr || given.device_count == 0, LCTERR_INVARG, "there are no device rules");
     if ((given.set & LIBCT_LIMIT_DEVICES) != 0 || given.device_count > 0) limits.devices.emplace();
     for (std::size_t i = 0; i < given.device_count; ++i) limits.devices->push_back(rule_of(given.devices[i]));
+    set_lists(limits, given);
     return limits;
 }
 
@@ -115,6 +158,11 @@ void tell_memory(libct_stats& told, const Known& known, const MemoryStats& memor
     known.tell(LIBCT_STATS_PAGE_FAULTS, told.page_faults, memory.page_faults);
     known.tell(LIBCT_STATS_MAJOR_PAGE_FAULTS, told.major_page_faults, memory.major_page_faults);
     known.tell(LIBCT_STATS_OOM_KILLS, told.oom_kills, memory.events.oom_kill);
+    known.tell(LIBCT_STATS_MEMORY_LOW_EVENTS, told.memory_low_events, memory.events.low);
+    known.tell(LIBCT_STATS_MEMORY_HIGH_EVENTS, told.memory_high_events, memory.events.high);
+    known.tell(LIBCT_STATS_MEMORY_MAX_EVENTS, told.memory_max_events, memory.events.max);
+    known.tell(LIBCT_STATS_OOMS, told.ooms, memory.events.oom);
+    known.tell(LIBCT_STATS_OOM_GROUP_KILLS, told.oom_group_kills, memory.events.oom_group_kill);
 }
 
 void tell_stall(std::uint64_t& bits, std::uint64_t bit, std::uint64_t& to, const Pressure& pressure) {
@@ -146,6 +194,16 @@ libct_stats stats_of(const Stats& stats) {
 }
 
 } // namespace
+
+Stats Container::stats() {
+    require(state() != CT_STOPPED, LCTERR_BADCTSTATE, "the container is stopped");
+    try {
+        return object().stats();
+    } catch (const Error& error) {
+        if (error.code() == Errc::InvalidState) throw Failure(LCTERR_INVARG, error);
+        throw;
+    }
+}
 
 void Container::update(const Limits& limits) {
     ct::Container container = object();
@@ -180,17 +238,17 @@ CT_EXPORT int libct_container_update_limits(ct_handler_t ct, const struct libct_
     return guard([&] { get(ct)->update(limits_of(limits)); });
 }
 
-CT_EXPORT int libct_container_stats(ct_handler_t ct, struct libct_stats* stats) {
+CT_EXPORT int libct_default_device_rules(struct libct_device_rule* rules, size_t count) {
     return guard([&] {
-        const auto container = get(ct);
-        require(container->state() != CT_STOPPED, LCTERR_BADCTSTATE, "the container is stopped");
-        try {
-            write_struct(stats, stats_of(container->object().stats()));
-        } catch (const ct::Error& error) {
-            if (error.code() == ct::Errc::InvalidState) throw Failure(LCTERR_INVARG, error);
-            throw;
-        }
+        require(rules != nullptr || count == 0, LCTERR_INVARG, "an argument is NULL");
+        const std::vector<ct::DeviceRule> all = ct::default_device_rules();
+        for (std::size_t i = 0; i < std::min(count, all.size()); ++i) rules[i] = told_rule(all[i]);
+        return static_cast<int>(all.size());
     });
+}
+
+CT_EXPORT int libct_container_stats(ct_handler_t ct, struct libct_stats* stats) {
+    return guard([&] { write_struct(stats, stats_of(get(ct)->stats())); });
 }
 
 CT_EXPORT int libct_container_on_stats(ct_handler_t ct, unsigned int interval_ms,

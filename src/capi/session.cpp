@@ -38,6 +38,26 @@ void watch(int epoll, int fd) {
     }
 }
 
+SystemdProperty property_of(const libct_systemd_property& given) {
+    require(given.name != nullptr, LCTERR_INVARG, "a property of systemd has no name");
+    switch (given.type) {
+    case LIBCT_PROPERTY_NUMBER: return {given.name, given.number};
+    case LIBCT_PROPERTY_BOOLEAN: return {given.name, given.number != 0};
+    case LIBCT_PROPERTY_TEXT:
+        require(given.text != nullptr, LCTERR_INVARG, "a property of systemd has no text");
+        return {given.name, std::string(given.text)};
+    default: throw Failure(LCTERR_INVARG, "there is no such type of a property of systemd");
+    }
+}
+
+std::vector<SystemdProperty> properties_of(const libct_session_options& given) {
+    const std::size_t count = given.systemd_property_count;
+    require(given.systemd_properties != nullptr || count == 0, LCTERR_INVARG, "there are no properties of systemd");
+    std::vector<SystemdProperty> properties;
+    for (std::size_t i = 0; i < count; ++i) properties.push_back(property_of(given.systemd_properties[i]));
+    return properties;
+}
+
 SessionOptions options_of(const libct_session_options& given) {
     SessionOptions options = Session::default_options();
     const bool known = given.on_close == LIBCT_ON_CLOSE_DETACH || given.on_close == LIBCT_ON_CLOSE_KILL;
@@ -46,6 +66,10 @@ SessionOptions options_of(const libct_session_options& given) {
     if (given.state_directory != nullptr) options.state_directory = given.state_directory;
     if (given.network_directory != nullptr) options.network_directory = given.network_directory;
     if (given.cgroup_parent != nullptr) options.cgroup_parent = given.cgroup_parent;
+    options.record_events = given.record_events != 0;
+    if (given.own_thread != 0) options.start_thread = StartThread::Own;
+    if (given.systemd != 0) options.cgroup_manager = CgroupManager::Systemd;
+    options.systemd_properties = properties_of(given);
     if (given.log != nullptr) {
         options.log_handler = [tell = given.log, user = given.user](LogLevel level, std::string_view text) {
             tell(log_level(level), std::string(text).c_str(), user);
@@ -87,13 +111,22 @@ ct::Container Session::create(const std::string& name) {
 
 ct::Container Session::open(const std::string& name) {
     require(options_.state_directory.has_value(), 1, "the session has no state directory");
-    const std::lock_guard lock(mutex_);
-    return with_codes([&] { return sessions_.front().open(name); });
+    return with_first([&](ct::Session& session) { return session.open(name); });
 }
 
 std::vector<HostFeature> Session::features() {
+    return with_first([](ct::Session& session) { return session.capabilities(); });
+}
+
+std::vector<ContainerInfo> Session::containers() {
     const std::lock_guard lock(mutex_);
-    return sessions_.front().capabilities();
+    std::vector<ContainerInfo> all;
+    // With a state directory there is just one that has containers.
+    for (const ct::Session& session : sessions_) {
+        for (ContainerInfo& info : session.containers()) all.push_back(std::move(info));
+    }
+    std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+    return all;
 }
 
 int Session::fd() {

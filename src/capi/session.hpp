@@ -6,11 +6,13 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <ct/session.hpp>
 
 #include "base/unique_fd.hpp"
+#include "capi/guard.hpp"
 #include "capi/handles.hpp"
 
 namespace ct::capi {
@@ -24,6 +26,20 @@ public:
     /// One that is recorded in the state directory. \throws Failure without one
     [[nodiscard]] ct::Container open(const std::string& name);
     [[nodiscard]] std::vector<HostFeature> features();
+    /// \throws Failure with LCTERR_NOTFOUND
+    [[nodiscard]] ct_handler_t find(std::string_view name);
+    /// Its own, and those of the state directory, by name.
+    [[nodiscard]] std::vector<ContainerInfo> containers();
+    /// Hands the session of the C++ library that is always there to a function.
+    template <typename Call>
+    auto with_first(const Call& call) {
+        ct::Session* first = nullptr;
+        {
+            const std::lock_guard lock(mutex_);
+            first = &sessions_.front(); // which stays where it is
+        }
+        return with_codes([&] { return call(*first); });
+    }
     [[nodiscard]] int fd();
     /// \returns how many callbacks ran
     int dispatch(int timeout_ms);

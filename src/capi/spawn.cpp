@@ -17,12 +17,14 @@
 
 #include <ct/error.hpp>
 #include <ct/export.hpp>
+#include <libct/libct-processes.h>
 
 #include "base/concat.hpp"
 #include "base/sys.hpp"
 #include "capi/container.hpp"
 #include "capi/guard.hpp"
 #include "capi/process_desc.hpp"
+#include "capi/structs.hpp"
 #include "config/paths.hpp"
 
 namespace ct::capi {
@@ -99,6 +101,7 @@ bool wants_proc(const Config& config) {
 
 void add_mounts(const Config& config, ct::Container& container) {
     for (const MountRequest& request : config.mounts) {
+        if (!config.has_root() && !request.always) continue;
         // What is mounted on /proc later would hide it.
         if (wants_proc(config) && internal::normal_path(request.mount.target) == "/proc") continue;
         Mount mount = request.mount;
@@ -176,6 +179,8 @@ Spec Config::spec() const {
     for (const auto& [name, value] : sysctls) spec.sysctls[name] = value;
     if (!root.empty()) spec.root = Root{.path = absolute(root)};
     if (spec.root) {
+        if (root_read_only) spec.root->read_only = true;
+        if (root_propagation) spec.root->propagation = root_propagation;
         const bool has_mounts = !mounts.empty() || !devices.empty();
         if (has_mounts && !makes(CLONE_NEWNS)) spec.root->host_mounts = true;
         const mode_t umask = devices.empty() ? 0 : umask_of_caller();
@@ -206,10 +211,8 @@ void Config::set_spec(Spec spec) {
 
 void Config::apply(ct::Container& container) const {
     container.set_spec(spec());
-    if (has_root()) {
-        add_mounts(*this, container);
-        if (cgroup_submount) add_cgroup_mounts(*this, container);
-    }
+    add_mounts(*this, container);
+    if (has_root() && cgroup_submount) add_cgroup_mounts(*this, container);
     if (wants_proc(*this)) {
         require(makes(CLONE_NEWNS), 1, "mounting /proc needs a new mount namespace");
         container.add_mount({.source = "proc", .target = "/proc", .type = "proc"});
@@ -253,6 +256,16 @@ ct_process_t Container::spawn(ProcessSpec process, std::function<int()> main) {
     }
 }
 
+void Container::set_process(ProcessSpec process) {
+    configure_both([&](const Config&, ct::Container& container) { container.set_process(std::move(process)); });
+}
+
+ct_process_t Container::start_set() {
+    auto process = object().process();
+    require(process.has_value(), LCTERR_BADCTSTATE, "nobody has said what the container is to start");
+    return spawn(std::move(*process), nullptr);
+}
+
 std::shared_ptr<Process> Container::enter(ProcessSpec process, std::function<int()> main) {
     {
         const std::lock_guard lock(mutex_);
@@ -264,12 +277,6 @@ std::shared_ptr<Process> Container::enter(ProcessSpec process, std::function<int
 }
 
 namespace {
-
-std::vector<std::string> strings_of(char* const* list) {
-    std::vector<std::string> strings;
-    for (; *list != nullptr; ++list) strings.emplace_back(*list);
-    return strings;
-}
 
 /// Where execvp(3) looks for a program in a process with that environment.
 std::optional<std::string> search_path(const std::optional<std::vector<std::string>>& environment) {
@@ -283,24 +290,30 @@ std::optional<std::string> search_path(const std::optional<std::vector<std::stri
     return std::nullopt;
 }
 
+} // namespace
+
 ProcessSpec program(ct_process_desc_t desc, const char* path, char* const* argv, char* const* env) {
     ProcessSpec process = get(desc)->attributes().spec();
     require(path != nullptr && argv != nullptr, LCTERR_INVARG, "there is no program");
     process.executable = path;
-    process.argv = strings_of(argv);
+    process.argv = text_list(argv);
     if (process.argv.empty()) process.argv.emplace_back(); // as the kernel makes of an empty one
     if (env != nullptr) {
         process.search_path = search_path(process.environment);
-        process.environment = strings_of(env);
+        process.environment = text_list(env);
     }
     return process;
 }
 
+namespace {
+
 /// A function that is NULL has nothing to run, and so needs nothing of the descriptor.
 std::pair<ProcessSpec, std::function<int()>> callable(ct_process_desc_t desc, int (*function)(void*), void* argument) {
-    const auto attributes = get(desc)->attributes();
+    ProcessSpec process = get(desc)->attributes().spec();
     if (function == nullptr) return {ProcessSpec{}, [] { return 0; }};
-    return {attributes.spec(), [function, argument] { return function(argument); }};
+    process.argv.clear();
+    process.executable.clear();
+    return {std::move(process), [function, argument] { return function(argument); }};
 }
 
 ct_process_t handle_of(std::shared_ptr<Process> process) {
@@ -334,6 +347,18 @@ CT_EXPORT ct_process_t libct_container_spawn_execve(ct_handler_t ct, ct_process_
         const auto container = get(ct);
         return container->spawn(program(pr, path, argv, env), nullptr);
     });
+}
+
+CT_EXPORT int libct_container_set_process(ct_handler_t ct, ct_process_desc_t pr, const char* path, char** argv,
+                                          char** env) {
+    return guard([&] {
+        const auto container = get(ct);
+        container->set_process(program(pr, path, argv, env));
+    });
+}
+
+CT_EXPORT ct_process_t libct_container_start(ct_handler_t ct) {
+    return guard_handle([&] { return get(ct)->start_set(); });
 }
 
 CT_EXPORT ct_process_t libct_container_enter_cb(ct_handler_t ct, ct_process_desc_t pr, int (*cb)(void*), void* arg) {

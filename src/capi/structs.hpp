@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstring>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "capi/guard.hpp"
@@ -49,6 +50,11 @@ inline std::string text_or(const char* text, const char* other = "") {
     return text == nullptr ? other : text;
 }
 
+/// "mnt" and "/mnt" are the same place in the root.
+inline std::string inside(std::string_view path) {
+    return path.starts_with('/') ? std::string(path) : '/' + std::string(path);
+}
+
 /// Writes text as snprintf(3) does. \returns its length
 inline int write_text(std::string_view text, char* buffer, std::size_t size) {
     require(buffer != nullptr || size == 0, LCTERR_INVARG, "an argument is NULL");
@@ -58,6 +64,11 @@ inline int write_text(std::string_view text, char* buffer, std::size_t size) {
         buffer[length] = '\0';
     }
     return static_cast<int>(text.size());
+}
+
+inline std::string_view bytes_of(const void* bytes, std::size_t length) {
+    require(bytes != nullptr || length == 0, LCTERR_INVARG, "there are no bytes");
+    return {static_cast<const char*>(bytes), length};
 }
 
 /// Of a list that ends with NULL.

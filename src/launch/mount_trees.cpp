@@ -111,8 +111,10 @@ UniqueFd prepare_tree(const Mount& mount, IdMaps& maps) {
 void lend_trees(Streams& streams, const Spec& spec, AreaPool& areas) {
     if (std::none_of(spec.mounts.begin(), spec.mounts.end(), needs_preparation)) return;
     IdMaps maps(spec, areas);
+    MountKeys keys;
     for (const Mount& mount : spec.mounts) {
-        if (needs_preparation(mount)) streams.lend_tree(mount.target, prepare_tree(mount, maps));
+        MountKey key = keys.next(mount.target);
+        if (needs_preparation(mount)) streams.lend_tree(std::move(key), prepare_tree(mount, maps));
     }
 }
 

@@ -89,8 +89,8 @@ int Streams::lend(UniqueFd fd) {
     return layout_.lent.back();
 }
 
-void Streams::lend_tree(const std::string& target, UniqueFd tree) {
-    layout_.trees[target] = lend(std::move(tree));
+void Streams::lend_tree(MountKey mount, UniqueFd tree) {
+    layout_.trees[std::move(mount)] = lend(std::move(tree));
 }
 
 void Streams::add_reaper(int image) {

@@ -42,8 +42,8 @@ public:
     /// What the process joins; borrowed.
     void set_joins(std::vector<NamespaceJoin> joins) { layout_.joins = std::move(joins); }
     void set_groups(GroupLayout groups) { layout_.groups = std::move(groups); }
-    /// Lends what the mount on \p target attaches.
-    void lend_tree(const std::string& target, UniqueFd tree);
+    /// Lends what the mount attaches.
+    void lend_tree(MountKey mount, UniqueFd tree);
     /// Lends the mount of an image.
     void lend_area(UniqueFd tree) { layout_.area = lend(std::move(tree)); }
     /// Lends the host's /proc. \throws Error if it is none

@@ -16,6 +16,7 @@
 #include <ct/spec.hpp>
 
 #include "cgroup/view.hpp"
+#include "plan/mount_key.hpp"
 #include "plan/plan.hpp"
 
 /// Compiles a specification into a plan: one function per theme, each in a file of that name. They only look: nothing
@@ -82,16 +83,15 @@ struct FdLayout {
     std::string terminal_name = {};        ///< For messages.
     std::string terminal_path = {};        ///< On the host, of a terminal that was made for the process.
     std::vector<int> made = {};            ///< Sources of the pipes or the terminal that were made for the process.
-    std::map<std::string, int> trees = {}; ///< See MountSetup.
+    std::map<MountKey, int> trees = {};    ///< See MountSetup.
     GroupLayout groups = {};
 };
 
-/// By the target of the mount.
-using HookTable = std::map<std::string, MountHooks>;
+using HookTable = std::map<MountKey, MountHooks>;
 
 /// What belongs to mounts besides the specification. References to what outlives the call.
 struct MountSetup {
-    const std::map<std::string, int>& trees; ///< Binds that the parent has prepared: descriptors of FdLayout::lent.
+    const std::map<MountKey, int>& trees; ///< Binds that the parent has prepared: descriptors of FdLayout::lent.
     const HookTable& hooks;
 };
 

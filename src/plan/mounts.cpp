@@ -121,12 +121,14 @@ MountArgs mount_flags(const Mount& mount) {
 }
 
 void plan_mounts(Plan& plan, const std::vector<Mount>& mounts, const MountSetup& setup) {
+    MountKeys keys;
     for (const Mount& mount : mounts) {
-        const auto hooks = setup.hooks.find(mount.target);
+        const MountKey key = keys.next(mount.target);
+        const auto hooks = setup.hooks.find(key);
         if (hooks != setup.hooks.end()) plan_hooks(plan, hooks->second.before, "before", mount.target);
         MountArgs args = mount_flags(mount);
         args.target = plan.text(mount.target);
-        const auto tree = setup.trees.find(mount.target);
+        const auto tree = setup.trees.find(key);
         if (tree != setup.trees.end()) args.tree = tree->second;
         if (mount.type.empty()) {
             plan_bind(plan, mount, args);

@@ -2,9 +2,12 @@
 /* SPDX-FileCopyrightText: The libct authors */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -221,6 +224,48 @@ static void list_processes(void)
     CHECK_INT(libct_container_wait(ct), 0);
 }
 
+/* Without the right to mount the hierarchy there is none. */
+static void need_a_hierarchy_to_be_killable(void)
+{
+    need_version_1();
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct own[2], fewer[2];
+    const bool was_there = exists("/sys/fs/cgroup/.libct");
+    while (umount2("/sys/fs/cgroup/.libct", MNT_DETACH) == 0)
+        continue;
+    ct_handler_t ct = make_container();
+    CHECK_INT(syscall(SYS_capget, &header, own), 0);
+    memcpy(fewer, own, sizeof fewer);
+    fewer[0].effective &= ~(1u << CAP_SYS_ADMIN);
+    CHECK_INT(syscall(SYS_capset, &header, fewer), 0);
+    CHECK_INT(libct_container_set_option(ct, LIBCT_OPT_KILLABLE, NULL), -LCTERR_CGCREATE);
+    CHECK_INT(syscall(SYS_capset, &header, own), 0);
+    CHECK(exists("/sys/fs/cgroup/.libct") == was_there);
+    /* It is as if it had not been asked for. */
+    ct_process_t init = libct_container_spawn_cb(ct, desc, stay, NULL);
+    CHECK_HANDLE(init);
+    CHECK_INT(libct_container_kill(ct), -1);
+    CHECK_INT(kill(libct_process_get_pid(init), SIGKILL), 0);
+    CHECK_INT(libct_container_wait(ct), 0);
+}
+
+static void can_be_looked_at(void)
+{
+    need_version_1();
+    char path[300];
+    struct stat status;
+    umask(022);
+    ct_handler_t ct = make_container();
+    CHECK_INT(libct_controller_add(ct, CTL_FREEZER), 0);
+    CHECK_INT(libct_container_set_nsmask(ct, CLONE_NEWPID), 0);
+    CHECK_HANDLE(libct_container_spawn_cb(ct, desc, stay, NULL));
+    snprintf(path, sizeof path, "%s/%s", mount_of_controller("freezer"), name);
+    CHECK(stat(path, &status) == 0 && S_ISDIR(status.st_mode));
+    CHECK_INT(status.st_mode & 0777, 0755);
+    CHECK_INT(libct_container_kill(ct), 0);
+    CHECK_INT(libct_container_wait(ct), 0);
+}
+
 static void kill_without_a_pid_namespace(void)
 {
     need_version_1();
@@ -322,6 +367,8 @@ const struct test cgroup_tests[] = {
     {"let_a_start_fail", let_a_start_fail},
     {"are_frozen", are_frozen},
     {"list_processes", list_processes},
+    {"need_a_hierarchy_to_be_killable", need_a_hierarchy_to_be_killable},
+    {"can_be_looked_at", can_be_looked_at},
     {"kill_without_a_pid_namespace", kill_without_a_pid_namespace},
     {"are_mounted_inside", are_mounted_inside},
     {"are_found_by_load", are_found_by_load},

@@ -10,13 +10,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "check.h"
+#include "fuzz.h"
 
 /* Random calls with handles of every kind, whether they stand for something or not: each has to return. */
 
 static uint64_t state;
 
-static unsigned next(unsigned below)
+unsigned next(unsigned below)
 {
     state ^= state << 13;
     state ^= state >> 7;
@@ -27,26 +27,26 @@ static unsigned next(unsigned below)
 enum { Slots = 24 };
 static void *handles[Slots];
 
-static void *any(void)
+void *any(void)
 {
     static void *const bad[] = {NULL, (void *)(intptr_t)-1, (void *)(intptr_t)-LCTERR_INVARG, (void *)(intptr_t)-4095,
                                 (void *)(intptr_t)-4096, (void *)(intptr_t)1, &state};
     return next(4) == 0 ? bad[next(sizeof bad / sizeof *bad)] : handles[next(Slots)];
 }
 
-static void keep(void *handle)
+void keep(void *handle)
 {
     handles[next(Slots)] = handle;
 }
 
-static const char *text(void)
+const char *text(void)
 {
     static const char *const texts[] = {NULL, "", "root", "/mnt", "tmpfs", "capi-fuzz", "../..", "10.0.0.2/24", "lo",
                                         "memory.limit_in_bytes", "1", "kernel.hostname", "%n%s", "/dev/null"};
     return texts[next(sizeof texts / sizeof *texts)];
 }
 
-static int number(void)
+int number(void)
 {
     static const int numbers[] = {0, 1, 2, 3, 4, 6, 7, -1, -2, 99, 0x7fffffff, (int)0x80000000,
                                   CLONE_NEWNS, CLONE_NEWNET, CLONE_NEWUTS, CLONE_NEWPID};
@@ -195,6 +195,20 @@ static void call_beyond(void)
     }
 }
 
+static void call_anything(void)
+{
+    switch (next(10)) {
+    case 9: call_groups(); break;
+    case 7: call_readers(); break;
+    case 8: call_processes(); break;
+    case 0: call_beyond(); break;
+    case 1: call_streams_and_hooks(); break;
+    case 2: call_places(); break;
+    case 3: case 4: call_others(); break;
+    default: call_container(); break;
+    }
+}
+
 static void survives_any_calls(void)
 {
     make_root("root");
@@ -207,8 +221,8 @@ static void survives_any_calls(void)
             handles[i] = i % 4 == 0   ? (void *)session
                          : i % 4 == 1 ? (void *)libct_container_create(session, "capi-fuzz")
                                       : (void *)libct_process_desc_create(session);
-        for (int i = 0; i < 1000; ++i)
-            next(3) == 0 ? call_beyond() : next(2) ? call_container() : call_others();
+        for (int i = 0; i < 1500; ++i)
+            call_anything();
         libct_session_close(session);
         for (int i = 0; i < Slots; ++i)
             libct_session_close(handles[i]);

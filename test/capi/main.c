@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SPDX-FileCopyrightText: The libct authors */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -8,6 +9,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -28,7 +30,11 @@ static const struct theme {
     {"desc", desc_tests}, {"files", file_tests}, {"cgroups", cgroup_tests},
     {"net", net_tests}, {"log", log_tests}, {"fuzz", fuzz_tests}, {"events", event_tests},
     {"resources", resource_tests}, {"streams", stream_tests}, {"options", option_tests}, {"areas", area_tests},
-    {"states", state_tests}, {"enter", enter_tests}, {NULL, NULL},
+    {"states", state_tests}, {"enter", enter_tests}, {"attach", attach_tests}, {"health", health_tests},
+    {"bad_handles", bad_handle_tests}, {"hooks", hook_tests}, {"mounts", mount_tests}, {"pins", pin_tests},
+    {"live_net", live_net_tests},
+    {"processes", process_tests}, {"readers", reader_tests}, {"security", security_tests},
+    {"groups", group_tests}, {NULL, NULL},
 };
 
 void skip(const char *reason)
@@ -223,21 +229,115 @@ void *shared_memory(size_t size)
     return memory;
 }
 
-/* What the containers of a test have left: children, or groups of version 1 with its name. */
-static void check_nothing_left(void)
+/* Where groups of containers may be: the hierarchies of controllers that tests use, and that of version 2. */
+static const char *place_of_groups(int number)
+{
+    static const char *const names[] = {"memory", "freezer", "cpuset", "cpu", "cpuacct", "devices", "blkio", "pids"};
+    static const char *const unified[] = {"/sys/fs/cgroup/unified", "/sys/fs/cgroup"};
+    const int controllers = sizeof names / sizeof *names;
+    if (number < controllers)
+        return mount_of_controller(names[number]);
+    number -= controllers;
+    char control[64];
+    if (number >= (int)(sizeof unified / sizeof *unified))
+        return "";
+    snprintf(control, sizeof control, "%s/cgroup.procs", unified[number]);
+    return exists(control) ? unified[number] : NULL;
+}
+
+/* Calls a function with the path of each group that a test of this name has left; returns how many there are. */
+static int for_groups_of(const char *test, void (*function)(const char *path))
 {
     char path[320];
-    static const char *const names[] = {"memory", "freezer", "cpuset", "cpu", "devices", "blkio", NULL};
-    if (session != NULL)
-        libct_session_close(session);
-    for (int i = 0; names[i] != NULL; ++i) {
-        const char *place = mount_of_controller(names[i]);
+    int count = 0;
+    const char *place;
+    for (int i = 0; place = place_of_groups(i), place == NULL || place[0] != '\0'; ++i) {
         if (place == NULL)
             continue;
-        snprintf(path, sizeof path, "%s/%s", place, name);
-        CHECK(!exists(path));
+        snprintf(path, sizeof path, "%s/%s", place, test);
+        if (!exists(path))
+            continue;
+        ++count;
+        if (function != NULL)
+            function(path);
     }
+    return count;
+}
+
+/* What the containers of a test have left: children, or groups with its name. */
+static void check_nothing_left(void)
+{
+    if (session != NULL)
+        libct_session_close(session);
+    CHECK_INT(for_groups_of(name, NULL), 0);
     CHECK(waitpid(-1, NULL, WNOHANG | __WALL) == -1 && errno == ECHILD);
+}
+
+static void name_test(pid_t pid)
+{
+    snprintf(name, sizeof name, "capi-%d", (int)pid);
+}
+
+/* Lets who is in a group go on, where only that lets them end. */
+static void thaw_group(const char *path)
+{
+    static const char *const files[][2] = {{"freezer.state", "THAWED"}, {"cgroup.freeze", "0"}};
+    char control[340];
+    for (size_t i = 0; i < sizeof files / sizeof *files; ++i) {
+        snprintf(control, sizeof control, "%s/%s", path, files[i][0]);
+        FILE *file = fopen(control, "r+");
+        if (file != NULL) {
+            fputs(files[i][1], file);
+            fclose(file);
+        }
+    }
+}
+
+/* Kills who is in a group and in those below, and removes them as soon as they are gone. */
+static void remove_group(const char *path)
+{
+    char inner[640];
+    DIR *directory = opendir(path);
+    for (struct dirent *entry; directory != NULL && (entry = readdir(directory)) != NULL;) {
+        snprintf(inner, sizeof inner, "%s/%s", path, entry->d_name);
+        if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
+            remove_group(inner);
+    }
+    if (directory != NULL)
+        closedir(directory);
+    thaw_group(path);
+    snprintf(inner, sizeof inner, "%s/cgroup.procs", path);
+    while (rmdir(path) != 0 && errno == EBUSY) {
+        FILE *list = fopen(inner, "r");
+        for (int pid; list != NULL && fscanf(list, "%d", &pid) == 1;)
+            kill(pid, SIGKILL);
+        if (list != NULL)
+            fclose(list);
+        while (waitpid(-1, NULL, WNOHANG | __WALL) > 0)
+            ;
+        sched_yield();
+    }
+}
+
+/* A test that has failed was ended in the middle: what it has started is this process's to end. */
+static void clean_up_after(pid_t test)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+    name_test(test);
+    for_groups_of(name, thaw_group);
+    for (;;) {
+        FILE *children = fopen(path, "r");
+        int pid = -1;
+        const bool found = children != NULL && fscanf(children, "%d", &pid) == 1;
+        if (children != NULL)
+            fclose(children);
+        if (!found)
+            break;
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, __WALL);
+    }
+    for_groups_of(name, remove_group);
 }
 
 static void run_test(const struct test *test)
@@ -248,7 +348,7 @@ static void run_test(const struct test *test)
     CHECK_INT(mount("tmpfs", "/tmp", "tmpfs", 0, "mode=1777"), 0);
     CHECK_INT(mount(NULL, "/", NULL, MS_REC | MS_SHARED, NULL), 0);
     CHECK_INT(chdir("/tmp"), 0);
-    snprintf(name, sizeof name, "capi-%d", (int)getpid());
+    name_test(getpid());
     alarm(110);
     test->run();
     check_nothing_left();
@@ -273,6 +373,8 @@ static int run_theme(const struct theme *theme, const char *only)
         printf("%s.%s: %s\n", theme->name, test->name, status == 0 ? "passed" : skipped ? "skipped" : "FAILED");
         skips += skipped;
         failures += status != 0 && !skipped;
+        if (status != 0)
+            clean_up_after(pid);
     }
     printf("%d tests, %d failed, %d skipped\n", runs, failures, skips);
     return failures > 0 || runs == 0 ? 1 : skips == runs ? Skipped : 0;
@@ -294,6 +396,8 @@ int main(int argc, char **argv)
         while (lock >= 0 && flock(lock, LOCK_EX) != 0 && errno == EINTR)
             ;
     }
+    /* Processes of a test that has failed, and has not ended them, come to this one. */
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
     const bool had_service = exists("/sys/fs/cgroup/.libct");
     int result = 2;
     for (const struct theme *theme = themes; theme->name != NULL; ++theme) {

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SPDX-FileCopyrightText: The libct authors */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libct-streams.h>
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -126,6 +130,14 @@ static void makes_pairs_and_routes(void)
     CHECK_INT(run("ip -o addr show capih0 | grep -q 10.77.1.1/24"), 0);
     stop(ct, init);
     CHECK_INT(if_nametoindex(host), 0);
+    /* As the first libct took it, with a length; of several addresses there is none to prefer. */
+    CHECK_INT(libct_net_route_set_src(link, "10.77.0.2/24"), 0);
+    CHECK_ERROR(libct_container_spawn_cb(ct, desc, stay, NULL), -1);
+    CHECK_INT(libct_net_route_set_src(link, "10.77.0.2/32"), 0);
+    CHECK(libct_container_spawn_cb(ct, desc, stay, NULL) == init);
+    CHECK_INT(run_inside(init, "ip route show | grep -q \"^10.78.0.0/24 dev net0 .*src 10.77.0.2\""), 0);
+    stop(ct, init);
+    CHECK_INT(libct_net_route_set_src(link, NULL), -LCTERR_INVARG);
     /* Several ways, and what cannot be reached. */
     ct_net_route_t many = libct_net_route_add(ct);
     CHECK_INT(libct_net_route_set_dst(many, "10.79.0.0/24"), 0);
@@ -154,11 +166,18 @@ static void moves_a_link_of_the_host(void)
     ct_net_t nic = libct_net_add(ct, CT_NET_HOSTNIC, link);
     CHECK_HANDLE(nic);
     CHECK_INT(libct_net_dev_add_ip_addr(nic, "10.79.0.2/24"), 0);
+    CHECK_INT(run("ip link set capid0 address 02:00:00:00:00:20"), 0);
+    CHECK_INT(libct_net_dev_set_mac_addr(nic, "02:00:00:00:00:21"), 0);
     ct_process_t init = libct_container_spawn_cb(ct, desc, stay, NULL);
     CHECK_HANDLE(init);
     CHECK_INT(if_nametoindex(link), 0);
     CHECK_INT(run_inside(init, "ip -o addr show capid0 | grep -q 10.79.0.2/24"), 0);
+    CHECK_INT(run_inside(init, "ip -o link show capid0 | grep -q 02:00:00:00:00:21"), 0);
     stop(ct, init);
+    CHECK(if_nametoindex(link) != 0);
+    CHECK_INT(run("ip -o link show capid0 | grep -q 02:00:00:00:00:20"), 0); /* its own again */
+    CHECK_INT(libct_net_dev_set_mac_addr(nic, "03:00:00:00:00:21"), 0); /* one of a group */
+    CHECK_ERROR(libct_container_spawn_cb(ct, desc, stay, NULL), -1);
     CHECK(if_nametoindex(link) != 0);
 }
 
@@ -205,10 +224,54 @@ static void are_on_bridges(void)
     stop(ct, init);
 }
 
+static void are_reached_through_the_host(void)
+{
+    char *argv[] = {TEST_INIT, "serve", "tcp", "9090", NULL}, bytes[64];
+    const char *const addresses[] = {"10.91.8.1/24", NULL};
+    const struct libct_session_options options = {.struct_size = sizeof options, .on_close = LIBCT_ON_CLOSE_KILL,
+                                                  .network_directory = "/tmp/network"};
+    struct libct_bridge bridge = {.struct_size = sizeof bridge, .name = "capib0", .addresses = addresses, .nat = 1};
+    struct libct_veth veth = {.struct_size = sizeof veth, .bridge = "capib0", .lease = 1};
+    struct libct_port port = {.struct_size = sizeof port, .host_port = 8080, .container_port = 9090};
+    session = libct_session_open_with(&options);
+    CHECK_HANDLE(session);
+    desc = libct_process_desc_create(session);
+    ct_handler_t ct = libct_container_create(session, name);
+    CHECK_INT(libct_container_set_nsmask(ct, CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWNS), 0);
+    CHECK_INT(libct_fs_set_root(ct, make_root("root")), 0);
+    CHECK_INT(libct_net_add_bridge(ct, &bridge), 0);
+    CHECK_INT(libct_net_add_veth(ct, &veth), 0);
+    CHECK_INT(libct_net_publish(ct, &port), 0);
+    CHECK_INT(run("ip link set lo up && ip link add capio type veth peer name capip && "
+                  "ip addr add 10.91.9.1/24 dev capio && ip link set capio up && ip link set capip up"), 0);
+    CHECK_INT(libct_process_desc_set_stdio(desc, LIBCT_STDIO_NULL, LIBCT_STDIO_PIPE, LIBCT_STDIO_INHERIT), 0);
+    ct_process_t init = libct_container_spawn_execv(ct, desc, TEST_INIT, argv);
+    if (libct_handle_is_err(init) && errno == EOPNOTSUPP)
+        skip(libct_last_error()->message);
+    CHECK_HANDLE(init);
+    const int out = libct_process_stream(init, 1);
+    CHECK(read(out, bytes, sizeof bytes) > 0); /* it listens */
+    close(out);
+    CHECK_INT(run_inside(init, "ip -o route show default | grep -q \"via 10.91.8.1 \""), 0);
+    CHECK_INT(run("cat /proc/sys/net/ipv4/ip_forward | grep -q 1"), 0);
+    /* By an address of the host's. */
+    const struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(8080),
+                                   .sin_addr = {.s_addr = htonl(0x0a5b0901)}};
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK_INT(connect(fd, (const struct sockaddr *)&to, sizeof to), 0);
+    CHECK_INT(send(fd, "hello", 5, 0), 5);
+    CHECK_INT(recv(fd, bytes, sizeof bytes, MSG_WAITALL), 5);
+    CHECK(memcmp(bytes, "hello", 5) == 0);
+    close(fd);
+    CHECK_INT(libct_container_wait(ct), 0);
+    CHECK_INT(if_nametoindex("capib0"), 0);
+}
+
 const struct test net_tests[] = {
     {"refuses_what_is_wrong", refuses_what_is_wrong},
     {"makes_pairs_and_routes", makes_pairs_and_routes},
     {"moves_a_link_of_the_host", moves_a_link_of_the_host},
     {"are_on_bridges", are_on_bridges},
+    {"are_reached_through_the_host", are_reached_through_the_host},
     {NULL, NULL},
 };

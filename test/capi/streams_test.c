@@ -168,6 +168,46 @@ static void are_logged_to_the_system(void)
     CHECK(datagram(syslog)[0] == '\0');
 }
 
+/* With all that there is to say of them. */
+static void are_logged_with_labels(void)
+{
+    static const char *const labels[] = {"TIER=front", "EMPTY=", NULL}, *const bad[] = {"nothing", NULL};
+    struct libct_log_service journal = {.struct_size = sizeof journal, .tag = "web", .id = "id-7", .labels = bad,
+                                        .socket = "/tmp/journal"};
+    struct libct_log_service syslog = {.struct_size = sizeof syslog, .socket = "/tmp/syslog", .facility = 16};
+    struct libct_log_file file = {.struct_size = sizeof file, .path = "/tmp/json", .format = LIBCT_LOG_JSON,
+                                  .labels = labels, .backlog_bytes = 1000};
+    struct libct_log_options options = {.struct_size = sizeof options, .line_bytes = 2 << 20};
+    ct_handler_t ct = make_watched_container();
+    CHECK_INT(libct_process_desc_set_stdio(desc, LIBCT_STDIO_NULL, LIBCT_STDIO_INHERIT, LIBCT_STDIO_INHERIT), 0);
+    CHECK_INT(libct_container_add_log_journald_with(NULL, &journal), -LCTERR_INVARG);
+    CHECK_INT(libct_container_add_log_journald_with(ct, NULL), -LCTERR_INVARG);
+    CHECK_INT(libct_container_add_log_journald_with(ct, &journal), -LCTERR_INVARG);
+    CHECK_INT(libct_container_add_log_syslog_with(NULL, &syslog), -LCTERR_INVARG);
+    CHECK_INT(libct_container_add_log_syslog_with(ct, NULL), -LCTERR_INVARG);
+    CHECK_INT(libct_container_set_log_options(NULL, &options), -LCTERR_INVARG);
+    CHECK_INT(libct_container_set_log_options(ct, NULL), -LCTERR_INVARG);
+    CHECK_INT(libct_container_set_log_options(ct, &options), -LCTERR_INVARG);
+    journal.labels = labels;
+    const int journal_fd = serve_datagrams("/tmp/journal"), syslog_fd = serve_datagrams("/tmp/syslog");
+    CHECK_INT(libct_container_add_log_journald_with(ct, &journal), 0);
+    CHECK_INT(libct_container_add_log_syslog_with(ct, &syslog), 0);
+    CHECK_INT(libct_container_add_log_file(ct, &file), 0);
+    options.line_bytes = 3;
+    CHECK_INT(libct_container_set_log_options(ct, &options), 0);
+    CHECK_HANDLE(libct_container_spawn_cb(ct, desc, print_two_lines, NULL));
+    CHECK_INT(libct_container_set_log_options(ct, &options), -LCTERR_BADCTSTATE);
+    CHECK_INT(libct_container_wait(ct), 0);
+    const char *entry = datagram(journal_fd);
+    CHECK(strstr(entry, "TIER=front\n") != NULL && strstr(entry, "CONTAINER_ID_FULL=id-7\n") != NULL);
+    entry = datagram(syslog_fd);
+    CHECK(strncmp(entry, "<134>", 5) == 0 || strncmp(entry, "<131>", 5) == 0); /* local0, and info or err */
+    CHECK(strstr(read_file("/tmp/json"), "\"log\":\"hel\"") != NULL); /* a piece of a line */
+    CHECK(strstr(read_file("/tmp/json"), "\"TIER\":\"front\"") != NULL);
+    close(journal_fd);
+    close(syslog_fd);
+}
+
 static int fail_writing;
 
 static int sink_write(ct_handler_t ct, const struct libct_output *lines, size_t count, void *user)
@@ -343,6 +383,7 @@ const struct test stream_tests[] = {
     {"are_told_by_lines", are_told_by_lines},
     {"are_logged_to_files", are_logged_to_files},
     {"are_logged_to_the_system", are_logged_to_the_system},
+    {"are_logged_with_labels", are_logged_with_labels},
     {"are_logged_by_the_caller", are_logged_by_the_caller},
     {"are_pipes", are_pipes},
     {"are_a_terminal", are_a_terminal},

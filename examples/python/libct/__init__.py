@@ -12,6 +12,7 @@ Events come while the loop of asyncio runs, see Session.attach_loop(), or by Ses
 libct.Error. What is not wrapped here can be called as libct.lib.libct_*(), with libct.ffi for its arguments.
 """
 import asyncio
+import enum
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -21,7 +22,7 @@ from typing import Any
 
 from ._binding import ffi, lib
 
-__all__ = ["Container", "Error", "ExitRecord", "Line", "Process", "Session",
+__all__ = ["AttachServer", "Container", "Error", "ExitRecord", "Hook", "Line", "Process", "Session",
            "NEWIPC", "NEWNET", "NEWNS", "NEWPID", "NEWUSER", "NEWUTS", "ffi", "lib"]
 
 NEWNS, NEWUTS, NEWIPC = 0x00020000, 0x04000000, 0x08000000
@@ -59,6 +60,13 @@ class Line:
     @property
     def text(self) -> str:
         return self.data.decode(errors="replace")
+
+
+class Hook(enum.IntEnum):
+    """When a hook runs, see Container.add_hook()."""
+    CREATE_RUNTIME = 0
+    POSTSTART = 2
+    POSTSTOP = 3
 
 
 def _text(pointer: Any) -> str:
@@ -106,12 +114,34 @@ class Process:
         return os.waitstatus_to_exitcode(status[0])
 
 
+class AttachServer:
+    """Serves the streams of a container to other programs, see libct_attach(3), until it is closed."""
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+
+    @property
+    def clients(self) -> int:
+        stats = _struct("libct_attach_server_stats")
+        _check(lib.libct_attach_server_get_stats(self._handle, stats))
+        return stats.clients
+
+    @property
+    def finished(self) -> bool:
+        """The container has ended, and all clients are gone."""
+        return bool(_check(lib.libct_attach_server_finished(self._handle)))
+
+    def close(self) -> None:
+        lib.libct_attach_server_close(self._handle)
+
+
 class Container:
     def __init__(self, session: "Session", handle: Any) -> None:
         self._session = session
         self._handle = handle
         self._callbacks: dict[str, Any] = {}  # cffi's, which have to live as long as they may be called
         self._exit: asyncio.Future[ExitRecord] | None = None
+        self._hook_failure: BaseException | None = None
 
     def _desc(self) -> Any:
         desc = _checked(lib.libct_process_desc_create(self._session._handle))
@@ -122,8 +152,11 @@ class Container:
     def _run(self, call: Callable[..., Any], argv: list[str]) -> Process:
         desc = self._desc()
         pointers, kept = _strings(argv)
+        self._hook_failure = None
         try:
             return Process(_checked(call(self._handle, desc, kept[0], pointers)))
+        except Error as error:
+            raise error from self._hook_failure
         finally:
             lib.libct_process_desc_destroy(desc)
 
@@ -170,6 +203,28 @@ class Container:
         callback = ffi.callback("void(ct_handler_t, const struct libct_output *, void *)", told)
         _check(lib.libct_container_on_line(self._handle, callback, ffi.NULL))
         self._callbacks["line"] = callback
+
+    def add_hook(self, point: Hook, handler: Callable[[int], None]) -> None:
+        """Calls `handler` with the pid of the container, -1 at POSTSTOP. What it raises lets a start fail, and is the
+        cause of that error."""
+        def told(_container: Any, event: Any, _user: Any) -> int:
+            try:
+                handler(event.pid)
+                return 0
+            except BaseException as failure:  # pylint: disable=broad-except
+                self._hook_failure = failure
+                return 1
+
+        callback = ffi.callback("int(ct_handler_t, const struct libct_hook_event *, void *)", told)
+        _check(lib.libct_container_add_hook_cb(self._handle, int(point), callback, ffi.NULL))
+        self._callbacks[f"hook {len(self._callbacks)}"] = callback
+
+    def serve(self, path: str, history_bytes: int = 0) -> AttachServer:
+        """Has programs attach to the container by a socket at `path`; call it before start()."""
+        _check(lib.libct_container_set_attachable(self._handle, 1, history_bytes))
+        place = ffi.new("char[]", os.fsencode(path))
+        options = _struct("libct_attach_server_options", path=place, history_bytes=history_bytes)
+        return AttachServer(_checked(lib.libct_container_serve(self._handle, options)))
 
     async def ended(self) -> ExitRecord:
         """The end of the running container, in the loop of asyncio, which does not stop meanwhile."""

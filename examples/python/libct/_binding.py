@@ -9,7 +9,9 @@ import cffi
 
 from ._headers import declarations
 
-_HEADERS = ("libct-errors", "libct-log-levels", "libct", "libct-events", "libct-resources", "libct-streams")
+_HEADERS = ("libct-errors", "libct-log-levels", "libct", "libct-events", "libct-resources", "libct-streams",
+            "libct-attach", "libct-hooks", "libct-mounts", "libct-namespaces", "libct-network", "libct-processes",
+            "libct-readers", "libct-security")
 
 
 def load(library: str, directory: Path) -> tuple[Any, Any]:

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import socket
 import threading
 
 import pytest
@@ -88,3 +89,47 @@ def test_handlers_that_fail(session):
         while True:
             session.dispatch(-1)
     box.wait()
+
+
+def test_hooks(session):
+    pids = []
+    box = session.create(f"py-{os.getpid()}", namespaces=libct.NEWPID)
+    box.add_hook(libct.Hook.POSTSTART, pids.append)
+    box.add_hook(libct.Hook.POSTSTOP, pids.append)
+    process = box.start(["/bin/sleep", "1000"])
+    assert pids == [process.pid]
+    box.kill()
+    box.wait()
+    assert pids[1:] == [-1]
+
+    def refuse(_pid):
+        raise ValueError("not today")
+
+    box.add_hook(libct.Hook.CREATE_RUNTIME, refuse)
+    with pytest.raises(libct.Error, match="a function has returned 1") as caught:
+        box.start(["/bin/true"])
+    assert isinstance(caught.value.__cause__, ValueError) and caught.value.stage == "hooks"
+
+
+def test_serves_other_programs(session, tmp_path):
+    box = session.create(f"py-{os.getpid()}", namespaces=libct.NEWPID)
+    server = box.serve(str(tmp_path / "socket"), history_bytes=1000)
+    box.start(["/bin/cat"])
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
+        client.connect(str(tmp_path / "socket"))
+        client.send(b"hello")
+        client.setblocking(False)
+        while True:
+            session.dispatch()
+            try:
+                assert client.recv(100) == b"\2hello"
+                break
+            except BlockingIOError:
+                continue
+        assert server.clients == 1 and not server.finished
+        box.kill()
+        box.wait()
+    while not server.finished:
+        session.dispatch()
+    server.close()
+    assert not (tmp_path / "socket").exists()

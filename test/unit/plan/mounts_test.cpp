@@ -99,7 +99,7 @@ TEST(MountsPlan, AccessTimesAreSetOnlyIfAskedFor) {
 
 TEST(MountsPlan, PreparedTreeIsTaken) {
     Plan plan;
-    const std::map<std::string, int> trees{{"/b", 7}};
+    const std::map<internal::MountKey, int> trees{{{"/b", 0}, 7}};
     internal::plan_mounts(plan, {{.source = "/", .target = "/a"}, {.source = "/", .target = "/b"}}, {trees, {}});
     const auto args = all_args<MountArgs>(plan.steps, Op::Mount);
     EXPECT_EQ(args.at(0).tree, -1);
@@ -108,7 +108,8 @@ TEST(MountsPlan, PreparedTreeIsTaken) {
 
 TEST(MountsPlan, HooksStandAroundTheirMount) {
     Plan plan;
-    const HookTable hooks{{"/b", {.before = {HookCommand{.argv = {"/bin/one", "x"}}}, .after = {[] { return 3; }}}}};
+    const HookTable hooks{
+        {{"/b", 0}, {.before = {HookCommand{.argv = {"/bin/one", "x"}}}, .after = {[] { return 3; }}}}};
     internal::plan_mounts(plan, {{.target = "/a", .type = "tmpfs"}, {.target = "/b", .type = "tmpfs"}}, {{}, hooks});
     EXPECT_THAT(listed(plan.steps), ElementsAre(Op::Mount, Op::RunCommand, Op::Mount, Op::RunCallable));
     EXPECT_EQ(sentence(plan.steps, Op::RunCommand), "run '/bin/one' before the mount on '/b'");
@@ -120,7 +121,20 @@ TEST(MountsPlan, HooksStandAroundTheirMount) {
     const auto callable = args<CallableArgs>(plan.steps, Op::RunCallable);
     EXPECT_EQ(callable.call(callable.callable), 3);
     EXPECT_TRUE(has_callables(hooks));
-    EXPECT_FALSE(has_callables({{"/b", {.before = {HookCommand{.argv = {"x"}}}}}}));
+    EXPECT_FALSE(has_callables({{{"/b", 0}, {.before = {HookCommand{.argv = {"x"}}}}}}));
+}
+
+TEST(MountsPlan, StackedMountsHaveTheirOwnTreesAndHooks) {
+    Plan plan;
+    const std::map<internal::MountKey, int> trees{{{"/a", 0}, 7}, {{"/a", 2}, 9}};
+    const HookTable hooks{{{"/a", 1}, {.before = {HookCommand{.argv = {"/bin/one"}}}, .after = {}}}};
+    const Mount mount{.source = "/", .target = "/a"};
+    internal::plan_mounts(plan, {mount, mount, mount}, {trees, hooks});
+    EXPECT_THAT(listed(plan.steps), ElementsAre(Op::Mount, Op::RunCommand, Op::Mount, Op::Mount));
+    const auto args = all_args<MountArgs>(plan.steps, Op::Mount);
+    EXPECT_EQ(args.at(0).tree, 7);
+    EXPECT_EQ(args.at(1).tree, -1);
+    EXPECT_EQ(args.at(2).tree, 9);
 }
 
 TEST(MountsPlan, OptionsAreFlagsAndValues) {
