@@ -217,8 +217,10 @@ void ContainerCore::detach() {
     if (registration_) with_subject(subject(), [&] { registration_->detach(); });
     std::shared_ptr<ProcessCore> init;
     std::shared_ptr<BridgeUse> bridges;
+    bool child = false;
     {
         const std::lock_guard lock(mutex_);
+        child = !adopted_;
         adopted_ = true;
         adopter_ = false;
         host_side_.detach();
@@ -227,8 +229,8 @@ void ContainerCore::detach() {
     }
     stop_recording();
     if (bridges) bridges->leave();
-    // As a child of ours it has to be reaped all the same.
-    session_->leftovers.add(init);
+    // A child of ours has to be reaped all the same.
+    if (child) session_->leftovers.add(init);
     // It may be the last reference.
     const auto self = shared_from_this();
     session_->forget(*this);

@@ -19,7 +19,8 @@
  *
  * Threads. Any thread may call any function. Calls on one container exclude each other, except that
  * libct_container_wait(), libct_process_wait() and the functions that start processes do not hold up the others while
- * they block. A process that was made by fork(2) must not use the handles of its parent.
+ * they block. A process that was made by fork(2) must not use the handles of its parent. Functions that are called back
+ * return: no pthread_exit(), no longjmp(); a thread is not cancelled in a call.
  */
 
 #include <stddef.h>
@@ -130,7 +131,8 @@ struct libct_feature {
  */
 int libct_session_features(libct_session_t s, int (*cb)(const struct libct_feature *feature, void *user), void *user);
 
-/* Closes its containers, as libct_container_close() does: those that run go on, unless its options say otherwise. */
+/* Closes its containers, as libct_container_close() does: those that run go on, unless its options say otherwise.
+ * libct_session_dispatch() of other threads ends with -LCTERR_INVARG. */
 void libct_session_close(libct_session_t s);
 
 /*

@@ -31,8 +31,12 @@ void let_go(ct::Container& container, bool held) {
         container.kill();
         return;
     }
-    if (container.state() == State::Paused) container.thaw(Forever);
-    container.detach();
+    try {
+        if (container.state() == State::Paused) container.thaw(Forever);
+        container.detach();
+    } catch (const Error& error) {
+        if (error.code() != Errc::InvalidState) throw; // else it has just ended
+    }
 }
 
 /// None if it runs without: a process that was loaded need not be in a group of the container's.
@@ -61,22 +65,36 @@ void Container::check_running() const {
 }
 
 ct_process_t Container::become_running(ct::Process init, const Config& config) {
+    ct::Container container = object();
     std::map<Controller, std::string> groups;
     // One that has ended again takes its groups along only when it is waited for; then there is nothing to read.
-    if (container_.running()) {
+    if (container.running()) {
         for (const Controller controller : config.controllers) {
-            if (auto directory = group_of(container_, controller)) groups[controller] = std::move(*directory);
+            if (auto directory = group_of(container, controller)) groups[controller] = std::move(*directory);
         }
     }
-    const std::lock_guard lock(mutex_);
-    init_->set(std::move(init));
-    starting_ = false;
-    const bool frozen = config.base.cgroup.born_frozen && container_.state() == State::Paused;
-    state_ = frozen ? CT_PAUSED : CT_RUNNING;
-    held_ = config.taskless;
-    groups_ = std::move(groups);
-    ++run_;
-    return static_cast<ct_process_t>(init_->handle);
+    const bool frozen = config.base.cgroup.born_frozen && container.state() == State::Paused;
+    OnClose closed = OnClose::Detach;
+    {
+        const std::lock_guard lock(mutex_);
+        starting_ = false;
+        if (!closed_) {
+            init_->set(std::move(init));
+            state_ = frozen ? CT_PAUSED : CT_RUNNING;
+            held_ = config.taskless;
+            groups_ = std::move(groups);
+            ++run_;
+            return static_cast<ct_process_t>(init_->handle);
+        }
+        closed = *closed_;
+    }
+    // Nobody has it any more.
+    if (closed == OnClose::Kill) {
+        container.kill();
+    } else {
+        let_go(container, config.taskless);
+    }
+    throw Failure(LCTERR_INVARG, "the container was destroyed while it started");
 }
 
 ct_process_t Container::load(pid_t pid) {
@@ -85,14 +103,26 @@ ct_process_t Container::load(pid_t pid) {
     {
         const std::lock_guard lock(mutex_);
         require(!starting_, LCTERR_BADCTSTATE, "the container is being started");
+        starting_ = true;
         config = config_;
         held = held_;
     }
     config.taskless = false;
+    try {
+        return become_running(adopt(pid, config, held), config);
+    } catch (...) {
+        const std::lock_guard lock(mutex_);
+        starting_ = false;
+        throw;
+    }
+}
+
+ct::Process Container::adopt(pid_t pid, const Config& config, bool held) {
+    ct::Container present = object();
     const auto session = session_.lock();
-    const bool runs = session && container_.running();
+    const bool runs = session && present.running();
     // As long as it is not sure that there is such a process, what runs stays what it is.
-    ct::Container loaded = runs ? session->create(container_.name()) : container_;
+    ct::Container loaded = runs ? session->create(present.name()) : present;
     loaded.set_spec(config.spec());
     if (runs) {
         const std::lock_guard lock(mutex_);
@@ -101,7 +131,7 @@ ct_process_t Container::load(pid_t pid) {
     ct::Process init = loaded.adopt(pid);
     if (runs) {
         try {
-            let_go(container_, held);
+            let_go(present, held);
         } catch (...) {
             loaded.detach();
             throw;
@@ -110,7 +140,7 @@ ct_process_t Container::load(pid_t pid) {
         container_ = loaded;
         for (const auto& [what, set] : handlers_) set(container_, true);
     }
-    return become_running(std::move(init), config);
+    return init;
 }
 
 void Container::kill() {
@@ -123,7 +153,8 @@ void Container::kill() {
     }
     // One that has ended, perhaps just now, needs no killing; one that is held is over with its namespaces.
     try {
-        if (container_.running()) container_.kill();
+        ct::Container container = object();
+        if (container.running()) container.kill();
     } catch (const Error& error) {
         if (error.code() != Errc::InvalidState) throw;
     }
@@ -139,11 +170,12 @@ void Container::wait() {
         run = run_;
         held = held_;
     }
+    ct::Container container = object();
     if (held) {
         init_->wait_if_needed();
-        if (container_.running()) (void)container_.stop(std::chrono::nanoseconds(0), SIGKILL);
+        if (container.running()) (void)container.stop(std::chrono::nanoseconds(0), SIGKILL);
     } else {
-        (void)container_.wait(); // which also moves its output
+        (void)container.wait(); // which also moves its output
         init_->wait_if_needed();
     }
     const std::lock_guard lock(mutex_);
@@ -158,7 +190,7 @@ void Container::switch_to() {
         check_running();
         require(!config_.makes(CLONE_NEWPID), LCTERR_INVARG, "a thread cannot move to another pid namespace");
     }
-    container_.switch_to();
+    object().switch_to();
 }
 
 void Container::check_freezer() const {
@@ -198,13 +230,14 @@ void Container::become_paused(bool paused) {
 
 void Container::write_now(const ControllerValue& value) {
     try {
-        container_.set_controller_value(value.controller, value.file, value.value);
+        object().set_controller_value(value.controller, value.file, value.value);
     } catch (const Error& error) {
         throw Failure(LCTERR_CGCONFIG, error);
     }
 }
 
 int Container::read(Controller controller, const std::string& file, void* buffer, std::size_t size) {
+    require(file.find('/') == std::string::npos, LCTERR_INVARG, "a control file has a name, and no path");
     std::string directory;
     {
         const std::lock_guard lock(mutex_);
@@ -224,7 +257,7 @@ std::vector<pid_t> Container::processes() {
         const bool killable = config_.killable && !config_.makes(CLONE_NEWPID);
         require(killable || !config_.controllers.empty(), LCTERR_INVARG, "the container has no control groups");
     }
-    return container_.processes();
+    return object().processes();
 }
 
 void Container::set_handler(const std::string& what, SetHandler set, bool present) {
@@ -244,6 +277,7 @@ void Container::leave_session() const noexcept {
 void Container::close(OnClose running) noexcept {
     (void)guard([&] {
         const std::lock_guard lock(mutex_);
+        closed_ = running;
         for (const auto& device : config_.net_devices) forget(*device);
         for (const auto& route : config_.routes) forget(*route);
         remove_object(init_->handle);
@@ -251,7 +285,8 @@ void Container::close(OnClose running) noexcept {
         for (const auto& [what, set] : handlers_) (void)guard([&] { set(container_, false); });
         handlers_.clear();
         // The name is free then; one that is held without a process goes with the session.
-        if (running == OnClose::Detach && container_.running() && !held_ && !opened_) container_.detach();
+        const bool started_here = state_ != CT_STOPPED && !opened_;
+        if (running == OnClose::Detach && started_here && !held_ && container_.running()) container_.detach();
     });
 }
 

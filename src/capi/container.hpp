@@ -165,6 +165,7 @@ private:
     void become_paused(bool paused);
     [[nodiscard]] ct::Process start(const Config& config, ProcessSpec process, const std::function<int()>& main);
     ct_process_t become_running(ct::Process init, const Config& config);
+    [[nodiscard]] ct::Process adopt(pid_t pid, const Config& config, bool held);
 
     const std::weak_ptr<Session> session_;
     ct::Container container_; ///< Replaced by load() alone.
@@ -172,8 +173,9 @@ private:
     mutable std::mutex mutex_; ///< Guards what follows; not held while a process is started or waited for.
     ct_state state_ = CT_STOPPED;
     bool starting_ = false;
-    unsigned run_ = 0;    ///< Counts the starts.
-    bool opened_ = false; ///< It runs without this session.
+    std::optional<OnClose> closed_ = {}; ///< What becomes of a start under way: the handle is gone.
+    unsigned run_ = 0;                   ///< Counts the starts.
+    bool opened_ = false;                ///< It runs without this session.
     std::map<std::string, SetHandler> handlers_ = {};
     std::vector<std::pair<HookPoint, HookHandler>> hooks_ = {};
     bool held_ = false;                             ///< It runs without a first process of the library's.

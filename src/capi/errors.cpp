@@ -49,7 +49,7 @@ int translate(const std::source_location& where) noexcept {
         throw;
     } catch (const Failure& failure) {
         if (!failure.text.empty()) log(LOG_ERROR, failure.text, where);
-        if (failure.number != 0) errno = failure.number;
+        if (failure.number != 0 || failure.code == -Generic) errno = failure.number != 0 ? failure.number : EINVAL;
         return last.keep(-failure.code, failure.number, failure.stage, failure.path, failure.text);
     } catch (const Error& error) {
         log(LOG_ERROR, error.what(), where);

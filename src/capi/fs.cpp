@@ -86,7 +86,7 @@ CT_EXPORT int libct_fs_set_root(ct_handler_t ct, const char* root_path) {
     return guard([&] {
         const auto container = get(ct);
         container->configure([&](Config& config) {
-            require(root_path != nullptr, LCTERR_INVARG, "the root has no path");
+            require(root_path != nullptr && *root_path != '\0', LCTERR_INVARG, "the root has no path");
             config.root = root_path;
         });
     });

@@ -17,7 +17,7 @@ namespace ct::capi {
 std::vector<HookCommand> commands_of(const libct_cmd* command) {
     std::vector<HookCommand> commands;
     for (; command != nullptr; command = command->next) {
-        require(command->path != nullptr, LCTERR_INVARG, "a command has no program");
+        require(command->path != nullptr && *command->path != '\0', LCTERR_INVARG, "a command has no program");
         HookCommand made{.argv = text_list(command->argv), .executable = command->path};
         if (made.argv.empty()) made.argv.emplace_back(); // as the kernel makes of an empty one
         if (command->envp != nullptr) made.environment = text_list(command->envp);

@@ -19,14 +19,15 @@ bool Container::wait_for(std::chrono::nanoseconds limit) {
         check_running();
         require(!held_, LCTERR_BADCTSTATE, "the container has no first process");
     }
-    if (!container_.wait_for(limit)) return false;
+    if (!object().wait_for(limit)) return false;
     wait(); // which has nothing to wait for
     return true;
 }
 
 void Container::stop(std::chrono::nanoseconds grace, int number) {
     require(state() != CT_STOPPED, LCTERR_BADCTSTATE, "the container is stopped");
-    if (container_.running()) (void)with_codes([&] { return container_.stop(grace, number); });
+    ct::Container container = object();
+    if (container.running()) (void)with_codes([&] { return container.stop(grace, number); });
     become_paused(false);
     if (state() != CT_STOPPED) wait();
 }
@@ -42,7 +43,7 @@ void Container::thaw(std::chrono::nanoseconds limit) {
 }
 
 void Container::remove_forced() {
-    with_codes([&] { container_.remove(Remove::Force); });
+    with_codes([&] { object().remove(Remove::Force); });
     init_->wait_if_needed();
     const std::lock_guard lock(mutex_);
     state_ = CT_STOPPED;

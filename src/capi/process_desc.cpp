@@ -131,6 +131,7 @@ CT_EXPORT int libct_process_desc_setgid(ct_process_desc_t p, unsigned int gid) {
 
 CT_EXPORT int libct_process_desc_set_user(ct_process_desc_t p, const char* user) {
     return guard([&] {
+        require(user == nullptr || *user != '\0', LCTERR_INVARG, "the user has no name");
         get(p)->change([&](ProcessAttributes& attributes) { attributes.user_name = user == nullptr ? "" : user; });
     });
 }
@@ -163,6 +164,7 @@ CT_EXPORT int libct_process_desc_set_pdeathsig(ct_process_desc_t p, int sig) {
 
 CT_EXPORT int libct_process_desc_set_lsm_label(ct_process_desc_t p, const char* label) {
     return guard([&] {
+        require(label == nullptr || *label != '\0', LCTERR_INVARG, "the label is empty");
         get(p)->change([&](ProcessAttributes& attributes) { attributes.label = label == nullptr ? "" : label; });
     });
 }

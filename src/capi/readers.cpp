@@ -2,6 +2,8 @@
 // SPDX-FileCopyrightText: The libct authors
 #include <libct/libct-readers.h>
 
+#include <atomic>
+#include <thread>
 #include <utility>
 
 #include <ct/event_reader.hpp>
@@ -22,8 +24,18 @@ public:
 
     template <typename Call>
     auto with(const Call& call) {
+        // Within a function that the reader calls.
+        require(user_ != std::this_thread::get_id(), LCTERR_BADCTSTATE, "the reader is in use by this thread");
         const std::lock_guard lock(mutex_);
-        return with_codes([&] { return call(reader_); });
+        user_ = std::this_thread::get_id();
+        try {
+            auto result = with_codes([&] { return call(reader_); });
+            user_ = std::thread::id();
+            return result;
+        } catch (...) {
+            user_ = std::thread::id();
+            throw;
+        }
     }
     [[nodiscard]] int fd() {
         const int fd = reader_.fd();
@@ -33,6 +45,7 @@ public:
 
 private:
     std::mutex mutex_;
+    std::atomic<std::thread::id> user_ = {}; ///< Who holds it.
     Reader reader_;
 };
 

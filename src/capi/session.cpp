@@ -4,6 +4,7 @@
 
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -72,7 +73,7 @@ SessionOptions options_of(const libct_session_options& given) {
     options.systemd_properties = properties_of(given);
     if (given.log != nullptr) {
         options.log_handler = [tell = given.log, user = given.user](LogLevel level, std::string_view text) {
-            tell(log_level(level), std::string(text).c_str(), user);
+            (void)guard([&] { tell(log_level(level), std::string(text).c_str(), user); });
         };
     }
     return options;
@@ -134,7 +135,11 @@ int Session::fd() {
     if (!events_) {
         internal::UniqueFd events(::epoll_create1(EPOLL_CLOEXEC));
         if (!events) throw internal::sys::error(errno, Stage::Session, "make an epoll descriptor");
+        internal::UniqueFd closing(::eventfd(closed_ ? 1 : 0, EFD_CLOEXEC));
+        if (!closing) throw internal::sys::error(errno, Stage::Session, "make an event descriptor");
+        watch(events.get(), closing.get());
         for (ct::Session& session : sessions_) watch(events.get(), session.fd());
+        closing_ = std::move(closing);
         events_ = std::move(events);
     }
     return events_.get();
@@ -148,11 +153,18 @@ int Session::dispatch(int timeout_ms) {
     std::vector<ct::Session*> sessions;
     {
         const std::lock_guard lock(mutex_);
+        require(!closed_, LCTERR_INVARG, "the session was closed");
         for (ct::Session& session : sessions_) sessions.push_back(&session);
     }
     std::size_t told = 0;
     for (ct::Session* const session : sessions) told += session->dispatch();
     return static_cast<int>(told);
+}
+
+void Session::close() noexcept {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    if (closing_) (void)::eventfd_write(closing_.get(), 1);
 }
 
 void Session::attach(const void* container) {
@@ -217,6 +229,7 @@ CT_EXPORT void libct_session_close(libct_session_t s) {
                 container->close(session->on_close());
         }
         remove_object(s);
+        session->close();
     });
 }
 

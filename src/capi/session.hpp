@@ -43,6 +43,8 @@ public:
     [[nodiscard]] int fd();
     /// \returns how many callbacks ran
     int dispatch(int timeout_ms);
+    /// Ends dispatch() of other threads.
+    void close() noexcept;
     [[nodiscard]] OnClose on_close() const noexcept { return options_.on_close; }
     /// What the old entry points open.
     static SessionOptions default_options();
@@ -60,7 +62,9 @@ private:
     std::set<const void*> containers_;
     /// One, and more of them for containers of the same name: a session of the C++ library has one of each.
     std::deque<ct::Session> sessions_;
-    internal::UniqueFd events_; ///< An epoll descriptor of all their descriptors, once there is one.
+    bool closed_ = false;
+    internal::UniqueFd closing_; ///< Of close(), in `events_`.
+    internal::UniqueFd events_;  ///< An epoll descriptor of all their descriptors, once there is one.
 };
 
 } // namespace ct::capi

@@ -222,15 +222,16 @@ void Config::apply(ct::Container& container) const {
 ct::Process Container::start(const Config& config, ProcessSpec process, const std::function<int()>& main) {
     process.new_session = config.new_session;
     const internal::UniqueFd console = set_console(process, config.console);
+    ct::Container container = object();
     try {
         make_root_for_private_area(config);
-        config.apply(container_);
-        if (!config.taskless) return main ? container_.start(process, main) : container_.start(process);
-        container_.hold();
+        config.apply(container);
+        if (!config.taskless) return main ? container.start(process, main) : container.start(process);
+        container.hold();
         try {
-            return main ? container_.enter(process, main) : container_.enter(process);
+            return main ? container.enter(process, main) : container.enter(process);
         } catch (...) {
-            container_.kill(); // which takes it down
+            container.kill(); // which takes it down
             throw;
         }
     } catch (const Error& error) {
@@ -272,7 +273,8 @@ std::shared_ptr<Process> Container::enter(ProcessSpec process, std::function<int
         check_running();
     }
     auto entered = std::make_shared<Process>(Process::Owner::Caller);
-    entered->set(main ? container_.enter(std::move(process), std::move(main)) : container_.enter(std::move(process)));
+    ct::Container container = object();
+    entered->set(main ? container.enter(std::move(process), std::move(main)) : container.enter(std::move(process)));
     return entered;
 }
 
@@ -295,6 +297,8 @@ std::optional<std::string> search_path(const std::optional<std::vector<std::stri
 ProcessSpec program(ct_process_desc_t desc, const char* path, char* const* argv, char* const* env) {
     ProcessSpec process = get(desc)->attributes().spec();
     require(path != nullptr && argv != nullptr, LCTERR_INVARG, "there is no program");
+    if (*path == '\0')
+        throw Failure(1, Error(std::make_error_code(std::errc::no_such_file_or_directory), Stage::Exec, "execute", ""));
     process.executable = path;
     process.argv = text_list(argv);
     if (process.argv.empty()) process.argv.emplace_back(); // as the kernel makes of an empty one

@@ -17,7 +17,9 @@ namespace ct::capi {
 inline constexpr std::size_t LargestStruct = 4096; ///< Beyond it a size is none.
 
 inline void check_struct_size(std::size_t size) {
-    require(size >= sizeof(std::size_t) && size <= LargestStruct, LCTERR_INVARG, "a struct has no valid struct_size");
+    // No struct ends within a field.
+    require(size >= sizeof(std::size_t) && size <= LargestStruct && size % alignof(std::size_t) == 0, LCTERR_INVARG,
+            "a struct has no valid struct_size");
 }
 
 /// What the caller has given. What an older caller does not know is 0; what a newer one asks for has to be.

@@ -101,7 +101,7 @@ void *shared_memory(size_t size);
 extern const struct test handle_tests[], session_tests[], namespace_tests[], start_tests[],
     desc_tests[], file_tests[], cgroup_tests[], net_tests[], log_tests[], fuzz_tests[],
     event_tests[], resource_tests[], stream_tests[], option_tests[], area_tests[], state_tests[], enter_tests[],
-    attach_tests[], bad_handle_tests[], health_tests[], hook_tests[], mount_tests[], pin_tests[], live_net_tests[],
+    attach_tests[], bad_handle_tests[], careless_tests[], health_tests[], hook_tests[], mount_tests[], pin_tests[], live_net_tests[],
     process_tests[], reader_tests[], security_tests[], group_tests[];
 
 #endif

@@ -34,7 +34,7 @@ static const struct theme {
     {"bad_handles", bad_handle_tests}, {"hooks", hook_tests}, {"mounts", mount_tests}, {"pins", pin_tests},
     {"live_net", live_net_tests},
     {"processes", process_tests}, {"readers", reader_tests}, {"security", security_tests},
-    {"groups", group_tests}, {NULL, NULL},
+    {"groups", group_tests}, {"careless", careless_tests}, {NULL, NULL},
 };
 
 void skip(const char *reason)
