@@ -125,11 +125,6 @@ public:
         const std::lock_guard lock(mutex_);
         return state_;
     }
-    /// That of the container of the C++ library.
-    [[nodiscard]] ct::State phase() const {
-        const std::lock_guard lock(mutex_);
-        return container_.state();
-    }
     /// What the entry points do to a container in the right state.
     ct_process_t spawn(ProcessSpec process, std::function<int()> main);
     /// What start_set() starts.

@@ -40,7 +40,7 @@ CT_EXPORT int libct_session_dispatch(libct_session_t s, int timeout_ms) {
 }
 
 CT_EXPORT int libct_container_phase(ct_handler_t ct) {
-    return guard([&] { return phase_of(get(ct)->phase()); });
+    return guard([&] { return phase_of(get(ct)->object().state()); });
 }
 
 CT_EXPORT int libct_container_on_phase(ct_handler_t ct,
