@@ -64,6 +64,16 @@ void Container::check_running() const {
     require(state_ == CT_RUNNING, LCTERR_BADCTSTATE, "the container is not running");
 }
 
+ct_process_t Container::run(const Config& config, const std::function<ct::Process()>& begin) {
+    try {
+        return become_running(begin(), config);
+    } catch (...) {
+        const std::lock_guard lock(mutex_);
+        starting_ = false;
+        throw;
+    }
+}
+
 ct_process_t Container::become_running(ct::Process init, const Config& config) {
     ct::Container container = object();
     std::map<Controller, std::string> groups;
@@ -108,13 +118,7 @@ ct_process_t Container::load(pid_t pid) {
         held = held_;
     }
     config.taskless = false;
-    try {
-        return become_running(adopt(pid, config, held), config);
-    } catch (...) {
-        const std::lock_guard lock(mutex_);
-        starting_ = false;
-        throw;
-    }
+    return run(config, [&] { return adopt(pid, config, held); });
 }
 
 ct::Process Container::adopt(pid_t pid, const Config& config, bool held) {

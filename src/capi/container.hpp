@@ -159,6 +159,8 @@ private:
     void check_freezer() const;
     void become_paused(bool paused);
     [[nodiscard]] ct::Process start(const Config& config, ProcessSpec process, const std::function<int()>& main);
+    /// Once `starting_` is set: has \p begin give it a first process.
+    ct_process_t run(const Config& config, const std::function<ct::Process()>& begin);
     ct_process_t become_running(ct::Process init, const Config& config);
     [[nodiscard]] ct::Process adopt(pid_t pid, const Config& config, bool held);
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The libct authors
+#include "capi/namespaces.hpp"
+
 #include <linux/sched.h>
 
 #include <algorithm>
@@ -8,9 +10,11 @@
 #include <ct/cgroup.hpp>
 #include <ct/error.hpp>
 #include <ct/export.hpp>
+#include <libct/libct-namespaces.h>
 
 #include "capi/container.hpp"
 #include "capi/guard.hpp"
+#include "plan/namespace_flags.hpp"
 
 namespace ct::capi {
 
@@ -38,6 +42,36 @@ void set_mask(Config& config, unsigned long mask) {
         config.domainname.clear();
     }
     if (!config.makes(CLONE_NEWNET)) drop_network(config);
+}
+
+void check_unset(const Config& config, int flag) {
+    const auto kind = static_cast<unsigned long>(flag);
+    const bool set = config.makes(flag) || joins(config, kind) || config.base.namespaces.contains(kind_of(flag));
+    require(!set, LCTERR_BADARG, "that namespace is set already");
+    check_pid_namespace(config, kind);
+}
+
+void set_source(Container& container, int flag, NamespaceSource source) {
+    const Namespace kind = kind_of(flag);
+    container.configure([&](Config& config) {
+        check_unset(config, flag);
+        config.base.namespaces[kind] = std::move(source);
+    });
+}
+
+/// Appends what \p map does to a container without any map.
+template <typename Map>
+void append_maps(Container& container, const Map& map) {
+    container.configure_both([&](Config& config, ct::Container& core) {
+        Spec spec = core.spec();
+        spec.uid_map.clear();
+        spec.gid_map.clear();
+        core.set_spec(std::move(spec));
+        map(core);
+        const Spec mapped = core.spec();
+        config.uid_map.insert(config.uid_map.end(), mapped.uid_map.begin(), mapped.uid_map.end());
+        config.gid_map.insert(config.gid_map.end(), mapped.gid_map.begin(), mapped.gid_map.end());
+    });
 }
 
 constexpr const char* ServiceName = "libct";
@@ -72,6 +106,16 @@ void set_option(Config& config, int option, const void* args) {
 }
 
 } // namespace
+
+Namespace kind_of(int flag) {
+    constexpr std::array all{Namespace::Mount, Namespace::Pid,  Namespace::Net,    Namespace::Uts,
+                             Namespace::Ipc,   Namespace::User, Namespace::Cgroup, Namespace::Time};
+    const auto* const found = std::find_if(all.begin(), all.end(), [&](Namespace kind) {
+        return internal::namespace_flag(kind) == static_cast<unsigned>(flag);
+    });
+    require(found != all.end(), LCTERR_NONS, "there is no such kind of namespace");
+    return *found;
+}
 
 } // namespace ct::capi
 
@@ -143,6 +187,66 @@ CT_EXPORT int libct_userns_add_gid_map(ct_handler_t ct, unsigned int first, unsi
                                        unsigned int count) {
     return guard([&] {
         get(ct)->change([&](Config& config, ct_state) { config.gid_map.push_back({first, lower_first, count}); });
+    });
+}
+
+CT_EXPORT int libct_container_add_namespace(ct_handler_t ct, int kind) {
+    return guard([&] {
+        const auto container = get(ct);
+        const ct::Namespace wanted = kind_of(kind);
+        const bool in_mask = kind != CLONE_NEWCGROUP && kind != CLONE_NEWTIME;
+        container->configure([&](Config& config) {
+            check_unset(config, kind);
+            if (in_mask) {
+                config.nsmask |= static_cast<unsigned long>(kind);
+            } else {
+                config.base.namespaces[wanted] = ct::NewNamespace{};
+            }
+        });
+    });
+}
+
+CT_EXPORT int libct_container_join_fd(ct_handler_t ct, int kind, int fd) {
+    return guard([&] {
+        const auto container = get(ct);
+        require(fd >= 0, LCTERR_INVARG, "there is no descriptor");
+        set_source(*container, kind, ct::NamespaceFd{fd});
+    });
+}
+
+CT_EXPORT int libct_container_join(ct_handler_t ct, int kind, ct_handler_t other) {
+    return guard([&] {
+        const auto container = get(ct);
+        set_source(*container, kind, ct::NamespaceOf{get(other)->object().name()});
+    });
+}
+
+CT_EXPORT int libct_container_set_time_offsets(ct_handler_t ct, int64_t monotonic_ns, int64_t boottime_ns) {
+    return guard([&] {
+        get(ct)->configure([&](Config& config) {
+            config.base.time_offsets = {.monotonic = std::chrono::nanoseconds(monotonic_ns),
+                                        .boottime = std::chrono::nanoseconds(boottime_ns)};
+        });
+    });
+}
+
+CT_EXPORT int libct_userns_map_root_to_caller(ct_handler_t ct) {
+    return guard([&] { append_maps(*get(ct), [](ct::Container& core) { core.map_root_to_caller(); }); });
+}
+
+CT_EXPORT int libct_userns_map_subordinate_ids(ct_handler_t ct) {
+    return guard([&] { append_maps(*get(ct), [](ct::Container& core) { core.map_subordinate_ids(); }); });
+}
+
+CT_EXPORT int libct_userns_set_setgroups(ct_handler_t ct, enum libct_setgroups policy) {
+    return guard([&] {
+        static_assert(static_cast<int>(ct::SetGroups::Auto) == LIBCT_SETGROUPS_AUTO &&
+                      static_cast<int>(ct::SetGroups::Allow) == LIBCT_SETGROUPS_ALLOW &&
+                      static_cast<int>(ct::SetGroups::Deny) == LIBCT_SETGROUPS_DENY);
+        const auto container = get(ct);
+        const bool known = policy >= LIBCT_SETGROUPS_AUTO && policy <= LIBCT_SETGROUPS_DENY;
+        require(known, LCTERR_BADTYPE, "there is no such policy for setgroups");
+        container->configure([&](Config& config) { config.base.setgroups = static_cast<ct::SetGroups>(policy); });
     });
 }
 

@@ -10,6 +10,7 @@
 #include <ct/export.hpp>
 #include <ct/log_reader.hpp>
 
+#include "base/rollback.hpp"
 #include "capi/output.hpp"
 #include "capi/session.hpp"
 #include "capi/structs.hpp"
@@ -28,14 +29,9 @@ public:
         require(user_ != std::this_thread::get_id(), LCTERR_BADCTSTATE, "the reader is in use by this thread");
         const std::lock_guard lock(mutex_);
         user_ = std::this_thread::get_id();
-        try {
-            auto result = with_codes([&] { return call(reader_); });
-            user_ = std::thread::id();
-            return result;
-        } catch (...) {
-            user_ = std::thread::id();
-            throw;
-        }
+        internal::Rollback release;
+        release.add([this] { user_ = std::thread::id(); });
+        return with_codes([&] { return call(reader_); });
     }
     [[nodiscard]] int fd() {
         const int fd = reader_.fd();

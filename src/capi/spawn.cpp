@@ -23,6 +23,7 @@
 #include "base/sys.hpp"
 #include "capi/container.hpp"
 #include "capi/guard.hpp"
+#include "capi/namespaces.hpp"
 #include "capi/process_desc.hpp"
 #include "capi/structs.hpp"
 #include "config/paths.hpp"
@@ -37,11 +38,6 @@ constexpr std::array<std::pair<int, Namespace>, 6> Kinds{{{CLONE_NEWIPC, Namespa
                                                           {CLONE_NEWPID, Namespace::Pid},
                                                           {CLONE_NEWUTS, Namespace::Uts},
                                                           {CLONE_NEWUSER, Namespace::User}}};
-
-Namespace kind_of(int flag) {
-    const auto found = std::find_if(Kinds.begin(), Kinds.end(), [&](const auto& kind) { return kind.first == flag; });
-    return found->second; // set_nspath() takes no others
-}
 
 /// A path is relative to the working directory at the time of the start.
 std::string absolute(const std::string& path) {
@@ -248,13 +244,7 @@ ct_process_t Container::spawn(ProcessSpec process, std::function<int()> main) {
         starting_ = true;
         config = config_;
     }
-    try {
-        return become_running(start(config, std::move(process), main), config);
-    } catch (...) {
-        const std::lock_guard lock(mutex_);
-        starting_ = false;
-        throw;
-    }
+    return run(config, [&] { return start(config, std::move(process), main); });
 }
 
 void Container::set_process(ProcessSpec process) {

@@ -55,15 +55,6 @@ static void finish(libct_attach_server_t server)
     CHECK(!exists(place));
 }
 
-static int copy_input(void *argument)
-{
-    (void)argument;
-    char bytes[256];
-    for (ssize_t got; (got = read(0, bytes, sizeof bytes)) > 0;)
-        CHECK_INT(write(1, bytes, (size_t)got), got);
-    return 0;
-}
-
 static void refuses_what_is_wrong(void)
 {
     struct libct_attach_server_options options = {.struct_size = sizeof options, .path = place};

@@ -91,10 +91,12 @@ const char *mount_of_controller(const char *controller);
 const char *output_of(ct_handler_t ct, char *first, ...);
 /* Starts a function, waits for its end and for the container, and returns its exit status. */
 int status_of(ct_handler_t ct, int (*function)(void *), void *argument);
-/* A function that stays until it is killed, and one that ends at once. */
+/* Functions: one that stays until it is killed, one that copies its input to its output, one that ends at once. */
 int stay(void *argument);
-pid_t fork_to_stay(void);
+int copy_input(void *argument);
 int end_at_once(void *argument);
+/* A child that is in no container, and stays. */
+pid_t fork_to_stay(void);
 /* Memory that a function in a container shares with the test, full of zeros. */
 void *shared_memory(size_t size);
 

@@ -207,6 +207,15 @@ int stay(void *argument)
         pause();
 }
 
+int copy_input(void *argument)
+{
+    (void)argument;
+    char bytes[256];
+    for (ssize_t got; (got = read(0, bytes, sizeof bytes)) > 0;)
+        CHECK_INT(write(1, bytes, (size_t)got), got);
+    return 0;
+}
+
 pid_t fork_to_stay(void)
 {
     const pid_t pid = fork();

@@ -260,15 +260,6 @@ static void are_logged_by_the_caller(void)
     CHECK_INT(libct_container_state(ct), CT_STOPPED);
 }
 
-static int copy_input(void *argument)
-{
-    (void)argument;
-    char bytes[256];
-    for (ssize_t got; (got = read(0, bytes, sizeof bytes)) > 0;)
-        CHECK_INT(write(1, bytes, (size_t)got), got);
-    return 0;
-}
-
 static void are_pipes(void)
 {
     char bytes[16];
