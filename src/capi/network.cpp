@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The libct authors
+
+// Networks described by structs, configured or of a running container; what the first libct had is in net.cpp.
 #include <libct/libct-network.h>
 
 #include <limits>
