@@ -1,5 +1,134 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The libct authors
-int main() {
-    return 1;
+#include <malloc.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+
+#include "background.hpp"
+#include "base/concat.hpp"
+#include "base/sys.hpp"
+#include "monitor.hpp"
+#include "options.hpp"
+
+namespace ctmon {
+
+namespace {
+
+using ct::internal::concat;
+using ct::internal::Loop;
+using ct::internal::UniqueFd;
+
+constexpr int TrimAfter = 1000; ///< Milliseconds without anything to do.
+
+/// The signals that are meant for the container.
+class Forwarded {
+public:
+    Forwarded(std::shared_ptr<Loop> loop, Monitor& monitor) : loop_(std::move(loop)) {
+        sigset_t set;
+        ::sigemptyset(&set);
+        for (const int number : {SIGTERM, SIGINT, SIGQUIT}) ::sigaddset(&set, number);
+        (void)::sigprocmask(SIG_BLOCK, &set, nullptr);
+        signals_.reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+        watch_ = loop_->add(signals_.get(), EPOLLIN, [this, &monitor](std::uint32_t) {
+            signalfd_siginfo info{};
+            while (::read(signals_.get(), &info, sizeof info) == sizeof info)
+                monitor.forward(static_cast<int>(info.ssi_signo));
+        });
+    }
+    Forwarded(const Forwarded&) = delete;
+    Forwarded& operator=(const Forwarded&) = delete;
+    ~Forwarded() { loop_->remove(watch_); }
+
+private:
+    const std::shared_ptr<Loop> loop_;
+    UniqueFd signals_;
+    Loop::Id watch_ = 0;
+};
+
+void write_line(int fd, std::string text) {
+    if (!text.ends_with('\n')) text += '\n';
+    (void)!::write(fd, text.data(), text.size());
+}
+
+/// Dispatches until \p monitor is done. An idle monitor sleeps, and gives back memory before.
+void run(Loop& loop, const Monitor& monitor, ct::internal::ScratchPool& scratches) {
+    bool trimmed = false;
+    while (!monitor.done()) {
+        pollfd ready{loop.fd(), POLLIN, 0};
+        if (::poll(&ready, 1, trimmed ? -1 : TrimAfter) > 0) {
+            trimmed = false;
+            loop.dispatch();
+        } else if (!trimmed) {
+            scratches.trim();
+            (void)::malloc_trim(0);
+            trimmed = true;
+        }
+    }
+}
+
+Streams open_log(const Options& options, const std::shared_ptr<ct::internal::ScratchPool>& scratches) {
+    try {
+        return Streams(options, scratches);
+    } catch (const ct::Error& error) {
+        throw Refused(concat("[conmon:e]: Failed to open log file: ", error.what()));
+    }
+}
+
+int monitor(const Options& options, const Messages& messages) {
+    const auto scratches = std::make_shared<ct::internal::ScratchPool>();
+    Streams streams = open_log(options, scratches);
+    Inherited inherited = take_inherited();
+    become_robust();
+    UniqueFd start = descriptor_from("_OCI_STARTPIPE");
+    if (start) await_client(start.get());
+    if (!options.sync) go_to_background(options, messages);
+    ClientPipes pipes = open_client_pipes(options, std::move(start));
+    if (!options.log.passthrough) drop_stdio();
+    become_supervisor();
+
+    const auto loop = std::make_shared<Loop>();
+    Reaper reaper(loop);
+    const auto monitored = std::make_shared<Monitor>(options, std::move(inherited), std::move(pipes),
+                                                     std::move(streams), Shared{loop, reaper, scratches});
+    const Forwarded forwarded(loop, *monitored);
+    monitored->begin();
+    if (options.log.passthrough) drop_stdio();
+    run(*loop, *monitored, *scratches);
+    return monitored->exit_status();
+}
+
+int main(const std::vector<std::string>& arguments) {
+    (void)::umask(022);
+    try {
+        const Request request = parse(arguments);
+        if (request.answer) {
+            write_line(STDOUT_FILENO, request.answer->text);
+            return EXIT_SUCCESS;
+        }
+        const Messages messages(request.options);
+        for (const std::string& warning : request.warnings) messages.warn(warning);
+        return monitor(request.options, messages);
+    } catch (const Refused& refused) {
+        write_line(STDERR_FILENO, refused.what());
+    } catch (const std::exception& error) {
+        write_line(STDERR_FILENO, concat("[conmon:e]: ", error.what()));
+    }
+    return EXIT_FAILURE;
+}
+
+} // namespace
+
+} // namespace ctmon
+
+int main(int argc, char** argv) {
+    // Memory that was needed for a moment is given back at once.
+    (void)::mallopt(M_MMAP_THRESHOLD, 64 * 1024);
+    return ctmon::main({argv + (argc > 0 ? 1 : 0), argv + argc});
 }

@@ -30,9 +30,9 @@ struct Options {
     std::string cid;
     std::string cuuid;
     std::string name;
-    std::string bundle;           ///< Empty: none, an exec that nobody attaches to.
+    std::string bundle; ///< Empty: none, an exec that nobody attaches to.
     std::string container_pidfile;
-    std::string conmon_pidfile;   ///< Empty: none; the same for all that follow.
+    std::string conmon_pidfile; ///< Empty: none; the same for all that follow.
     std::string runtime;
     std::vector<std::string> runtime_args;
     std::vector<std::string> runtime_opts;
@@ -44,7 +44,7 @@ struct Options {
     bool no_new_keyring = false;
     bool replace_listen_pid = false;
     bool terminal = false;
-    bool stdin_open = false;       ///< --stdin
+    bool stdin_open = false; ///< --stdin
     bool leave_stdin_open = false;
     bool sync = false;
     bool full_attach = false;

@@ -110,6 +110,32 @@ void Output::connect_attached(HostEnds& ends, const std::shared_ptr<Loop>& loop)
     if (end) input_ = std::make_shared<Input>(std::move(end), loop);
 }
 
+void Output::add(Stream stream, UniqueFd fd) {
+    Move move(*this, std::unique_lock(mutex_), Call::SinksOnly);
+    open_source(stream, std::move(fd), false);
+    arm(move);
+}
+
+void Output::add_terminal(UniqueFd master) {
+    Move move(*this, std::unique_lock(mutex_), Call::SinksOnly);
+    if (const auto loop = loop_.lock(); loop && takes_input() && !input_) {
+        input_ = std::make_shared<Input>(sys::duplicate(master.get(), Stage::Stdio, "duplicate the terminal"), loop);
+    }
+    open_source(Stream::Output, std::move(master), true);
+    arm(move);
+}
+
+void Output::put(Stream stream, std::string_view bytes) {
+    if (bytes.empty()) return;
+    Move move(*this, std::unique_lock(mutex_), Call::Handlers);
+    Source& source = sources_.at(stream == Stream::Error ? 1 : 0);
+    source.stream = stream;
+    bytes_ += bytes.size();
+    deliver(source, source.line + std::string(bytes), bytes.size(), std::chrono::system_clock::now(), move);
+    arm(move);
+    move.rethrow();
+}
+
 void Output::started() {
     if (attached_) attached_->point->begin_input(std::exchange(input_, nullptr));
 }

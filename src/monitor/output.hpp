@@ -84,6 +84,12 @@ public:
     void connect(HostEnds& ends, const std::shared_ptr<Loop>& loop);
     /// Whether connect() takes the host's end of the input, too.
     [[nodiscard]] bool takes_input() const noexcept { return attached_ && attached_->how.input; }
+    /// Streams that come later than connect(), of a process that another program starts.
+    void add(Stream stream, UniqueFd fd);
+    /// The same of a terminal, which is the input, too, if connect() has not got one.
+    void add_terminal(UniqueFd master);
+    /// What somebody else has read of a stream.
+    void put(Stream stream, std::string_view bytes);
     /// The process is there: it may be given input.
     void started();
     /// Has the loop tell the newly attached what was written before.
