@@ -25,8 +25,6 @@ namespace sys = ct::internal::sys;
 
 namespace {
 
-constexpr std::size_t Unclaimed = 256;
-
 /// What the kernel knows of a process that somebody else has reaped.
 std::optional<int> status_of_foreign(int pidfd) {
     try {
@@ -73,8 +71,7 @@ void Reaper::reap_all() {
 
 void Reaper::note(pid_t pid, int status) {
     if (watched_.contains(pid)) return tell(pid, status);
-    unclaimed_.emplace_back(pid, status);
-    if (unclaimed_.size() > Unclaimed) unclaimed_.pop_front();
+    if (expectations_ > 0) unclaimed_.emplace_back(pid, status);
 }
 
 void Reaper::watch(pid_t pid, Callback callback) {
