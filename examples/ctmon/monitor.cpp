@@ -147,6 +147,8 @@ void Monitor::start() {
     expectation_.emplace(shared_.reaper);
     runtime_ = start_runtime(options_, console_ ? console_->path() : "", child, pipes_.start.get(), inherited_);
     pipes_.start.reset();
+    // Its standard streams, if they were given to it.
+    std::erase_if(inherited_.fds, [](const auto& each) { return each.first <= STDERR_FILENO; });
     shared_.reaper.watch(runtime_, [weak = weak_from_this()](std::optional<int> status) {
         if (const auto self = weak.lock()) self->runtime_ended(status);
     });

@@ -56,7 +56,7 @@ class Monitor : public std::enable_shared_from_this<Monitor> {
 public:
     enum class Phase : std::uint8_t {
         New,
-        Creating,  ///< The runtime is at work.
+        Creating, ///< The runtime is at work.
         Running,
         Ending,    ///< Its exit code is known, and not told yet.
         Cleaning,  ///< Before the exit command.
@@ -146,7 +146,7 @@ private:
     Phase phase_ = Phase::New;
     bool failed_ = false;
     bool timed_out_ = false;
-    pid_t runtime_ = 0; ///< While it runs.
+    pid_t runtime_ = 0;                              ///< While it runs.
     std::optional<Reaper::Expectation> expectation_; ///< Of the container.
     std::optional<pid_t> container_;
     ct::internal::UniqueFd pidfd_; ///< Of the container.

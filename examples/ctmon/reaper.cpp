@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The libct authors
 #include "reaper.hpp"
 
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
@@ -92,6 +93,12 @@ void Reaper::watch(pid_t pid, Callback callback) {
     }
 }
 
+void Reaper::expect_no_notes() {
+    expects_notes_ = false;
+    for (const auto& [pid, watched] : watched_)
+        loop_->add_timer(Loop::TimePoint{}, [this, number = pid] { ended(number); });
+}
+
 void Reaper::ended(pid_t pid) {
     const auto found = watched_.find(pid);
     if (found == watched_.end()) return;
@@ -99,6 +106,8 @@ void Reaper::ended(pid_t pid) {
     const pid_t reaped = ::waitpid(pid, &status, WNOHANG);
     if (reaped == pid) return tell(pid, status);
     if (reaped == 0) return; // a child that lives
+    pollfd end{found->second.pidfd.get(), POLLIN, 0};
+    if (found->second.pidfd && ::poll(&end, 1, 0) == 0) return;
     loop_->remove(std::exchange(found->second.watch, 0));
     if (expects_notes_ || (!found->second.pidfd && ::kill(pid, 0) == 0)) return;
     tell(pid, found->second.pidfd ? status_of_foreign(found->second.pidfd.get()) : std::nullopt);

@@ -51,6 +51,8 @@ public:
     void note(pid_t pid, int status);
     /// From now on statuses may also come by note(): who is no child is waited for until then.
     void expect_notes() noexcept { expects_notes_ = true; }
+    /// They come no more: who has ended has an unknown status, unless the kernel has kept it.
+    void expect_no_notes();
     /// Whether there is a child, living or not.
     [[nodiscard]] static bool has_children() noexcept;
     void reap_all();

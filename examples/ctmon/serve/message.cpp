@@ -25,9 +25,9 @@ namespace sys = ct::internal::sys;
 
 namespace {
 
-constexpr std::size_t MostFds = 253;               ///< SCM_MAX_FD
-constexpr std::size_t MostInline = 32UL * 1024;    ///< Of a text that goes in the message itself.
-constexpr off_t LongestText = 16L * 1024 * 1024;   ///< More than arguments and environment may be.
+constexpr std::size_t MostFds = 253;             ///< SCM_MAX_FD
+constexpr std::size_t MostInline = 32UL * 1024;  ///< Of a text that goes in the message itself.
+constexpr off_t LongestText = 16L * 1024 * 1024; ///< More than arguments and environment may be.
 constexpr char Inline = 'i';
 constexpr char File = 'f';
 constexpr int Backlog = 128;
@@ -171,11 +171,14 @@ UniqueFd listen_at(const std::string& path) {
     const sockaddr_un address = address_of(path);
     UniqueFd socket = make_socket();
     (void)::fchmod(socket.get(), 0600);
-    const auto bind = [&] { return ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0; };
+    const auto bind = [&] {
+        return ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+    };
     if (!bind()) {
         const bool in_use = errno == EADDRINUSE;
         const UniqueFd probe = make_socket();
-        const bool dead = in_use && ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0 &&
+        const bool dead = in_use &&
+                          ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0 &&
                           errno == ECONNREFUSED;
         if (!in_use || !dead || ::unlink(path.c_str()) < 0 || !bind()) {
             throw sys::error(errno == ECONNREFUSED || dead ? errno : EADDRINUSE, Stage::Session, "listen at", path,
