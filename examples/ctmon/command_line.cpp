@@ -3,13 +3,14 @@
 #include "command_line.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstdint>
 #include <cstdlib>
+#include <iterator>
 #include <limits>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <variant>
 
 #include "base/concat.hpp"
@@ -34,7 +35,8 @@ struct Option {
     [[nodiscard]] bool is_flag() const noexcept { return std::holds_alternative<bool Line::*>(target); }
 };
 
-constexpr std::array Known{
+// No std::array: GCC 12 would put it where it can be written, and each monitor would have a copy.
+constexpr Option Known[] = {
     Option{"api-version", '\0', &Line::api_version_1, "Version 1 of the reports; what follows it is ignored"},
     Option{"bundle", 'b', &Line::bundle, "Directory of the bundle"},
     Option{"cid", 'c', &Line::cid, "ID of the container"},
@@ -148,7 +150,7 @@ private:
         const std::size_t equals = argument.find('=');
         const std::string as_given = argument.substr(0, equals);
         const auto* const option = std::ranges::find(Known, std::string_view(as_given).substr(2), &Option::name);
-        if (option == Known.end()) malformed("Unknown option ", argument);
+        if (option == std::end(Known)) malformed("Unknown option ", argument);
         if (equals != std::string::npos) {
             set(line_, *option, argument.substr(equals + 1), as_given);
         } else {
@@ -161,7 +163,7 @@ private:
         bool has_value = false;
         for (const char letter : argument.substr(1)) {
             const auto* const option = std::ranges::find(Known, letter, &Option::letter);
-            if (option == Known.end()) malformed("Unknown option ", argument);
+            if (option == std::end(Known)) malformed("Unknown option ", argument);
             const std::string as_given{'-', letter};
             if (!option->is_flag() && std::exchange(has_value, true)) malformed("Error parsing option ", as_given);
             set(line_, *option, option->is_flag() ? std::string() : value_of(as_given), as_given);

@@ -25,23 +25,22 @@ std::vector<std::string_view> pieces(std::string_view text) {
 void add_driver(LogDrivers& drivers, std::string_view text) {
     const std::vector<std::string_view> parts = pieces(text);
     if (parts.empty()) refuse("log-path must not be empty");
-    const std::string_view name = parts.front();
     const bool is_alone = parts.size() == 1;
-    if (is_alone && text.front() == ':') { // even if it is a driver's name
-        drivers.file = name;
-    } else if (name == "none" || name == "off" || name == "null") {
+    // After a colon, what stands alone is a path, even if it is a driver's name.
+    const std::string_view driver = is_alone && text.front() == ':' ? std::string_view() : parts.front();
+    if (driver == "none" || driver == "off" || driver == "null") {
         return;
-    } else if (name == "passthrough") {
+    } else if (driver == "passthrough") {
         drivers.passthrough = true;
-    } else if (name == "journald") {
+    } else if (driver == "journald") {
         drivers.journald = true;
-    } else if (name == "k8s-file") {
+    } else if (driver == "k8s-file") {
         if (is_alone) refuse("k8s-file requires a filename");
         drivers.file = parts[1];
-    } else if (name == text) {
-        drivers.file = name;
+    } else if (driver.empty() || driver == text) {
+        drivers.file = parts.front();
     } else {
-        refuse("No such log driver ", name);
+        refuse("No such log driver ", driver);
     }
 }
 

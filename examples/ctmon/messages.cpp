@@ -5,10 +5,12 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <climits>
 #include <exception>
+#include <utility>
 
 #include "base/concat.hpp"
 #include "log/datagram_sink.hpp"

@@ -32,7 +32,7 @@ Level parse_level(const std::string& name) {
         const char* name;
         Level level;
     };
-    static constexpr std::array levels{
+    static constexpr Named levels[] = {
         Named{"error", Level::Error},     Named{"fatal", Level::Error}, Named{"panic", Level::Error},
         Named{"warn", Level::Warning},    Named{"info", Level::Info},   Named{"debug", Level::Debug},
         Named{"warning", Level::Warning}, Named{"trace", Level::Trace},
@@ -43,7 +43,7 @@ Level parse_level(const std::string& name) {
     refuse("No such log level ", name);
 }
 
-/// The checks whose texts tell more of the program than of a container.
+/// The checks that come before those of the rest, with a prefix of their own.
 void check_basics(const CommandLine& line) {
     if (line.log_max_files < 0) throw Refused("conmon: log-max-files must be non-negative");
     if (line.log_rotate && line.log_max_files == 0) {
