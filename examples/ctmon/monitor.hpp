@@ -118,6 +118,7 @@ private:
     void read_runtime_text();
     /// From now on what comes by standard error is the container's.
     void pass_on_runtime_text();
+    void keep_terminal(int master);
     void console_came(ct::internal::UniqueFd master);
     void runtime_ended(std::optional<int> status);
     /// \returns what went wrong; empty if nothing did
@@ -156,6 +157,7 @@ private:
     ct::internal::Loop::Id text_watch_ = 0;
     ct::internal::Loop::Id timer_ = 0;
     ct::internal::UniqueFd terminal_;
+    ct::internal::UniqueFd terminal_peer_;
     std::optional<WindowSize> size_; ///< Asked for before there was a terminal.
     std::unique_ptr<ConsoleSocket> console_;
     std::unique_ptr<NotifyProxy> notify_;

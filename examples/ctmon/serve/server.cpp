@@ -3,8 +3,6 @@
 #include "serve/server.hpp"
 
 #include <fcntl.h>
-#include <malloc.h>
-#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -18,6 +16,7 @@
 #include <cstdlib>
 
 #include "base/concat.hpp"
+#include "idle_loop.hpp"
 
 namespace ctmon {
 
@@ -363,18 +362,10 @@ void Server::sweep() {
 }
 
 int Server::run() {
-    bool trimmed = false;
+    IdleLoop idle(*loop_, *scratches_);
     for (;;) {
-        pollfd ready{loop_->fd(), POLLIN, 0};
-        if (::poll(&ready, 1, trimmed ? -1 : TrimAfter) > 0) {
-            trimmed = false;
-            loop_->dispatch();
-            sweep();
-        } else if (!trimmed) {
-            scratches_->trim();
-            (void)::malloc_trim(0);
-            trimmed = true;
-        }
+        idle.turn();
+        sweep();
         const auto is_busy = [](const auto& each) {
             const Monitor::Phase phase = each.second.monitor->phase();
             return phase == Monitor::Phase::Creating || phase > Monitor::Phase::Running;
