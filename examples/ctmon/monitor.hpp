@@ -44,7 +44,9 @@ struct ClientPipes {
 
 /// The log of a container, opened, and those who are attached to it. \throws ct::Error
 struct Streams {
-    Streams(const Options& options, std::shared_ptr<ct::internal::ScratchPool> scratches);
+    /// \param view  not null: what is read off pipes has to outlive this process
+    Streams(const Options& options, std::shared_ptr<ct::internal::ScratchPool> scratches,
+            std::shared_ptr<const ct::internal::PipeView> view = {});
     std::shared_ptr<ct::internal::AttachPoint> point;
     std::shared_ptr<ct::internal::Output> output;
 };
@@ -87,7 +89,7 @@ public:
     void resume(Saved saved);
     /// \param told  when something has changed that resume() needs
     void when_changed(std::function<void()> told) { changed_ = std::move(told); }
-    /// Delivers unfinished lines: another process goes on.
+    /// Another process goes on.
     void hand_over();
     /// For the first process of the container, or for the runtime as long as there is none.
     void forward(int signal) noexcept;

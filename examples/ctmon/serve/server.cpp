@@ -82,7 +82,8 @@ std::string_view to_string(Monitor::Phase phase) {
 
 Server::Server(UniqueFd keeper)
     : keeper_(std::move(keeper)), loop_(std::make_shared<Loop>()),
-      scratches_(std::make_shared<ct::internal::ScratchPool>()), reaper_(loop_), shared_{loop_, reaper_, scratches_} {
+      scratches_(std::make_shared<ct::internal::ScratchPool>()), view_(std::make_shared<ct::internal::PipeView>()),
+      reaper_(loop_), shared_{loop_, reaper_, scratches_} {
     (void)::fcntl(keeper_.get(), F_SETFD, FD_CLOEXEC);
     (void)!::chdir("/");
     reaper_.expect_notes();
@@ -151,7 +152,7 @@ std::shared_ptr<Monitor> Server::make(const std::string& id, ReceivedJob job) {
     inherited.fds = take_foreign(job);
     inherited.directory = std::move(directory);
     entry.has_foreign = !inherited.fds.empty();
-    Streams streams(options, scratches_);
+    Streams streams(options, scratches_, view_);
     entry.monitor = std::make_shared<Monitor>(std::move(options), std::move(inherited), std::move(pipes),
                                               std::move(streams), shared_);
     const auto monitor = entry.monitor;
