@@ -144,6 +144,9 @@ protected:
     /// Launches with a sync pipe only. \return the first report
     std::string report_of(const Words& arguments, PipeKind kind = PipeKind::SeqPacket);
 
+    /// Launches, starts the container and waits for the monitor. \return the monitor's exit status
+    int completes(const Words& arguments);
+
     /// The pid of the monitor that went to the background.
     [[nodiscard]] pid_t monitor_pid() const;
     [[nodiscard]] pid_t container_pid() const;
