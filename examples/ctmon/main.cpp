@@ -7,6 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
+#include <climits>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
@@ -16,6 +19,9 @@
 #include "base/sys.hpp"
 #include "monitor.hpp"
 #include "options.hpp"
+#include "serve/client.hpp"
+#include "serve/keeper.hpp"
+#include "serve/server.hpp"
 
 namespace ctmon {
 
@@ -104,9 +110,35 @@ int monitor(const Options& options, const Messages& messages) {
     return monitored->exit_status();
 }
 
+/// What begins with a word, and not with an option as the command lines of clients do. \returns the exit code
+std::optional<int> run_command(const std::vector<std::string>& arguments, const std::string& program) {
+    const std::string word = arguments.empty() ? "" : arguments.front();
+    if (word == "at") return run_at(arguments);
+    if (arguments.size() != 2) return std::nullopt;
+    const std::string& argument = arguments.back();
+    if (word == "serve") {
+        become_robust();
+        return Keeper(program, argument).run();
+    }
+    if (word == "serve-keeper") return Keeper(program, std::atoi(argument.c_str())).run();
+    if (word == "serve-server") return Server(UniqueFd(std::atoi(argument.c_str()))).run();
+    return std::nullopt;
+}
+
+/// Where this program is now, and will be when it was replaced.
+std::string path_of_program() {
+    std::array<char, PATH_MAX> path{};
+    const ssize_t size = ::readlink("/proc/self/exe", path.data(), path.size());
+    std::string text(path.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
+    constexpr std::string_view deleted = " (deleted)";
+    if (text.ends_with(deleted)) text.resize(text.size() - deleted.size());
+    return text;
+}
+
 int main(const std::vector<std::string>& arguments) {
     (void)::umask(022);
     try {
+        if (const auto code = run_command(arguments, path_of_program())) return *code;
         const Request request = parse(arguments);
         if (request.answer) {
             write_line(STDOUT_FILENO, request.answer->text);
@@ -114,6 +146,9 @@ int main(const std::vector<std::string>& arguments) {
         }
         const Messages messages(request.options);
         for (const std::string& warning : request.warnings) messages.warn(warning);
+        if (const char* const server = std::getenv("CTMON_SERVER"); server != nullptr && *server != '\0') {
+            return monitor_elsewhere(server, arguments, request.options, messages);
+        }
         return monitor(request.options, messages);
     } catch (const Refused& refused) {
         write_line(STDERR_FILENO, refused.what());

@@ -143,9 +143,12 @@ ChildStreams Monitor::open_streams(std::vector<UniqueFd>& child_ends) {
 void Monitor::start() {
     std::vector<UniqueFd> child_ends;
     const ChildStreams child = open_streams(child_ends);
-    phase_ = Phase::Creating;
+    enter(Phase::Creating);
+    expectation_.emplace(shared_.reaper);
     runtime_ = start_runtime(options_, console_ ? console_->path() : "", child, pipes_.start.get(), inherited_);
     pipes_.start.reset();
+    // Its standard streams, if they were given to it.
+    std::erase_if(inherited_.fds, [](const auto& each) { return each.first <= STDERR_FILENO; });
     shared_.reaper.watch(runtime_, [weak = weak_from_this()](std::optional<int> status) {
         if (const auto self = weak.lock()) self->runtime_ended(status);
     });
@@ -239,12 +242,22 @@ std::string Monitor::look_for_container(std::optional<int> status) {
     return {};
 }
 
+void Monitor::enter(Phase phase) {
+    phase_ = phase;
+    if (changed_) changed_();
+}
+
 void Monitor::created() {
-    phase_ = Phase::Running;
     console_.reset();
-    pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, *container_, 0)));
     if (!options_.log.passthrough) pass_on_runtime_text();
+    enter(Phase::Running);
     if (options_.mode != Mode::Exec || options_.api_version_1) report(*container_);
+    watch_container();
+    expectation_.reset();
+}
+
+void Monitor::watch_container() {
+    pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, *container_, 0)));
     std::vector<std::string> oom_files;
     for (const std::string& directory : {options_.persist_dir, options_.bundle})
         if (!directory.empty()) oom_files.push_back(concat(directory, "/oom"));
@@ -263,6 +276,7 @@ void Monitor::fail(const std::string& why) noexcept {
     messages_.error(why);
     if (container_) (void)::kill(*container_, SIGKILL);
     report(-1, why);
+    expectation_.reset();
     console_.reset();
     if (server_) server_->close();
     if (controls_) controls_->remove();
@@ -295,12 +309,16 @@ void Monitor::time_is_up() {
 
 void Monitor::container_ended(std::optional<int> status) {
     if (phase_ != Phase::Running) return;
-    phase_ = Phase::Ending;
     shared_.loop->remove(std::exchange(timer_, 0));
     code_ = Unknown;
     if (status && !timed_out_) code_ = WIFSIGNALED(*status) ? 128 + WTERMSIG(*status) : WEXITSTATUS(*status);
     oom_->look();
     if (notify_) notify_->drain();
+    end_output();
+}
+
+void Monitor::end_output() {
+    enter(Phase::Ending);
     streams_.output->when_done([weak = weak_from_this()] {
         if (const auto self = weak.lock()) self->output_ended();
     });
@@ -313,6 +331,7 @@ void Monitor::output_ended() {
         messages_.warn(concat("the log lacks ", stats.dropped_bytes, " bytes of ", stats.dropped_records, " lines"));
     }
     release_descriptors(); // ports are free when the client learns of the end
+    if (changed_) changed_();
     (void)write_exit_files(options_, *code_, messages_);
     if (options_.mode == Mode::Exec) report(*code_, timed_out_ ? "command timed out" : "");
     clean_up();
@@ -326,10 +345,9 @@ void Monitor::release_descriptors() noexcept {
 }
 
 void Monitor::clean_up() {
-    phase_ = Phase::Cleaning;
+    enter(Phase::Cleaning);
     if (options_.exit_command.empty()) {
-        phase_ = Phase::Done;
-        return;
+        return enter(Phase::Done);
     }
     timer_ = shared_.loop->add_timer(Clock::now() + std::chrono::seconds(options_.exit_delay), [this] {
         timer_ = 0;
@@ -339,8 +357,9 @@ void Monitor::clean_up() {
 
 void Monitor::run_exit_command() {
     const auto over = [weak = weak_from_this()](std::optional<int>) {
-        if (const auto self = weak.lock()) self->phase_ = Phase::Done;
+        if (const auto self = weak.lock()) self->enter(Phase::Done);
     };
+    enter(Phase::Finishing);
     try {
         shared_.reaper.watch(start_exit_command(options_, inherited_), over);
     } catch (const std::exception& error) {

@@ -54,6 +54,28 @@ struct Streams {
 /// Everything happens within dispatches of the loop, and nothing blocks.
 class Monitor : public std::enable_shared_from_this<Monitor> {
 public:
+    enum class Phase : std::uint8_t {
+        New,
+        Creating, ///< The runtime is at work.
+        Running,
+        Ending,    ///< Its exit code is known, and not told yet.
+        Cleaning,  ///< Before the exit command.
+        Finishing, ///< While that runs.
+        Done,
+    };
+
+    /// What another process needs to go on with the container.
+    struct Saved {
+        Phase phase = Phase::New;
+        bool failed = false;
+        std::optional<pid_t> container;
+        std::optional<int> code;
+        ct::internal::UniqueFd in;
+        ct::internal::UniqueFd out;
+        ct::internal::UniqueFd err;
+        ct::internal::UniqueFd terminal;
+    };
+
     Monitor(Options options, Inherited inherited, ClientPipes pipes, Streams streams, const Shared& shared);
     Monitor(const Monitor&) = delete;
     Monitor& operator=(const Monitor&) = delete;
@@ -61,11 +83,23 @@ public:
 
     /// Has the runtime started. What fails is reported to the client.
     void begin();
+    /// Goes on in place of another process, in place of begin().
+    void resume(Saved saved);
+    /// \param told  when something has changed that resume() needs
+    void when_changed(std::function<void()> told) { changed_ = std::move(told); }
+    /// Delivers unfinished lines: another process goes on.
+    void hand_over();
     /// For the first process of the container, or for the runtime as long as there is none.
     void forward(int signal) noexcept;
     void reopen_log();
     void resize(WindowSize size);
 
+    [[nodiscard]] Phase phase() const noexcept { return phase_; }
+    [[nodiscard]] bool failed() const noexcept { return failed_; }
+    /// The streams' descriptors, by the names of Saved; those of inherited things are not among them.
+    [[nodiscard]] std::vector<std::pair<std::string, int>> descriptors() const;
+    [[nodiscard]] const Inherited& inherited() const noexcept { return inherited_; }
+    [[nodiscard]] const ClientPipes& pipes() const noexcept { return pipes_; }
     [[nodiscard]] const Options& options() const noexcept { return options_; }
     [[nodiscard]] std::optional<pid_t> container() const noexcept { return container_; }
     /// As exit files tell it; none as long as it is not known.
@@ -76,8 +110,6 @@ public:
     [[nodiscard]] int exit_status() const noexcept { return failed_ ? 1 : code_.value_or(0) & 0xFF; }
 
 private:
-    enum class Phase { New, Creating, Running, Ending, Cleaning, Done };
-
     void set_up();
     void serve_attached();
     void start();
@@ -90,10 +122,14 @@ private:
     void runtime_ended(std::optional<int> status);
     /// \returns what went wrong; empty if nothing did
     [[nodiscard]] std::string look_for_container(std::optional<int> status);
+    void enter(Phase phase);
     void created();
+    /// From when its first process is known.
+    void watch_container();
     void fail(const std::string& why) noexcept;
     void time_is_up();
     void container_ended(std::optional<int> status);
+    void end_output();
     void output_ended();
     void release_descriptors() noexcept;
     void clean_up();
@@ -106,10 +142,12 @@ private:
     ClientPipes pipes_;
     const Streams streams_;
     const Shared shared_;
+    std::function<void()> changed_;
     Phase phase_ = Phase::New;
     bool failed_ = false;
     bool timed_out_ = false;
-    pid_t runtime_ = 0; ///< While it runs.
+    pid_t runtime_ = 0;                              ///< While it runs.
+    std::optional<Reaper::Expectation> expectation_; ///< Of the container.
     std::optional<pid_t> container_;
     ct::internal::UniqueFd pidfd_; ///< Of the container.
     std::optional<int> code_;

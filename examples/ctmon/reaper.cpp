@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The libct authors
 #include "reaper.hpp"
 
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
@@ -24,8 +25,6 @@ using ct::internal::UniqueFd;
 namespace sys = ct::internal::sys;
 
 namespace {
-
-constexpr std::size_t Unclaimed = 256;
 
 /// What the kernel knows of a process that somebody else has reaped.
 std::optional<int> status_of_foreign(int pidfd) {
@@ -73,8 +72,7 @@ void Reaper::reap_all() {
 
 void Reaper::note(pid_t pid, int status) {
     if (watched_.contains(pid)) return tell(pid, status);
-    unclaimed_.emplace_back(pid, status);
-    if (unclaimed_.size() > Unclaimed) unclaimed_.pop_front();
+    if (expectations_ > 0) unclaimed_.emplace_back(pid, status);
 }
 
 void Reaper::watch(pid_t pid, Callback callback) {
@@ -95,6 +93,12 @@ void Reaper::watch(pid_t pid, Callback callback) {
     }
 }
 
+void Reaper::expect_no_notes() {
+    expects_notes_ = false;
+    for (const auto& [pid, watched] : watched_)
+        loop_->add_timer(Loop::TimePoint{}, [this, number = pid] { ended(number); });
+}
+
 void Reaper::ended(pid_t pid) {
     const auto found = watched_.find(pid);
     if (found == watched_.end()) return;
@@ -102,6 +106,8 @@ void Reaper::ended(pid_t pid) {
     const pid_t reaped = ::waitpid(pid, &status, WNOHANG);
     if (reaped == pid) return tell(pid, status);
     if (reaped == 0) return; // a child that lives
+    pollfd end{found->second.pidfd.get(), POLLIN, 0};
+    if (found->second.pidfd && ::poll(&end, 1, 0) == 0) return;
     loop_->remove(std::exchange(found->second.watch, 0));
     if (expects_notes_ || (!found->second.pidfd && ::kill(pid, 0) == 0)) return;
     tell(pid, found->second.pidfd ? status_of_foreign(found->second.pidfd.get()) : std::nullopt);

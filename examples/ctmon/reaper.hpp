@@ -4,12 +4,12 @@
 
 #include <sys/types.h>
 
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "base/unique_fd.hpp"
 #include "monitor/loop.hpp"
@@ -17,7 +17,7 @@
 namespace ctmon {
 
 /// Reaps all children of this process, which is the subreaper of its containers, and tells how those ended that
-/// somebody watches. A container's first process may end before its pid is known: the last statuses are kept for that.
+/// somebody watches.
 class Reaper {
 public:
     using Id = std::uint64_t;
@@ -30,12 +30,29 @@ public:
     Reaper& operator=(const Reaper&) = delete;
     ~Reaper();
 
+    /// As long as there is one, statuses are kept of processes that nobody watches: a container's first process may end
+    /// before its pid is known.
+    class Expectation {
+    public:
+        explicit Expectation(Reaper& reaper) noexcept : reaper_(reaper) { ++reaper_.expectations_; }
+        Expectation(const Expectation&) = delete;
+        Expectation& operator=(const Expectation&) = delete;
+        ~Expectation() {
+            if (--reaper_.expectations_ == 0) reaper_.unclaimed_.clear();
+        }
+
+    private:
+        Reaper& reaper_;
+    };
+
     /// Calls \p callback once, within a dispatch of the loop. The process need not be a child.
     void watch(pid_t pid, Callback callback);
     /// Another process has reaped \p pid for this one.
     void note(pid_t pid, int status);
     /// From now on statuses may also come by note(): who is no child is waited for until then.
     void expect_notes() noexcept { expects_notes_ = true; }
+    /// They come no more: who has ended has an unknown status, unless the kernel has kept it.
+    void expect_no_notes();
     /// Whether there is a child, living or not.
     [[nodiscard]] static bool has_children() noexcept;
     void reap_all();
@@ -54,7 +71,8 @@ private:
     ct::internal::Loop::Id watch_ = 0;
     bool expects_notes_ = false;
     std::map<pid_t, Watched> watched_;
-    std::deque<std::pair<pid_t, int>> unclaimed_; ///< The last ones.
+    int expectations_ = 0;
+    std::vector<std::pair<pid_t, int>> unclaimed_;
 };
 
 } // namespace ctmon

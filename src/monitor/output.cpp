@@ -136,6 +136,20 @@ void Output::put(Stream stream, std::string_view bytes) {
     move.rethrow();
 }
 
+int Output::descriptor(Stream stream) const {
+    const std::lock_guard lock(mutex_);
+    return sources_.at(stream == Stream::Error ? 1 : 0).fd.get();
+}
+
+void Output::hand_over() {
+    Move move(*this, std::unique_lock(mutex_), Call::Handlers);
+    if (done_) return;
+    disarm();
+    for (Source& source : sources_) flush(source, move);
+    for (const auto& target : targets_) move.guard([&] { target->finish(); });
+    done_ = true;
+}
+
 void Output::started() {
     if (attached_) attached_->point->begin_input(std::exchange(input_, nullptr));
 }

@@ -92,6 +92,10 @@ public:
     void put(Stream stream, std::string_view bytes);
     /// The process is there: it may be given input.
     void started();
+    /// What a stream is read from; -1 if nothing is.
+    [[nodiscard]] int descriptor(Stream stream) const;
+    /// Delivers unfinished lines: somebody else will go on with these streams.
+    void hand_over();
     /// Has the loop tell the newly attached what was written before.
     void catch_up_soon();
     /// \param told  by the loop once all was delivered
