@@ -321,6 +321,13 @@ std::string MonitorTest::report_of(const Words& arguments, PipeKind kind) {
     return sync.line();
 }
 
+int MonitorTest::completes(const Words& arguments) {
+    const std::string report = report_of(arguments);
+    EXPECT_EQ(report, "{\"data\": " + content(root_ / "pidfile") + "}\n");
+    start();
+    return monitor_ends();
+}
+
 pid_t MonitorTest::monitor_pid() const {
     return std::stoi(awaited(root_ / "monitor.pid"));
 }

@@ -47,11 +47,11 @@ struct Channel {
 
 /// A call of the monitor.
 struct Launch {
-    Words arguments;
-    Words environment;                    ///< As "NAME=value", besides PATH and CT_FAKE.
-    std::string directory;                ///< Where it runs; empty: in the test's.
-    std::vector<std::pair<int, int>> fds; ///< Its number, ours.
-    int in = -1;                          ///< Standard streams; -1: /dev/null, and what is written is kept.
+    Words arguments = {};
+    Words environment = {};                    ///< As "NAME=value", besides PATH and CT_FAKE.
+    std::string directory = {};                ///< Where it runs; empty: in the test's.
+    std::vector<std::pair<int, int>> fds = {}; ///< Its number, ours.
+    int in = -1;                               ///< Standard streams; -1: /dev/null, and what is written is kept.
     int out = -1;
     int err = -1;
 
@@ -59,7 +59,7 @@ struct Launch {
     /// Hands over the other end of \p channel, and closes it here once the monitor runs.
     Launch& with(const char* variable, Channel& channel);
 
-    std::vector<std::pair<std::string, Channel*>> channels; ///< Added by with().
+    std::vector<std::pair<std::string, Channel*>> channels = {}; ///< Added by with().
 };
 
 /// A called monitor: its process in the foreground, and the one that it leaves.
@@ -143,6 +143,9 @@ protected:
     [[nodiscard]] Monitor launch(Launch call) const { return Monitor(std::move(call), root_); }
     /// Launches with a sync pipe only. \return the first report
     std::string report_of(const Words& arguments, PipeKind kind = PipeKind::SeqPacket);
+
+    /// Launches, starts the container and waits for the monitor. \return the monitor's exit status
+    int completes(const Words& arguments);
 
     /// The pid of the monitor that went to the background.
     [[nodiscard]] pid_t monitor_pid() const;
