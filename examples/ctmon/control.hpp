@@ -2,7 +2,6 @@
 // SPDX-FileCopyrightText: The libct authors
 #pragma once
 
-#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -10,7 +9,6 @@
 #include <string_view>
 #include <variant>
 
-#include "base/unique_fd.hpp"
 #include "messages.hpp"
 #include "monitor/loop.hpp"
 
@@ -59,8 +57,8 @@ public:
 
 private:
     struct Fifo;
-    std::unique_ptr<Fifo> ctl_;
-    std::unique_ptr<Fifo> winsz_;
+    std::shared_ptr<Fifo> ctl_;
+    std::shared_ptr<Fifo> winsz_;
 };
 
 } // namespace ctmon

@@ -2,8 +2,8 @@
 // SPDX-FileCopyrightText: The libct authors
 #pragma once
 
-#include <functional>
 #include <string>
+#include <string_view>
 
 #include "messages.hpp"
 #include "options.hpp"

@@ -15,7 +15,7 @@ class Messages {
 public:
     /// What is said before the command line is known.
     Messages() = default;
-    explicit Messages(const Options& options);
+    explicit Messages(const Options& options, std::string syslog_socket = "/dev/log");
 
     void error(std::string_view text) const { say(Level::Error, text); }
     void warn(std::string_view text) const { say(Level::Warning, text); }
@@ -27,8 +27,8 @@ private:
     void say(Level level, std::string_view text) const;
 
     Level level_ = Level::Warning;
-    bool syslog_ = false;
-    std::string ident_; ///< What the system log shows of the container.
+    std::string syslog_socket_; ///< Empty: not to the system log.
+    std::string ident_;         ///< What the system log shows of the container.
 };
 
 } // namespace ctmon

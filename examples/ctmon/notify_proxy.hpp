@@ -6,7 +6,6 @@
 #include <string>
 #include <string_view>
 
-#include "base/unique_fd.hpp"
 #include "messages.hpp"
 #include "monitor/loop.hpp"
 
@@ -19,8 +18,9 @@ namespace ctmon {
 /// `<bundle>/notify/notify.sock`. File descriptors that are sent along go nowhere.
 class NotifyProxy {
 public:
+    /// \param host_socket  a path of up to 107 bytes, or an abstract address that begins with '@'
     /// \throws ct::Error
-    NotifyProxy(const std::string& bundle, std::string host_socket, std::shared_ptr<ct::internal::Loop> loop,
+    NotifyProxy(const std::string& bundle, const std::string& host_socket, std::shared_ptr<ct::internal::Loop> loop,
                 const Messages& messages);
     NotifyProxy(const NotifyProxy&) = delete;
     NotifyProxy& operator=(const NotifyProxy&) = delete;

@@ -19,7 +19,7 @@ enum class Level : std::uint8_t { Error, Warning, Info, Debug, Trace };
 struct LogDrivers {
     bool passthrough = false; ///< The container has the monitor's own streams: there is nothing to log.
     bool journald = false;
-    std::optional<std::string> file; ///< k8s-file; the path as given.
+    std::optional<std::string> file = {}; ///< k8s-file; the path as given.
     bool operator==(const LogDrivers&) const = default;
 };
 
@@ -30,9 +30,9 @@ struct Options {
     std::string cid;
     std::string cuuid;
     std::string name;
-    std::string bundle;           ///< Empty: none, an exec that nobody attaches to.
+    std::string bundle; ///< Empty: none, an exec that nobody attaches to.
     std::string container_pidfile;
-    std::string conmon_pidfile;   ///< Empty: none; the same for all that follow.
+    std::string conmon_pidfile; ///< Empty: none; the same for all that follow.
     std::string runtime;
     std::vector<std::string> runtime_args;
     std::vector<std::string> runtime_opts;
@@ -44,7 +44,7 @@ struct Options {
     bool no_new_keyring = false;
     bool replace_listen_pid = false;
     bool terminal = false;
-    bool stdin_open = false;       ///< --stdin
+    bool stdin_open = false; ///< --stdin
     bool leave_stdin_open = false;
     bool sync = false;
     bool full_attach = false;
@@ -80,16 +80,19 @@ struct Answer {
     std::string text;
 };
 
-/// What stands on a command line, before any check of what it means together.
-/// \throws Refused
 struct Request {
-    std::optional<Answer> answer; ///< --help or --version.
-    Options options;
-    std::vector<std::string> warnings; ///< For the messages, once these are set up.
+    std::optional<Answer> answer = {}; ///< --help or --version.
+    Options options = {};
+    std::vector<std::string> warnings = {}; ///< For the messages, once these are set up.
 };
 
+/// Reads and checks the command line, and sets what it leaves to be the default.
 /// \param arguments  without the program's name
 /// \throws Refused
 [[nodiscard]] Request parse(const std::vector<std::string>& arguments);
+
+/// Whether a log may be at \p log_path: its directory is one of --log-allowlist-dir or is below one, symbolic links
+/// followed. parse() has looked; another look belongs before each time the file is opened.
+[[nodiscard]] bool is_allowed(const Options& options, const std::string& log_path);
 
 } // namespace ctmon

@@ -116,6 +116,11 @@ void Input::close() noexcept {
     waiters_.clear();
 }
 
+int Input::descriptor() {
+    const std::lock_guard lock(mutex_);
+    return fd_.get();
+}
+
 void Input::close_locked() noexcept {
     ends_due_ = 0;
     if (const auto loop = loop_.lock()) loop->remove(std::exchange(watch_, 0));

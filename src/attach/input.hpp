@@ -40,6 +40,8 @@ public:
     void end();
     /// Gives the descriptor back to the kernel.
     void close() noexcept;
+    /// Borrowed; -1 once it was given back.
+    [[nodiscard]] int descriptor();
 
 private:
     void write_ends();

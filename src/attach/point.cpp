@@ -135,6 +135,7 @@ void AttachPoint::end_input() {
         input = input_;
     }
     if (input) input->end();
+    if (input_ended_) input_ended_();
 }
 
 void AttachPoint::unblock() {

@@ -77,6 +77,8 @@ public:
     [[nodiscard]] std::size_t write(std::string_view bytes, const std::shared_ptr<Input::Waiter>& waiter);
     /// Ends the input, also one that has not begun yet.
     void end_input();
+    /// \param told  each time that has happened; set before there are clients
+    void when_input_ends(std::function<void()> told) { input_ended_ = std::move(told); }
 
     /// No more output should come for now.
     [[nodiscard]] bool blocked() const noexcept { return blocking_ > 0; }
@@ -90,6 +92,7 @@ private:
     template <typename Body>
     void tell(const Taps& taps, Call call, const Body& body);
 
+    std::function<void()> input_ended_;
     std::atomic<int> blocking_{0};
     mutable std::mutex mutex_; ///< Guards what follows; not held while others are called.
     std::shared_ptr<const Taps> taps_ = std::make_shared<const Taps>();

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include "serve/job.hpp"
+
+#include <algorithm>
+
+namespace ctmon {
+
+using ct::internal::UniqueFd;
+
+namespace {
+
+void append_list(std::vector<std::string>& words, const std::vector<std::string>& list) {
+    words.push_back(std::to_string(list.size()));
+    words.insert(words.end(), list.begin(), list.end());
+}
+
+bool read_list(const Message& message, std::size_t& at, std::vector<std::string>& list) {
+    const long count = message.number(at++);
+    if (count < 0 || static_cast<std::size_t>(count) > message.words.size() - std::min(at, message.words.size()))
+        return false;
+    for (long i = 0; i < count; ++i) list.emplace_back(message.word(at++));
+    return true;
+}
+
+} // namespace
+
+void append_job(const Job& job, std::vector<std::string>& words, std::vector<int>& fds) {
+    append_list(words, job.arguments);
+    append_list(words, job.inherited.environment);
+    words.push_back(job.inherited.oom_score_adj);
+    words.emplace_back(job.inherited.sigpipe_ignored ? "1" : "0");
+    std::vector<std::string> names;
+    for (const auto& [name, fd] : job.fds) {
+        names.push_back(name);
+        fds.push_back(fd);
+    }
+    append_list(words, names);
+}
+
+UniqueFd ReceivedJob::take(std::string_view name) {
+    const auto found = std::ranges::find(fds, name, [](const auto& each) { return std::string_view(each.first); });
+    return found == fds.end() ? UniqueFd() : std::move(found->second);
+}
+
+std::optional<ReceivedJob> read_job(Message& message, std::size_t at) {
+    ReceivedJob job;
+    std::vector<std::string> names;
+    if (!read_list(message, at, job.arguments) || !read_list(message, at, job.inherited.environment))
+        return std::nullopt;
+    job.inherited.oom_score_adj = message.word(at++);
+    job.inherited.sigpipe_ignored = message.word(at++) == "1";
+    if (!read_list(message, at, names) || names.size() != message.fds.size()) return std::nullopt;
+    for (std::size_t i = 0; i < names.size(); ++i) job.fds.emplace_back(std::move(names[i]), std::move(message.fds[i]));
+    return job;
+}
+
+} // namespace ctmon

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: The libct authors
+#include <unistd.h>
+
+#include <array>
+#include <climits>
+
+#include "base/concat.hpp"
+#include "monitor.hpp"
+
+namespace ctmon {
+
+namespace {
+
+constexpr std::chrono::milliseconds Grace{50};
+
+std::string absolute(const std::string& path) {
+    if (path.starts_with('/')) return path;
+    std::array<char, PATH_MAX> directory{};
+    return ct::internal::concat(::getcwd(directory.data(), directory.size()) == nullptr ? "" : directory.data(), '/',
+                                path);
+}
+
+ct::Bytes limit(std::int64_t bytes) {
+    return ct::Bytes{bytes > 0 ? static_cast<std::uint64_t>(bytes) : 0};
+}
+
+ct::Log log_of(const Options& options) {
+    ct::Log log;
+    log.grace = Grace;
+    if (options.log.journald) {
+        log.line_size = ct::Bytes{8192}; // what readers of the journal know
+        log.targets.emplace_back(ct::Journald{.tag = options.log_tag,
+                                              .id = options.cid,
+                                              .labels = {options.log_labels.begin(), options.log_labels.end()}});
+    }
+    if (options.log.file) {
+        log.targets.emplace_back(
+            ct::LogFile{.path = absolute(*options.log.file),
+                        .mode = 0640,
+                        .rotate_size = limit(options.log_size_max),
+                        .rotate_count = options.log_rotate ? static_cast<unsigned>(options.log_max_files) : 0,
+                        .total_size = limit(options.log_global_size_max),
+                        .local_time = true});
+    }
+    return log;
+}
+
+} // namespace
+
+Streams::Streams(const Options& options, std::shared_ptr<ct::internal::ScratchPool> scratches,
+                 std::shared_ptr<const ct::internal::PipeView> view)
+    : point(std::make_shared<ct::internal::AttachPoint>()),
+      output(std::make_shared<ct::internal::Output>(
+          options.cid, log_of(options), std::vector<std::shared_ptr<ct::LogSink>>{},
+          std::make_shared<ct::internal::OutputHandlers>(), std::move(scratches),
+          ct::internal::AttachedOutput{
+              point, {.input = (options.stdin_open || options.terminal) && !options.log.passthrough, .history = {}}})) {
+    output->read_safely(std::move(view));
+}
+
+} // namespace ctmon
