@@ -101,7 +101,8 @@ struct ControlFifos::Fifo {
         if (::unlinkat(directory->get(), name, 0) < 0 && errno != ENOENT) {
             throw sys::error(errno, Stage::Stdio, "remove the old", path);
         }
-        if (::mkfifoat(directory->get(), name, FileMode) < 0) throw sys::error(errno, Stage::Stdio, "make the fifo", path);
+        if (::mkfifoat(directory->get(), name, FileMode) < 0)
+            throw sys::error(errno, Stage::Stdio, "make the fifo", path);
         struct stat made {};
         if (::fstatat(directory->get(), name, &made, AT_SYMLINK_NOFOLLOW) < 0) {
             throw sys::error(errno, Stage::Stdio, "look at", path);

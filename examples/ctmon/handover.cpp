@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The libct authors
-#include "base/sys.hpp"
 #include "monitor.hpp"
 
 /// How a monitor goes on in another process.
@@ -44,7 +43,7 @@ void Monitor::resume(Saved saved) {
         ends.pipes = {std::move(saved.in), std::move(saved.out), std::move(saved.err)};
         streams_.output->connect(ends, shared_.loop);
         if (saved.terminal) {
-            terminal_ = ct::internal::sys::duplicate(saved.terminal.get(), ct::Stage::Stdio, "duplicate the terminal");
+            keep_terminal(saved.terminal.get());
             streams_.output->add_terminal(std::move(saved.terminal));
         }
         streams_.output->started();

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The libct authors
 #include <malloc.h>
-#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -17,6 +16,7 @@
 #include "background.hpp"
 #include "base/concat.hpp"
 #include "base/sys.hpp"
+#include "idle_loop.hpp"
 #include "monitor.hpp"
 #include "options.hpp"
 #include "serve/client.hpp"
@@ -30,8 +30,6 @@ namespace {
 using ct::internal::concat;
 using ct::internal::Loop;
 using ct::internal::UniqueFd;
-
-constexpr int TrimAfter = 1000; ///< Milliseconds without anything to do.
 
 /// The signals that are meant for the container.
 class Forwarded {
@@ -63,22 +61,6 @@ void write_line(int fd, std::string text) {
     (void)!::write(fd, text.data(), text.size());
 }
 
-/// Dispatches until \p monitor is done. An idle monitor sleeps, and gives back memory before.
-void run(Loop& loop, const Monitor& monitor, ct::internal::ScratchPool& scratches) {
-    bool trimmed = false;
-    while (!monitor.done()) {
-        pollfd ready{loop.fd(), POLLIN, 0};
-        if (::poll(&ready, 1, trimmed ? -1 : TrimAfter) > 0) {
-            trimmed = false;
-            loop.dispatch();
-        } else if (!trimmed) {
-            scratches.trim();
-            (void)::malloc_trim(0);
-            trimmed = true;
-        }
-    }
-}
-
 Streams open_log(const Options& options, const std::shared_ptr<ct::internal::ScratchPool>& scratches) {
     try {
         return Streams(options, scratches);
@@ -106,7 +88,7 @@ int monitor(const Options& options, const Messages& messages) {
     const Forwarded forwarded(loop, *monitored);
     monitored->begin();
     if (options.log.passthrough) drop_stdio();
-    run(*loop, *monitored, *scratches);
+    for (IdleLoop idle(*loop, *scratches); !monitored->done();) idle.turn();
     return monitored->exit_status();
 }
 

@@ -193,10 +193,16 @@ void Monitor::console_came(UniqueFd master) {
         settings.c_oflag |= ONLCR;
         (void)::tcsetattr(master.get(), TCSANOW, &settings);
     }
-    terminal_ = sys::duplicate(master.get(), Stage::Stdio, "duplicate the terminal");
+    keep_terminal(master.get());
     if (size_) resize(*size_);
     streams_.output->add_terminal(std::move(master));
     streams_.output->started();
+}
+
+void Monitor::keep_terminal(int master) {
+    terminal_ = sys::duplicate(master, Stage::Stdio, "duplicate the terminal");
+    // As long as somebody has the other side open, it has no end: a process may close it, and another one open it.
+    terminal_peer_.reset(::ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
 }
 
 void Monitor::resize(WindowSize size) {
@@ -342,6 +348,7 @@ void Monitor::release_descriptors() noexcept {
     close_foreign_descriptors();
     oom_.reset();
     terminal_.reset();
+    terminal_peer_.reset();
 }
 
 void Monitor::clean_up() {

@@ -44,7 +44,9 @@ struct ClientPipes {
 
 /// The log of a container, opened, and those who are attached to it. \throws ct::Error
 struct Streams {
-    Streams(const Options& options, std::shared_ptr<ct::internal::ScratchPool> scratches);
+    /// \param view  not null: what is read off pipes has to outlive this process
+    Streams(const Options& options, std::shared_ptr<ct::internal::ScratchPool> scratches,
+            std::shared_ptr<const ct::internal::PipeView> view = {});
     std::shared_ptr<ct::internal::AttachPoint> point;
     std::shared_ptr<ct::internal::Output> output;
 };
@@ -87,7 +89,7 @@ public:
     void resume(Saved saved);
     /// \param told  when something has changed that resume() needs
     void when_changed(std::function<void()> told) { changed_ = std::move(told); }
-    /// Delivers unfinished lines: another process goes on.
+    /// Another process goes on.
     void hand_over();
     /// For the first process of the container, or for the runtime as long as there is none.
     void forward(int signal) noexcept;
@@ -118,6 +120,7 @@ private:
     void read_runtime_text();
     /// From now on what comes by standard error is the container's.
     void pass_on_runtime_text();
+    void keep_terminal(int master);
     void console_came(ct::internal::UniqueFd master);
     void runtime_ended(std::optional<int> status);
     /// \returns what went wrong; empty if nothing did
@@ -156,6 +159,7 @@ private:
     ct::internal::Loop::Id text_watch_ = 0;
     ct::internal::Loop::Id timer_ = 0;
     ct::internal::UniqueFd terminal_;
+    ct::internal::UniqueFd terminal_peer_;
     std::optional<WindowSize> size_; ///< Asked for before there was a terminal.
     std::unique_ptr<ConsoleSocket> console_;
     std::unique_ptr<NotifyProxy> notify_;

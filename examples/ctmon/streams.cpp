@@ -48,13 +48,15 @@ ct::Log log_of(const Options& options) {
 
 } // namespace
 
-Streams::Streams(const Options& options, std::shared_ptr<ct::internal::ScratchPool> scratches)
+Streams::Streams(const Options& options, std::shared_ptr<ct::internal::ScratchPool> scratches,
+                 std::shared_ptr<const ct::internal::PipeView> view)
     : point(std::make_shared<ct::internal::AttachPoint>()),
       output(std::make_shared<ct::internal::Output>(
           options.cid, log_of(options), std::vector<std::shared_ptr<ct::LogSink>>{},
           std::make_shared<ct::internal::OutputHandlers>(), std::move(scratches),
           ct::internal::AttachedOutput{
               point, {.input = (options.stdin_open || options.terminal) && !options.log.passthrough, .history = {}}})) {
+    output->read_safely(std::move(view));
 }
 
 } // namespace ctmon

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -26,6 +27,13 @@ constexpr std::size_t MostRecords = 1024;             ///< Of one call of a sink
 constexpr std::chrono::milliseconds RetryAttached{20};
 
 } // namespace
+
+PipeView::PipeView() : null(sys::open("/dev/null", O_WRONLY, Stage::Stdio)) {
+    sys::Pipe pipe = sys::pipe(Stage::Stdio);
+    read = std::move(pipe.read);
+    write = std::move(pipe.write);
+    (void)::fcntl(write.get(), F_SETPIPE_SZ, PipeSize);
+}
 
 class Output::Move {
 public:
@@ -145,7 +153,8 @@ void Output::hand_over() {
     Move move(*this, std::unique_lock(mutex_), Call::Handlers);
     if (done_) return;
     disarm();
-    for (Source& source : sources_) flush(source, move);
+    for (Source& source : sources_)
+        if (!is_safe(source)) flush(source, move);
     for (const auto& target : targets_) move.guard([&] { target->finish(); });
     done_ = true;
 }
@@ -187,7 +196,8 @@ void Output::open_source(Stream stream, UniqueFd fd, bool terminal) {
     if (!terminal) {
         // The other end of a terminal is the caller's, too: what is set for it, is set for both.
         if (::fcntl(fd.get(), F_SETFL, O_NONBLOCK) < 0) throw sys::error(errno, Stage::Stdio, "set up a pipe");
-        (void)::fcntl(fd.get(), F_SETPIPE_SZ, PipeSize); // EPERM: this user has too many; it works as it is
+        // EPERM: this user has too many; it works as it is. No more may be in it than can be looked at.
+        (void)::fcntl(fd.get(), F_SETPIPE_SZ, view_ ? ::fcntl(view_->write.get(), F_GETPIPE_SZ) : PipeSize);
     }
     source.fd = std::move(fd);
 }
@@ -207,19 +217,55 @@ std::optional<std::size_t> Output::read(Source& source, Move& move) {
     const std::size_t before = source.line.size();
     scratch->reserve(log_.line_size.count + ReadSize);
     char* const text = scratch->bytes.get();
-    std::memcpy(text, source.line.data(), before);
-    const ssize_t size = ::read(source.fd.get(), text + before, ReadSize);
+    const ssize_t size = get(source, text);
     if (size < 0 && (errno == EAGAIN || errno == EINTR)) return std::nullopt;
     if (size <= 0) { // the end; for a terminal that is EIO
         flush(source, move);
         close(source);
         return 0;
     }
-    const auto read = static_cast<std::size_t>(size);
+    const std::size_t read = static_cast<std::size_t>(size) - before;
     source.after_end -= std::min(source.after_end, read);
     bytes_ += read;
     deliver(source, {text, before + read}, read, std::chrono::system_clock::now(), move);
+    consume(source, before + read - source.line.size());
     return read;
+}
+
+ssize_t Output::get(Source& source, char* text) {
+    const std::size_t before = source.line.size();
+    if (!is_safe(source)) {
+        std::memcpy(text, source.line.data(), before);
+        const ssize_t size = ::read(source.fd.get(), text + before, ReadSize);
+        return size <= 0 ? size : size + static_cast<ssize_t>(before);
+    }
+    for (;;) {
+        const ssize_t seen = ::tee(source.fd.get(), view_->write.get(), ReadSize, SPLICE_F_NONBLOCK);
+        if (seen <= 0) return seen;
+        for (ssize_t got = 0; got < seen;) {
+            const ssize_t size = ::read(view_->read.get(), text + got, static_cast<std::size_t>(seen - got));
+            if (size < 0 && errno != EINTR) return size; // never: it was just put there
+            got += std::max<ssize_t>(size, 0);
+        }
+        if (seen > static_cast<ssize_t>(before)) return seen;
+        pollfd look{source.fd.get(), POLLIN, 0};
+        int left = 0;
+        if (::poll(&look, 1, 0) <= 0 || (look.revents & POLLHUP) == 0) {
+            errno = EAGAIN;
+            return -1;
+        }
+        // Nobody can finish the line any more, unless that has just been done.
+        if (::ioctl(source.fd.get(), FIONREAD, &left) < 0 || left <= seen) return 0;
+    }
+}
+
+void Output::consume(const Source& source, std::size_t count) noexcept {
+    while (is_safe(source) && source.fd && count > 0) {
+        const ssize_t taken = ::splice(source.fd.get(), nullptr, view_->null.get(), nullptr, count, SPLICE_F_NONBLOCK);
+        if (taken < 0 && errno == EINTR) continue;
+        if (taken <= 0) return; // somebody else has read it
+        count -= static_cast<std::size_t>(taken);
+    }
 }
 
 void Output::deliver(Source& source, std::string_view text, std::size_t read, LogTime time, Move& move) {
@@ -269,6 +315,7 @@ void Output::flush(Source& source, Move& move) {
               .bytes = line,
               .partial = true}},
             move);
+    consume(source, line.size());
 }
 
 void Output::close(Source& source) noexcept {
@@ -332,14 +379,17 @@ void Output::disarm() noexcept {
 }
 
 void Output::watch(Source& source, Loop& loop) {
-    source.watch = loop.add(source.fd.get(), EPOLLIN,
+    // What is left in a pipe would be told all the time.
+    source.watch = loop.add(source.fd.get(), is_safe(source) ? EPOLLIN | EPOLLET : EPOLLIN,
                             [self = shared_from_this(), stream = source.stream](auto) { self->readable(stream); });
 }
 
 void Output::readable(Stream stream) {
     Move move(*this, std::unique_lock(mutex_), Call::Handlers);
     Source& source = sources_.at(stream == Stream::Error ? 1 : 0);
-    if (source.fd && !blocked()) (void)read(source, move);
+    const bool had_some = source.fd && !blocked() && read(source, move);
+    if (const auto loop = loop_.lock(); had_some && loop && is_safe(source))
+        loop->modify(source.watch, EPOLLIN | EPOLLET);
     if (deadline_) (void)advance_end(move);
     if (!done_) arm(move);
     move.rethrow();

@@ -55,6 +55,15 @@ private:
     std::shared_ptr<const RecordHandler> record_;
 };
 
+/// By this, what is in a pipe can be looked at without being taken. Shared by outputs that are moved by one thread.
+struct PipeView {
+    /// \throws Error
+    PipeView();
+    UniqueFd read;
+    UniqueFd write;
+    UniqueFd null;
+};
+
 /// For a run to which others attach.
 struct AttachedOutput {
     std::shared_ptr<AttachPoint> point;
@@ -80,6 +89,9 @@ public:
            std::optional<AttachedOutput> attached = {});
     ~Output() override;
 
+    /// Bytes are taken off pipes only once the sinks have got them: if this process is killed, another one that has
+    /// copies of the descriptors finds them there. Set before connect().
+    void read_safely(std::shared_ptr<const PipeView> view) { view_ = std::move(view); }
     /// Takes the host's ends of what is logged of \p process, and has \p loop watch them.
     void connect(HostEnds& ends, const std::shared_ptr<Loop>& loop);
     /// Whether connect() takes the host's end of the input, too.
@@ -94,7 +106,8 @@ public:
     void started();
     /// What a stream is read from; -1 if nothing is.
     [[nodiscard]] int descriptor(Stream stream) const;
-    /// Delivers unfinished lines: somebody else will go on with these streams.
+    /// Somebody else will go on with these streams. What can only be taken as a whole is delivered, such as unfinished
+    /// lines of pipes that are not read safely.
     void hand_over();
     /// Has the loop tell the newly attached what was written before.
     void catch_up_soon();
@@ -135,6 +148,12 @@ private:
     void open_source(Stream stream, UniqueFd fd, bool terminal);
     /// \returns how much there was, 0 at the end of it; none if there is nothing now
     std::optional<std::size_t> read(Source& source, Move& move);
+    /// The bytes of \p source, with those of the unfinished line, which are in the pipe still if it is read safely.
+    /// \returns how many; 0 at the end; negative with errno
+    [[nodiscard]] ssize_t get(Source& source, char* text);
+    /// Takes \p count bytes off a pipe that is read safely.
+    void consume(const Source& source, std::size_t count) noexcept;
+    [[nodiscard]] bool is_safe(const Source& source) const noexcept { return view_ && !source.terminal; }
     void deliver(Source& source, std::string_view text, std::size_t read, LogTime time, Move& move);
     void connect_attached(HostEnds& ends, const std::shared_ptr<Loop>& loop);
     template <typename Body>
@@ -168,6 +187,7 @@ private:
     const std::shared_ptr<const OutputHandlers> handlers_;
     const std::shared_ptr<ScratchPool> scratches_;
     const std::optional<AttachedOutput> attached_;
+    std::shared_ptr<const PipeView> view_;
     std::vector<std::unique_ptr<DeliveringSink>> targets_;
     std::weak_ptr<Loop> loop_;
     std::atomic<std::uint64_t> bytes_{0};

@@ -3,8 +3,6 @@
 #include "serve/server.hpp"
 
 #include <fcntl.h>
-#include <malloc.h>
-#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -18,6 +16,7 @@
 #include <cstdlib>
 
 #include "base/concat.hpp"
+#include "idle_loop.hpp"
 
 namespace ctmon {
 
@@ -83,7 +82,8 @@ std::string_view to_string(Monitor::Phase phase) {
 
 Server::Server(UniqueFd keeper)
     : keeper_(std::move(keeper)), loop_(std::make_shared<Loop>()),
-      scratches_(std::make_shared<ct::internal::ScratchPool>()), reaper_(loop_), shared_{loop_, reaper_, scratches_} {
+      scratches_(std::make_shared<ct::internal::ScratchPool>()), view_(std::make_shared<ct::internal::PipeView>()),
+      reaper_(loop_), shared_{loop_, reaper_, scratches_} {
     (void)::fcntl(keeper_.get(), F_SETFD, FD_CLOEXEC);
     (void)!::chdir("/");
     reaper_.expect_notes();
@@ -152,7 +152,7 @@ std::shared_ptr<Monitor> Server::make(const std::string& id, ReceivedJob job) {
     inherited.fds = take_foreign(job);
     inherited.directory = std::move(directory);
     entry.has_foreign = !inherited.fds.empty();
-    Streams streams(options, scratches_);
+    Streams streams(options, scratches_, view_);
     entry.monitor = std::make_shared<Monitor>(std::move(options), std::move(inherited), std::move(pipes),
                                               std::move(streams), shared_);
     const auto monitor = entry.monitor;
@@ -363,18 +363,10 @@ void Server::sweep() {
 }
 
 int Server::run() {
-    bool trimmed = false;
+    IdleLoop idle(*loop_, *scratches_);
     for (;;) {
-        pollfd ready{loop_->fd(), POLLIN, 0};
-        if (::poll(&ready, 1, trimmed ? -1 : TrimAfter) > 0) {
-            trimmed = false;
-            loop_->dispatch();
-            sweep();
-        } else if (!trimmed) {
-            scratches_->trim();
-            (void)::malloc_trim(0);
-            trimmed = true;
-        }
+        idle.turn();
+        sweep();
         const auto is_busy = [](const auto& each) {
             const Monitor::Phase phase = each.second.monitor->phase();
             return phase == Monitor::Phase::Creating || phase > Monitor::Phase::Running;

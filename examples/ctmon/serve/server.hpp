@@ -65,6 +65,7 @@ private:
     ct::internal::UniqueFd listener_;
     const std::shared_ptr<ct::internal::Loop> loop_;
     const std::shared_ptr<ct::internal::ScratchPool> scratches_;
+    const std::shared_ptr<const ct::internal::PipeView> view_;
     Reaper reaper_;
     const Shared shared_;
     ct::internal::Loop::Id keeper_watch_ = 0;
