@@ -97,7 +97,7 @@ void log_violations(std::vector<std::string>& found, const ProcessSpec& process)
         if (kind == Stdio::Pipe) {
             found.push_back(concat("descriptor ", number, " is a pipe of the caller's, but the output is logged"));
         }
-        if (std::ranges::any_of(process.fds, [&](const FdMapping& fd) { return fd.target == number; })) {
+        if (std::ranges::any_of(process.fds, [target = number](const FdMapping& fd) { return fd.target == target; })) {
             found.push_back(concat("descriptor ", number, " is mapped, but the output is logged"));
         }
     }
