@@ -62,9 +62,7 @@ void undo_own_settings(const Inherited& inherited) {
     }
     for (const int number : {SIGTERM, SIGINT, SIGQUIT, SIGCHLD, SIGHUP, SIGUSR1}) (void)::signal(number, SIG_DFL);
     (void)::signal(SIGPIPE, inherited.sigpipe_ignored ? SIG_IGN : SIG_DFL);
-    sigset_t none;
-    ::sigemptyset(&none);
-    (void)::sigprocmask(SIG_SETMASK, &none, nullptr);
+    (void)::sigprocmask(SIG_SETMASK, &inherited.blocked_signals, nullptr);
 }
 
 /// Gives the child \p streams. They are above 2, as all descriptors of the monitor are.

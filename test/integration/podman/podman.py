@@ -23,17 +23,21 @@ def until(condition, what):
     return result
 
 
-def monitors():
-    """Pids of all monitors that run. Zombies have no command line."""
-    found = []
+def commands():
+    """The command lines of all processes, by pid; that of a zombie is empty."""
+    found = {}
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{pid}/cmdline", "rb") as file:
-                if file.read().split(b"\0")[0] == os.environ["CT_MONITOR"].encode():
-                    found.append(int(pid))
+                found[int(pid)] = file.read()
         except (FileNotFoundError, ProcessLookupError):
             pass
     return found
+
+
+def monitors():
+    """The pids of all monitors that run."""
+    return [pid for pid, command in commands().items() if command.split(b"\0")[0] == os.environ["CT_MONITOR"].encode()]
 
 
 class Podman:
