@@ -11,7 +11,7 @@ import subprocess
 import termios
 import time
 
-LIMIT = 120  # seconds after which something will not happen any more, on any machine
+LIMIT = int(os.environ.get("CT_PODMAN_LIMIT", 120))  # seconds after which something will not happen any more, on any machine
 
 
 def until(condition, what):
@@ -41,8 +41,8 @@ def monitors():
 
 
 class Podman:
-    def __init__(self, runtime, *options):
-        self.command = ["podman", "--runtime", runtime, *options]
+    def __init__(self, *options):
+        self.command = ["podman", *options]
 
     def start(self, *arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **how):
         """A command that goes on while the test does."""
