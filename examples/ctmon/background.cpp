@@ -71,6 +71,7 @@ Inherited take_inherited() {
     inherited.oom_score_adj.assign(text.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
     struct sigaction action {};
     inherited.sigpipe_ignored = ::sigaction(SIGPIPE, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+    (void)::sigprocmask(SIG_BLOCK, nullptr, &inherited.blocked_signals);
     return inherited;
 }
 

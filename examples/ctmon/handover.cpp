@@ -34,7 +34,10 @@ void Monitor::resume(Saved saved) {
     container_ = saved.container;
     code_ = saved.code;
     try {
-        if (phase_ <= Phase::Creating) return fail("the monitor was started anew while the runtime was at work");
+        if (phase_ <= Phase::Creating) {
+            constexpr const char* why = "the monitor was started anew while the runtime was at work";
+            return fail(why, why);
+        }
         if (phase_ == Phase::Running && !options_.sdnotify_socket.empty()) {
             notify_ = std::make_unique<NotifyProxy>(options_.bundle, options_.sdnotify_socket, shared_.loop, messages_);
         }

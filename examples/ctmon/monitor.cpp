@@ -82,7 +82,7 @@ void Monitor::begin() {
         set_up();
         start();
     } catch (const std::exception& error) {
-        fail(error.what());
+        fail(error.what(), error.what());
     }
 }
 
@@ -105,6 +105,7 @@ void Monitor::serve_attached() {
         ct::AttachServerOptions{.path = concat(bundle, "/attach"),
                                 .replace = true,
                                 .mode = 0700,
+                                .slow = ct::SlowClient::Spill,
                                 .eof = closes_input ? ct::ClientEof::CloseInput : ct::ClientEof::Ignore,
                                 .max_clients = MostClients},
         streams_.point, shared_.loop, shared_.scratches);
@@ -116,10 +117,13 @@ void Monitor::serve_attached() {
 }
 
 ChildStreams Monitor::open_streams(std::vector<UniqueFd>& child_ends) {
-    if (options_.log.passthrough) return {.inherit = true};
+    ct::internal::HostEnds ends;
+    if (options_.log.passthrough) {
+        streams_.output->connect(ends, shared_.loop);
+        return {.inherit = true};
+    }
     ChildStreams streams;
     const auto lend = [&](UniqueFd fd) { return child_ends.emplace_back(std::move(fd)).get(); };
-    ct::internal::HostEnds ends;
     if (options_.terminal) {
         console_ =
             std::make_unique<ConsoleSocket>(shared_.loop, [this](UniqueFd master) { console_came(std::move(master)); });
@@ -226,11 +230,13 @@ void Monitor::runtime_ended(std::optional<int> status) {
     if (text_pipe_ && text_watch_ != 0) read_runtime_text();
     if (console_) console_->look();
     const std::string why = look_for_container(status);
-    if (!why.empty()) return fail(why);
+    // A runtime that fails speaks for itself, if it says anything.
+    const bool speaks = options_.mode != Mode::Exec && status.value_or(0) != 0;
+    if (!why.empty()) return fail(why, speaks ? runtime_text_ : why);
     try {
         created();
     } catch (const std::exception& error) {
-        fail(error.what());
+        fail(error.what(), error.what());
     }
 }
 
@@ -277,11 +283,11 @@ void Monitor::watch_container() {
     });
 }
 
-void Monitor::fail(const std::string& why) noexcept {
+void Monitor::fail(const std::string& why, std::string_view told) noexcept {
     failed_ = true;
     messages_.error(why);
     if (container_) (void)::kill(*container_, SIGKILL);
-    report(-1, why);
+    report(-1, told.substr(0, LongestText));
     expectation_.reset();
     console_.reset();
     if (server_) server_->close();

@@ -62,9 +62,7 @@ void undo_own_settings(const Inherited& inherited) {
     }
     for (const int number : {SIGTERM, SIGINT, SIGQUIT, SIGCHLD, SIGHUP, SIGUSR1}) (void)::signal(number, SIG_DFL);
     (void)::signal(SIGPIPE, inherited.sigpipe_ignored ? SIG_IGN : SIG_DFL);
-    sigset_t none;
-    ::sigemptyset(&none);
-    (void)::sigprocmask(SIG_SETMASK, &none, nullptr);
+    (void)::sigprocmask(SIG_SETMASK, &inherited.blocked_signals, nullptr);
 }
 
 /// Gives the child \p streams. They are above 2, as all descriptors of the monitor are.
@@ -175,7 +173,8 @@ std::optional<pid_t> read_pid_file(const Options& options, int directory, std::s
     pid_t pid = 0;
     const char* const end = text.data() + size;
     const auto [rest, error] = std::from_chars(text.data(), end, pid);
-    const bool whole = rest == end || *rest == '\n';
+    // A number that fills the buffer may go on.
+    const bool whole = rest == end ? size + 1 < static_cast<ssize_t>(text.size()) : *rest == '\n';
     if (error == std::errc() && whole && pid > 0) return pid;
     why = concat("the pid file '", options.container_pidfile, "' has no process number");
     return std::nullopt;

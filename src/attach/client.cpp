@@ -88,6 +88,7 @@ void AttachClient::output(SharedChunk& chunk) {
 void AttachClient::limit_queue(Todo& todo) {
     if (queued_ <= limits_.queue + history_) return;
     switch (limits_.slow) {
+    case SlowClient::Spill:
     case SlowClient::Disconnect: todo.gone = todo.expelled = true; break;
     case SlowClient::Skip:
         if (const auto server = server_.lock()) server->count_skipped(queue_.back().left.size());

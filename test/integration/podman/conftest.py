@@ -13,7 +13,7 @@ from podman import Podman, monitors, until
 def podman(request):
     if not shutil.which(request.param):
         pytest.skip(f"{request.param} is not installed")
-    podman = Podman(request.param)
+    podman = Podman("--runtime", request.param)
     yield podman
     podman("rm", "--all", "--force", "--time=0")
     until(lambda: not monitors(), "monitors end")

@@ -132,7 +132,7 @@ def test_monitor_by_option(podman, tmp_path):
     (tmp_path / "containers.conf").write_text(
         open(os.environ["CONTAINERS_CONF"]).read().replace(os.environ["CT_MONITOR"], "/nothing"))
     environment = {**os.environ, "CONTAINERS_CONF": str(tmp_path / "containers.conf")}
-    other = Podman(podman.command[2], "--conmon", os.environ["CT_MONITOR"])
+    other = Podman(*podman.command[1:], "--conmon", os.environ["CT_MONITOR"])
     assert other("run", "box", "echo", "with", env=environment) == "with\n"
 
 

@@ -11,7 +11,7 @@ import subprocess
 import termios
 import time
 
-LIMIT = 120  # seconds after which something will not happen any more, on any machine
+LIMIT = int(os.environ.get("CT_PODMAN_LIMIT", 120))  # seconds after which something will not happen any more, on any machine
 
 
 def until(condition, what):
@@ -23,22 +23,26 @@ def until(condition, what):
     return result
 
 
-def monitors():
-    """Pids of all monitors that run. Zombies have no command line."""
-    found = []
+def commands():
+    """The command lines of all processes, by pid; that of a zombie is empty."""
+    found = {}
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{pid}/cmdline", "rb") as file:
-                if file.read().split(b"\0")[0] == os.environ["CT_MONITOR"].encode():
-                    found.append(int(pid))
+                found[int(pid)] = file.read()
         except (FileNotFoundError, ProcessLookupError):
             pass
     return found
 
 
+def monitors():
+    """The pids of all monitors that run."""
+    return [pid for pid, command in commands().items() if command.split(b"\0")[0] == os.environ["CT_MONITOR"].encode()]
+
+
 class Podman:
-    def __init__(self, runtime, *options):
-        self.command = ["podman", "--runtime", runtime, *options]
+    def __init__(self, *options):
+        self.command = ["podman", *options]
 
     def start(self, *arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **how):
         """A command that goes on while the test does."""
