@@ -48,7 +48,8 @@ TEST_F(FullDisk, TearsNoLine) {
 }
 
 TEST_F(FullDisk, IsWrittenToAgainOnceThereIsRoom) {
-    container("lines 1 20000 100\nfile written x\nwait go\nwrite 1 after\\n");
+    // All of it has room later.
+    container("lines 1 1000 100\nfile written x\nwait go\nwrite 1 after\\n");
     fill_up_to(8);
     const std::string report = report_of(create());
     start();
