@@ -43,6 +43,12 @@ public:
         std::unique_ptr<Scratch> scratch_;
     };
 
+    /// Frees what is not in use: for a host that may be idle for long.
+    void trim() noexcept {
+        const std::lock_guard lock(mutex_);
+        free_.clear();
+    }
+
 private:
     static constexpr std::size_t Kept = 4;
 

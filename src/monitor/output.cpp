@@ -87,8 +87,10 @@ void Output::abandon() noexcept {
 
 void Output::connect(HostEnds& ends, const std::shared_ptr<Loop>& loop) {
     Move move(*this, std::unique_lock(mutex_), Call::SinksOnly);
+    if (done_) return;
+    const bool first = loop_.expired();
     loop_ = loop;
-    if (attached_) connect_attached(ends, loop);
+    if (attached_) connect_attached(ends, loop, first);
     if (ends.terminal) {
         open_source(Stream::Output, sys::duplicate(ends.terminal.get(), Stage::Stdio, "duplicate the terminal"), true);
     }
@@ -97,13 +99,14 @@ void Output::connect(HostEnds& ends, const std::shared_ptr<Loop>& loop) {
         if (end) open_source(stream, std::move(end), false);
     }
     for (Source& source : sources_)
-        if (source.fd) watch(source, *loop);
+        if (source.fd && source.watch == 0 && !blocked()) watch(source, *loop);
 }
 
-void Output::connect_attached(HostEnds& ends, const std::shared_ptr<Loop>& loop) {
-    attached_->point->begin_output(attached_->how.history.count, [weak = weak_from_this()] {
+void Output::connect_attached(HostEnds& ends, const std::shared_ptr<Loop>& loop, bool first) {
+    const auto resume = [weak = weak_from_this()] {
         if (const auto self = weak.lock()) self->resume();
-    });
+    };
+    if (first) attached_->point->begin_output(attached_->how.history.count, resume);
     if (!attached_->how.input) return;
     UniqueFd end = std::move(ends.pipes[0]);
     if (ends.terminal) end = sys::duplicate(ends.terminal.get(), Stage::Stdio, "duplicate the terminal");

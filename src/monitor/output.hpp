@@ -80,7 +80,8 @@ public:
            std::optional<AttachedOutput> attached = {});
     ~Output() override;
 
-    /// Takes the host's ends of what is logged of \p process, and has \p loop watch them.
+    /// Takes the host's ends of what is logged, and has \p loop watch them. May be called again before started(), for a
+    /// terminal that comes later: until then there is no input.
     void connect(HostEnds& ends, const std::shared_ptr<Loop>& loop);
     /// Whether connect() takes the host's end of the input, too.
     [[nodiscard]] bool takes_input() const noexcept { return attached_ && attached_->how.input; }
@@ -126,7 +127,7 @@ private:
     /// \returns how much there was, 0 at the end of it; none if there is nothing now
     std::optional<std::size_t> read(Source& source, Move& move);
     void deliver(Source& source, std::string_view text, std::size_t read, LogTime time, Move& move);
-    void connect_attached(HostEnds& ends, const std::shared_ptr<Loop>& loop);
+    void connect_attached(HostEnds& ends, const std::shared_ptr<Loop>& loop, bool first);
     template <typename Body>
     void tell_attached(Move& move, const Body& body);
     void catch_up();
