@@ -2,8 +2,6 @@
 # SPDX-FileCopyrightText: The libct authors
 import os
 
-import pytest
-
 from podman import LIMIT, monitors, until
 
 
