@@ -105,6 +105,7 @@ void Monitor::serve_attached() {
         ct::AttachServerOptions{.path = concat(bundle, "/attach"),
                                 .replace = true,
                                 .mode = 0700,
+                                .slow = ct::SlowClient::Spill,
                                 .eof = closes_input ? ct::ClientEof::CloseInput : ct::ClientEof::Ignore,
                                 .max_clients = MostClients},
         streams_.point, shared_.loop, shared_.scratches);

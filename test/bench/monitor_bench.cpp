@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -51,7 +52,13 @@ double median(std::vector<double> values) {
     return *middle;
 }
 
-/// Prints one line for each comparison.
+/// How many digits of \p value after the point tell something.
+int digits(double value) {
+    if (value == std::floor(value) || value >= 100) return 0;
+    return value >= 10 ? 1 : 3;
+}
+
+/// Prints one line for each comparison; test/bench/chart reads them.
 class Table {
 public:
     Table() { std::printf("%-52s %9s %9s %7s  %s\n", "what", "ctmon", "conmon", "ratio", "owed"); }
@@ -61,7 +68,8 @@ public:
         for (std::size_t i = 0; i < pair.subject.size(); ++i) ratios.push_back(pair.subject[i] / pair.baseline[i]);
         const double subject = median(pair.subject);
         const double ratio = median(ratios);
-        std::printf("%-52s %9.4g %9.4g ", what, subject, median(pair.baseline));
+        const double baseline = median(pair.baseline);
+        std::printf("%-52s %9.*f %9.*f ", what, digits(subject), subject, digits(baseline), baseline);
         if (owed.kind == Owed::AtMost) {
             std::printf("%7s  %s %g", "", "at most", owed.bound);
         } else {
