@@ -44,11 +44,9 @@ void Monitor::resume(Saved saved) {
         if (phase_ <= Phase::Ending && !options_.bundle.empty() && !options_.log.passthrough) serve_attached();
         ct::internal::HostEnds ends;
         ends.pipes = {std::move(saved.in), std::move(saved.out), std::move(saved.err)};
+        if (saved.terminal) keep_terminal(saved.terminal.get());
+        ends.terminal = std::move(saved.terminal);
         streams_.output->connect(ends, shared_.loop);
-        if (saved.terminal) {
-            keep_terminal(saved.terminal.get());
-            streams_.output->add_terminal(std::move(saved.terminal));
-        }
         streams_.output->started();
     } catch (const std::exception& error) {
         messages_.error(error.what()); // the container goes on, and its end is told

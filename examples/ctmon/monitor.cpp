@@ -185,7 +185,9 @@ void Monitor::pass_on_runtime_text() {
     shared_.loop->remove(std::exchange(text_watch_, 0));
     if (!text_pipe_) return;
     streams_.output->put(Stream::Error, runtime_text_);
-    streams_.output->add(Stream::Error, std::move(text_pipe_));
+    ct::internal::HostEnds ends;
+    ends.pipes[2] = std::move(text_pipe_);
+    streams_.output->connect(ends, shared_.loop);
     runtime_text_.resize(std::min(runtime_text_.size(), LongestText));
 }
 
@@ -199,7 +201,9 @@ void Monitor::console_came(UniqueFd master) {
     }
     keep_terminal(master.get());
     if (size_) resize(*size_);
-    streams_.output->add_terminal(std::move(master));
+    ct::internal::HostEnds ends;
+    ends.terminal = std::move(master);
+    streams_.output->connect(ends, shared_.loop);
     streams_.output->started();
 }
 

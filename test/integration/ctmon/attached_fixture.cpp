@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The libct authors
 #include "attached_fixture.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <system_error>
@@ -26,6 +27,7 @@ void AttachedTest::begin(const Words& arguments, const std::vector<std::pair<int
     Monitor monitor = launch(words.with("_OCI_SYNCPIPE", sync));
     ASSERT_EQ(monitor.foreground(), 0) << monitor.err();
     const std::string report = sync.line();
+    ASSERT_TRUE(report.starts_with("{\"data\": ")) << report << status_of(monitor_pid(), "State");
     ASSERT_EQ(report, "{\"data\": " + std::to_string(container_pid()) + "}\n");
 }
 
@@ -38,21 +40,26 @@ Launch AttachedTest::call(const Words& arguments, const std::string& directory) 
 
 AttachClient AttachedTest::attach(const fs::path& directory) const {
     const pid_t monitor = monitor_pid();
-    const std::size_t before = count_fds(monitor, "socket:");
+    const std::set<std::string> before = fds(monitor, "socket:");
     AttachClient client(directory);
     const timeval limit{std::chrono::seconds(Patience).count(), 0};
     ::setsockopt(client.fd(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-    EXPECT_TRUE(await([&] { return count_fds(monitor, "socket:") > before; })) << "not accepted";
+    const bool accepted = await([&] {
+        std::set<std::string> more = fds(monitor, "socket:");
+        return std::any_of(more.begin(), more.end(), [&](const std::string& fd) { return !before.contains(fd); });
+    });
+    EXPECT_TRUE(accepted) << "by the monitor";
     return client;
 }
 
-std::size_t AttachedTest::count_fds(pid_t pid, std::string_view prefix) {
-    std::size_t count = 0;
+std::set<std::string> AttachedTest::fds(pid_t pid, std::string_view prefix) {
+    std::set<std::string> all;
     std::error_code gone;
     for (const auto& entry : fs::directory_iterator("/proc/" + std::to_string(pid) + "/fd")) {
-        if (fs::read_symlink(entry.path(), gone).string().starts_with(prefix)) ++count;
+        const std::string what = fs::read_symlink(entry.path(), gone).string();
+        if (what.starts_with(prefix)) all.insert(what);
     }
-    return count;
+    return all;
 }
 
 std::string AttachedTest::status_of(pid_t pid, const std::string& field) {

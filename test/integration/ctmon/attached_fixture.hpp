@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The libct authors
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -27,8 +28,8 @@ protected:
     [[nodiscard]] AttachClient attach() const { return attach(bundle_); }
     [[nodiscard]] AttachClient attach(const std::filesystem::path& directory) const;
 
-    /// How many descriptors of a process refer to what begins so, such as "socket:".
-    [[nodiscard]] static std::size_t count_fds(pid_t pid, std::string_view prefix);
+    /// What descriptors of a process refer to that begins so, such as "socket:".
+    [[nodiscard]] static std::set<std::string> fds(pid_t pid, std::string_view prefix);
     /// A field of /proc/PID/status.
     [[nodiscard]] static std::string status_of(pid_t pid, const std::string& field);
     /// Whether the process is there and no zombie.
