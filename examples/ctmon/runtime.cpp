@@ -60,7 +60,8 @@ void undo_own_settings(const Inherited& inherited) {
         const UniqueFd file(::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
         (void)!::write(file.get(), inherited.oom_score_adj.data(), inherited.oom_score_adj.size());
     }
-    for (const int number : {SIGTERM, SIGINT, SIGQUIT, SIGCHLD, SIGHUP, SIGUSR1, SIGXFSZ}) (void)::signal(number, SIG_DFL);
+    for (const int number : {SIGTERM, SIGINT, SIGQUIT, SIGCHLD, SIGHUP, SIGUSR1, SIGXFSZ})
+        (void)::signal(number, SIG_DFL);
     (void)::signal(SIGPIPE, inherited.sigpipe_ignored ? SIG_IGN : SIG_DFL);
     (void)::sigprocmask(SIG_SETMASK, &inherited.blocked_signals, nullptr);
 }
