@@ -256,10 +256,17 @@ void Monitor::enter(Phase phase) {
 void Monitor::created() {
     console_.reset();
     if (!options_.log.passthrough) pass_on_runtime_text();
+    if (options_.timeout > 0) deadline_ = Clock::now() + std::chrono::seconds(options_.timeout);
     enter(Phase::Running);
-    if (options_.mode != Mode::Exec || options_.api_version_1) report(*container_);
+    report_running();
     watch_container();
     expectation_.reset();
+}
+
+void Monitor::report_running() {
+    if (options_.mode != Mode::Exec || options_.api_version_1) report(*container_);
+    reported_ = true;
+    if (changed_) changed_();
 }
 
 void Monitor::watch_container() {
@@ -268,10 +275,7 @@ void Monitor::watch_container() {
     for (const std::string& directory : {options_.persist_dir, options_.bundle})
         if (!directory.empty()) oom_files.push_back(concat(directory, "/oom"));
     oom_ = std::make_unique<OomWatch>(*container_, oom_files, shared_.loop, messages_);
-    if (options_.timeout > 0) {
-        timer_ =
-            shared_.loop->add_timer(Clock::now() + std::chrono::seconds(options_.timeout), [this] { time_is_up(); });
-    }
+    if (deadline_) timer_ = shared_.loop->add_timer(*deadline_, [this] { time_is_up(); });
     shared_.reaper.watch(*container_, [weak = weak_from_this()](std::optional<int> status) {
         if (const auto self = weak.lock()) self->container_ended(status);
     });

@@ -114,7 +114,8 @@ TEST_F(Serve, ReportsOfExecsAsEitherVersionOfTheApiHasIt) {
         words[1] = version;
         const Call made = call(exec, words);
         if (version == "1") {
-            EXPECT_EQ(made.report(), "{\"data\": " + exec.awaited("pidfile") + "}\n");
+            const std::string report = made.report();
+            EXPECT_EQ(report, "{\"data\": " + exec.awaited("pidfile") + "}\n");
         }
         exec.start();
         EXPECT_EQ(made.report(), version == "1" ? "{\"data\": 7}\n" : "{\"exit_code\": 7}\n");
@@ -137,7 +138,8 @@ TEST_F(Serve, AttachesToAnExecBeforeItBegins) {
     AttachClient client(exec.bundle());
     EXPECT_FALSE(fs::exists(exec.path("call")));
     start.release();
-    EXPECT_EQ(made.report(), "{\"data\": " + exec.awaited("pidfile") + "}\n");
+    const std::string report = made.report();
+    EXPECT_EQ(report, "{\"data\": " + exec.awaited("pidfile") + "}\n");
     exec.start();
     std::string out;
     std::string err;
