@@ -65,11 +65,17 @@ std::string describe(int status) {
 
 Monitor::Monitor(Options options, Inherited inherited, ClientPipes pipes, Streams streams, const Shared& shared)
     : options_(std::move(options)), messages_(options_), inherited_(std::move(inherited)), pipes_(std::move(pipes)),
-      streams_(std::move(streams)), shared_(shared) {}
+      streams_(std::move(streams)), shared_(shared) {
+    // Whoever else holds the input must close it, too.
+    streams_.point->when_input_ends([this] {
+        if (changed_) changed_();
+    });
+}
 
 Monitor::~Monitor() {
     shared_.loop->remove(text_watch_);
     shared_.loop->remove(timer_);
+    streams_.point->when_input_ends(nullptr);
 }
 
 void Monitor::report(int value, std::string_view message) noexcept {
@@ -116,10 +122,13 @@ void Monitor::serve_attached() {
 }
 
 ChildStreams Monitor::open_streams(std::vector<UniqueFd>& child_ends) {
-    if (options_.log.passthrough) return {.inherit = true};
+    ct::internal::HostEnds ends;
+    if (options_.log.passthrough) {
+        streams_.output->connect(ends, shared_.loop); // for its end
+        return {.inherit = true};
+    }
     ChildStreams streams;
     const auto lend = [&](UniqueFd fd) { return child_ends.emplace_back(std::move(fd)).get(); };
-    ct::internal::HostEnds ends;
     if (options_.terminal) {
         console_ =
             std::make_unique<ConsoleSocket>(shared_.loop, [this](UniqueFd master) { console_came(std::move(master)); });

@@ -98,6 +98,7 @@ ServeTest::ServeTest() {
     std::string name = fs::temp_directory_path() / "libct-test-serve-XXXXXX";
     if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot make " + name);
     root_ = name;
+    fs::create_directory(root_ / "tmp"); // of the server, for console sockets
     serve();
 }
 
