@@ -71,6 +71,7 @@ Inherited take_inherited() {
     inherited.oom_score_adj.assign(text.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
     struct sigaction action {};
     inherited.sigpipe_ignored = ::sigaction(SIGPIPE, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+    (void)::sigprocmask(SIG_BLOCK, nullptr, &inherited.blocked_signals);
     return inherited;
 }
 
@@ -78,6 +79,7 @@ void become_robust() {
     const UniqueFd file(::open(OomScoreAdj, O_WRONLY | O_CLOEXEC));
     (void)!::write(file.get(), LastToBeKilled.data(), LastToBeKilled.size()); // takes a privilege
     (void)::signal(SIGPIPE, SIG_IGN);
+    (void)::signal(SIGXFSZ, SIG_IGN); // a log that may not grow is no reason to end
     (void)::signal(SIGTERM, end_at_once);
 }
 

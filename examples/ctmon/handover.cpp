@@ -60,10 +60,11 @@ void Monitor::resume(Saved saved) {
     deadline_ = saved.deadline;
     try {
         if (phase_ <= Phase::Creating) {
-            std::string why;
-            const auto pid = read_pid_file(options_, AT_FDCWD, why);
+            std::string ignored;
+            const auto pid = read_pid_file(options_, AT_FDCWD, ignored);
             if (pid && is_child_of_parent(*pid)) container_ = pid; // to be killed
-            return fail("the monitor was started anew while the runtime was at work");
+            constexpr const char* why = "the monitor was started anew while the runtime was at work";
+            return fail(why, why);
         }
         if (phase_ == Phase::Running && !options_.sdnotify_socket.empty()) {
             notify_ = std::make_unique<NotifyProxy>(options_.bundle, options_.sdnotify_socket, shared_.loop, messages_);
@@ -71,11 +72,9 @@ void Monitor::resume(Saved saved) {
         if (phase_ <= Phase::Ending && !options_.bundle.empty() && !options_.log.passthrough) serve_attached();
         ct::internal::HostEnds ends;
         ends.pipes = {std::move(saved.in), std::move(saved.out), std::move(saved.err)};
+        if (saved.terminal) keep_terminal(saved.terminal.get());
+        ends.terminal = std::move(saved.terminal);
         streams_.output->connect(ends, shared_.loop);
-        if (saved.terminal) {
-            keep_terminal(saved.terminal.get());
-            streams_.output->add_terminal(std::move(saved.terminal));
-        }
         streams_.output->started();
     } catch (const std::exception& error) {
         messages_.error(error.what()); // the container goes on, and its end is told

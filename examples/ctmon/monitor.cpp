@@ -88,7 +88,7 @@ void Monitor::begin() {
         set_up();
         start();
     } catch (const std::exception& error) {
-        fail(error.what());
+        fail(error.what(), error.what());
     }
 }
 
@@ -111,6 +111,7 @@ void Monitor::serve_attached() {
         ct::AttachServerOptions{.path = concat(bundle, "/attach"),
                                 .replace = true,
                                 .mode = 0700,
+                                .slow = ct::SlowClient::Spill,
                                 .eof = closes_input ? ct::ClientEof::CloseInput : ct::ClientEof::Ignore,
                                 .max_clients = MostClients},
         streams_.point, shared_.loop, shared_.scratches);
@@ -190,7 +191,9 @@ void Monitor::pass_on_runtime_text() {
     shared_.loop->remove(std::exchange(text_watch_, 0));
     if (!text_pipe_) return;
     streams_.output->put(Stream::Error, runtime_text_);
-    streams_.output->add(Stream::Error, std::move(text_pipe_));
+    ct::internal::HostEnds ends;
+    ends.pipes[2] = std::move(text_pipe_);
+    streams_.output->connect(ends, shared_.loop);
     runtime_text_.resize(std::min(runtime_text_.size(), LongestText));
 }
 
@@ -204,7 +207,9 @@ void Monitor::console_came(UniqueFd master) {
     }
     keep_terminal(master.get());
     if (size_) resize(*size_);
-    streams_.output->add_terminal(std::move(master));
+    ct::internal::HostEnds ends;
+    ends.terminal = std::move(master);
+    streams_.output->connect(ends, shared_.loop);
     streams_.output->started();
 }
 
@@ -235,11 +240,13 @@ void Monitor::runtime_ended(std::optional<int> status) {
     if (text_pipe_ && text_watch_ != 0) read_runtime_text();
     if (console_) console_->look();
     const std::string why = look_for_container(status);
-    if (!why.empty()) return fail(why);
+    // A runtime that fails speaks for itself, if it says anything.
+    const bool speaks = options_.mode != Mode::Exec && status.value_or(0) != 0;
+    if (!why.empty()) return fail(why, speaks ? runtime_text_ : why);
     try {
         created();
     } catch (const std::exception& error) {
-        fail(error.what());
+        fail(error.what(), error.what());
     }
 }
 
@@ -290,11 +297,11 @@ void Monitor::watch_container() {
     });
 }
 
-void Monitor::fail(const std::string& why) noexcept {
+void Monitor::fail(const std::string& why, std::string_view told) noexcept {
     failed_ = true;
     messages_.error(why);
     if (container_) (void)::kill(*container_, SIGKILL);
-    report(-1, why);
+    report(-1, told.substr(0, LongestText));
     expectation_.reset();
     console_.reset();
     if (server_) server_->close();

@@ -135,7 +135,8 @@ private:
     void report_running();
     /// From when its first process is known.
     void watch_container();
-    void fail(const std::string& why) noexcept;
+    /// \param told  what the client hears
+    void fail(const std::string& why, std::string_view told) noexcept;
     void time_is_up();
     void container_ended(std::optional<int> status);
     void end_output();

@@ -27,7 +27,7 @@ std::size_t unit_size(std::string_view text) {
 }
 
 std::string escaped(std::string_view text, std::size_t most) {
-    text = text.substr(0, most); // none of it becomes shorter
+    text = text.substr(0, most + 3); // none of it becomes shorter; the last character that fits is whole
     std::string result(6 * text.size(), '\0');
     result.resize(static_cast<std::size_t>(ct::internal::write_json_text(text, result.data()) - result.data()));
     if (result.size() <= most) return result;

@@ -61,11 +61,10 @@ void undo_own_settings(const Inherited& inherited) {
         const UniqueFd file(::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
         (void)!::write(file.get(), inherited.oom_score_adj.data(), inherited.oom_score_adj.size());
     }
-    for (const int number : {SIGTERM, SIGINT, SIGQUIT, SIGCHLD, SIGHUP, SIGUSR1}) (void)::signal(number, SIG_DFL);
+    for (const int number : {SIGTERM, SIGINT, SIGQUIT, SIGCHLD, SIGHUP, SIGUSR1, SIGXFSZ})
+        (void)::signal(number, SIG_DFL);
     (void)::signal(SIGPIPE, inherited.sigpipe_ignored ? SIG_IGN : SIG_DFL);
-    sigset_t none;
-    ::sigemptyset(&none);
-    (void)::sigprocmask(SIG_SETMASK, &none, nullptr);
+    (void)::sigprocmask(SIG_SETMASK, &inherited.blocked_signals, nullptr);
 }
 
 /// Gives the child \p streams. They are above 2, as all descriptors of the monitor are.
@@ -200,7 +199,8 @@ std::optional<pid_t> read_pid_file(const Options& options, int directory, std::s
     pid_t pid = 0;
     const char* const end = text.data() + size;
     const auto [rest, error] = std::from_chars(text.data(), end, pid);
-    const bool whole = rest == end || *rest == '\n';
+    // A number that fills the buffer may go on.
+    const bool whole = rest == end ? size + 1 < static_cast<ssize_t>(text.size()) : *rest == '\n';
     if (error == std::errc() && whole && pid > 0) return pid;
     why = concat("the pid file '", options.container_pidfile, "' has no process number");
     return std::nullopt;

@@ -32,7 +32,11 @@ ct::Log log_of(const Options& options) {
         log.line_size = ct::Bytes{8192}; // what readers of the journal know
         log.targets.emplace_back(ct::Journald{.tag = options.log_tag,
                                               .id = options.cid,
-                                              .labels = {options.log_labels.begin(), options.log_labels.end()}});
+                                              .labels = {options.log_labels.begin(), options.log_labels.end()},
+                                              .keep_newline = true,
+                                              .mark_partial = !options.no_partial_message,
+                                              .priority_prefix = true,
+                                              .optional = true});
     }
     if (options.log.file) {
         log.targets.emplace_back(
@@ -40,7 +44,10 @@ ct::Log log_of(const Options& options) {
                         .mode = 0640,
                         .rotate_size = limit(options.log_size_max),
                         .rotate_count = options.log_rotate ? static_cast<unsigned>(options.log_max_files) : 0,
+                        .replace_on_reopen = true,
                         .total_size = limit(options.log_global_size_max),
+                        .total_with_old = true,
+                        .sync = !options.no_sync_log,
                         .local_time = true});
     }
     return log;
@@ -52,7 +59,7 @@ Streams::Streams(const Options& options, std::shared_ptr<ct::internal::ScratchPo
                  std::shared_ptr<const ct::internal::PipeView> view)
     : point(std::make_shared<ct::internal::AttachPoint>()),
       output(std::make_shared<ct::internal::Output>(
-          options.cid, log_of(options), std::vector<std::shared_ptr<ct::LogSink>>{},
+          options.name, log_of(options), std::vector<std::shared_ptr<ct::LogSink>>{},
           std::make_shared<ct::internal::OutputHandlers>(), std::move(scratches),
           ct::internal::AttachedOutput{
               point, {.input = (options.stdin_open || options.terminal) && !options.log.passthrough, .history = {}}})) {

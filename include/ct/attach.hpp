@@ -91,6 +91,9 @@ enum class SlowClient : std::uint8_t {
     /// No more output is read until it has: the container waits when its pipe is full, for ever if need be. For a
     /// client that has to get everything, such as the one in the foreground.
     Wait,
+    /// What comes goes to a file without a name until it has read; once that holds AttachServerOptions::spill bytes, or
+    /// cannot be written, it is disconnected.
+    Spill,
 };
 
 /// What the end of a client's input means: that it has shut down its side for writing, has sent an empty packet, or is
@@ -115,12 +118,18 @@ struct AttachServerOptions {
     Bytes history = {};    ///< What each client gets first of what was written before, see Attachable.
     Bytes queue = 1 * MiB; ///< What may wait for a client, beyond what its socket holds. From 64 KiB on.
     SlowClient slow = SlowClient::Disconnect;
+    Bytes spill =
+        1 * GiB; ///< Of a client, for SlowClient::Spill, beyond `queue`; with 5 bytes for each read of output.
+    /// Where that is: absolute, on a file system with room for it. By default the directory of the socket; has to be
+    /// given with `fd`.
+    std::string spill_directory = {};
     ClientEof eof = ClientEof::Ignore;
     std::size_t max_clients = 64; ///< Further ones are disconnected at once.
     /// Clients that are gone do not count; what the container has not taken of their input yet is kept, up to that
     /// much of all of them together, with 128 bytes for each packet. What is beyond that is thrown away, and counted.
     Bytes orphaned_input = 4 * MiB;
-    /// How long clients may take to read what waits for them, after the end of the container.
+    /// After the end of the container: how long a client may take to read anything of what waits for it. One that goes
+    /// on reading gets everything.
     std::chrono::milliseconds linger{10'000};
 };
 
@@ -128,8 +137,9 @@ struct AttachServerStats {
     std::size_t clients = 0;         ///< Now.
     std::uint64_t accepted = 0;      ///< Ever.
     std::uint64_t refused = 0;       ///< Because of max_clients.
-    std::uint64_t disconnected = 0;  ///< By SlowClient::Disconnect, or because of what they sent.
+    std::uint64_t disconnected = 0;  ///< By SlowClient::Disconnect or Spill, or because of what they sent.
     std::uint64_t skipped_bytes = 0; ///< By SlowClient::Skip.
+    std::uint64_t spilled_bytes = 0; ///< That have gone to files, by SlowClient::Spill.
     std::size_t orphaned_input = 0;  ///< What is kept now, see AttachServerOptions::orphaned_input.
     std::uint64_t lost_input = 0;    ///< Bytes that had no room there.
     bool operator==(const AttachServerStats&) const = default;
@@ -144,9 +154,9 @@ struct AttachServerStats {
 ///
 /// Clients are independent: each gets all output since it was accepted, and a slow one slows neither the others nor,
 /// except by SlowClient::Wait, the container. They are served within Session::dispatch(); while only
-/// Container::wait() and the like wait, output goes to clients that are there, but none is accepted, and no input is
-/// taken. Clients can do what the container's own streams can do, and no more; who may connect is decided by the mode
-/// of the socket and by its directory.
+/// Container::wait() and the like wait, output goes to clients, also to those who connect before it is read, but no
+/// input is taken. Clients can do what the container's own streams can do, and no more; who may connect is decided by
+/// the mode of the socket and by its directory.
 ///
 /// A server serves one run: the present one, or the next. Closing the session, or destroying this object, removes the
 /// socket and disconnects clients, which can still read what they were sent. From any thread.

@@ -133,9 +133,16 @@ struct LogFile {
     /// Before a record would make the file larger, it is renamed to PATH.1 (what has that name to PATH.2, and so on),
     /// and a new one made. Records are never split for it. 0: no limit.
     Bytes rotate_size = {};
-    unsigned rotate_count = 1; ///< How many old files are kept; 0: the old one is removed.
-    Bytes total_size = {};     ///< Of all that one run may write; then records are dropped. 0: no limit.
-    bool local_time = false;   ///< Time stamps of LogFormat::K8s in the host process's time zone rather than in UTC.
+    unsigned rotate_count = 1; ///< How many old files are kept; 0: the new one takes the place of the old one.
+    /// A reopen() does the same, whatever the size is: there is always a new file at the path afterwards, and with
+    /// `rotate_count` 0 there is one at all times. If somebody else has renamed the file, that only makes a new one.
+    bool replace_on_reopen = false;
+    Bytes total_size = {}; ///< Of all that one run may write; then records are dropped. 0: no limit.
+    /// What the file held at the start counts for `total_size`, too; and the record that reaches it is still written,
+    /// so that the output is cut at the end of a line.
+    bool total_with_old = false;
+    bool sync = false;       ///< At the end the file is written to its device; the end is reported that much later.
+    bool local_time = false; ///< Time stamps of LogFormat::K8s in the host process's time zone rather than in UTC.
     std::map<std::string, std::string> labels = {}; ///< "attrs" of LogFormat::Json.
     LogDelivery delivery = {};
     bool operator==(const LogFile&) const = default;
@@ -148,6 +155,13 @@ struct Journald {
     std::string tag = {}; ///< CONTAINER_TAG and SYSLOG_IDENTIFIER; else the name is the latter.
     std::string id = {};  ///< CONTAINER_ID_FULL; by default the container's name.
     std::map<std::string, std::string> labels = {}; ///< More fields; names of A-Z, 0-9 and _, from a letter on.
+    bool keep_newline = false;                      ///< MESSAGE ends with the newline of the line, if it has one.
+    bool mark_partial = true;                       ///< CONTAINER_PARTIAL_MESSAGE is sent.
+    /// A line that begins with `<0>` to `<7>` has that PRIORITY, and loses these characters. So the container says what
+    /// its priorities are: there are readers that stop at any but 3 and 6.
+    bool priority_prefix = false;
+    /// That nobody serves the socket is no error of the start or of a reopen(): it is tried again, as after the start.
+    bool optional = false;
     std::string socket = "/run/systemd/journal/socket";
     LogDelivery delivery = {};
     bool operator==(const Journald&) const = default;

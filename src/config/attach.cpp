@@ -37,6 +37,10 @@ void check_attach_server(const AttachServerOptions& options) {
     if ((options.mode & ~mode_t{0777}) != 0) reject("the mode of an attach socket has more than permissions");
     check_history(options.history);
     if (options.queue < ShortestQueue) reject("the queue of an attach server is shorter than 64 KiB");
+    if (!options.spill_directory.empty()) check_directory_path("the spill directory", options.spill_directory);
+    if (options.slow == SlowClient::Spill && options.path.empty() && options.spill_directory.empty()) {
+        reject("an attach server that spills, and has no path, needs a directory for that");
+    }
     if (options.max_clients == 0) reject("an attach server has to accept a client");
     if (options.linger < options.linger.zero() || options.linger > LongestTime) {
         reject("linger is not from 0 to 24 hours");

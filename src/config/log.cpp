@@ -47,6 +47,7 @@ void check(const LogFile& file) {
     check_file_path("the log file", file.path);
     if ((file.mode & ~mode_t{0777}) != 0) reject("the mode of a log file has more than permissions");
     if (file.rotate_count > MostOldFiles) reject(concat("more than ", MostOldFiles, " old log files"));
+    if (file.total_with_old && file.total_size.count == 0) reject("total_with_old is of use only with total_size");
     if (file.local_time && file.format != LogFormat::K8s) reject("only LogFormat::K8s has local time");
     if (!file.labels.empty() && file.format != LogFormat::Json) reject("only LogFormat::Json has labels");
 }
@@ -71,9 +72,13 @@ void check(const Syslog& syslog) {
 
 } // namespace
 
-void check_file_path(std::string_view what, const std::string& path) {
+void check_directory_path(std::string_view what, const std::string& path) {
     if (path.empty() || path.front() != '/') reject(concat(what, " '", path, "' is not an absolute path"));
     check_text(what, path);
+}
+
+void check_file_path(std::string_view what, const std::string& path) {
+    check_directory_path(what, path);
     const std::string_view name = std::string_view(path).substr(path.rfind('/') + 1);
     if (name.empty() || name == "." || name == "..") reject(concat(what, " '", path, "' names a directory"));
 }
@@ -92,7 +97,7 @@ void log_violations(std::vector<std::string>& found, const ProcessSpec& process)
         if (kind == Stdio::Pipe) {
             found.push_back(concat("descriptor ", number, " is a pipe of the caller's, but the output is logged"));
         }
-        if (std::ranges::any_of(process.fds, [&](const FdMapping& fd) { return fd.target == number; })) {
+        if (std::ranges::any_of(process.fds, [target = number](const FdMapping& fd) { return fd.target == target; })) {
             found.push_back(concat("descriptor ", number, " is mapped, but the output is logged"));
         }
     }

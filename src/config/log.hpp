@@ -14,6 +14,8 @@ namespace ct::internal {
 /// \throws Error with Errc::InvalidConfig for a malformed value
 void check_log(const Log& log);
 
+/// Absolute, and without what a log cannot show.
+void check_directory_path(std::string_view what, const std::string& path);
 /// Absolute, of a file, and without what a log cannot show.
 void check_file_path(std::string_view what, const std::string& path);
 

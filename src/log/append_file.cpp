@@ -29,14 +29,17 @@ Error failed(int error, const std::string& path, std::string_view hint = {}) {
 /// A new file, which gets its name once it is complete.
 struct NewFile {
     UniqueFd fd;
-    std::string name; ///< For now, where the file system has no files without one.
+    std::string name; ///< For now, where it has to have one, or the file system has no files without.
 };
 
-NewFile make_new(int directory, mode_t mode) {
-    NewFile made{UniqueFd(::openat(directory, ".", (Flags & ~O_NOFOLLOW) | O_TMPFILE, mode)), {}};
-    const bool has_none = !made.fd && (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT || errno == EINVAL);
+NewFile make_new(int directory, mode_t mode, bool named) {
+    NewFile made;
+    if (!named) {
+        made.fd.reset(::openat(directory, ".", (Flags & ~O_NOFOLLOW) | O_TMPFILE, mode));
+        named = !made.fd && (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT || errno == EINVAL);
+    }
     // What already has such a name is somebody else's, or was left by a process that was killed.
-    for (unsigned number = 0; has_none && !made.fd && number < 100; ++number) {
+    for (unsigned number = 0; named && !made.fd && number < 100; ++number) {
         made.name = concat(".libct-new.", ::getpid(), '.', number);
         made.fd.reset(::openat(directory, made.name.c_str(), Flags | O_CREAT | O_EXCL, mode));
         if (!made.fd && errno != EEXIST) break;
@@ -53,6 +56,20 @@ bool give_name(const NewFile& file, int directory, const std::string& name) {
     }
     const std::string unnamed = concat("/proc/self/fd/", file.fd.get());
     return ::linkat(AT_FDCWD, unnamed.c_str(), directory, name.c_str(), AT_SYMLINK_FOLLOW) == 0;
+}
+
+/// Renames \p name to NAME.1, that to NAME.2, and so on, \p count of them. \returns whether all went well
+bool shift(int directory, const std::string& name, unsigned count) {
+    const auto old = [&](unsigned number) { return concat(name, '.', number); };
+    const auto rename = [&](const std::string& from, const std::string& to) {
+        return ::renameat(directory, from.c_str(), directory, to.c_str()) == 0 || errno == ENOENT;
+    };
+    // As far as there are any, or a wrong number would keep us busy.
+    unsigned last = 0;
+    while (last + 1 < count && ::faccessat(directory, old(last + 1).c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0) ++last;
+    for (; last > 0; --last)
+        if (!rename(old(last), old(last + 1))) return false;
+    return rename(name, old(1));
 }
 
 } // namespace
@@ -117,23 +134,12 @@ int AppendFile::rotate(unsigned count) noexcept {
             open_at(place);
             return 0;
         }
-        // The new file comes first: without it nothing changes.
-        NewFile fresh = make_new(directory, mode_);
+        // The new file comes first: without it nothing changes. Only one with a name can take the place of another.
+        NewFile fresh = make_new(directory, mode_, count == 0);
         if (!fresh.fd) return errno;
-        const auto name = [&](unsigned number) { return concat(place.name, '.', number); };
-        const auto rename = [&](const std::string& from, const std::string& to) {
-            return ::renameat(directory, from.c_str(), directory, to.c_str()) == 0 || errno == ENOENT;
-        };
-        bool renamed = true;
-        // As far as there are any, or a wrong number would keep us busy.
-        unsigned last = 0;
-        while (last + 1 < count && ::faccessat(directory, name(last + 1).c_str(), F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-            ++last;
-        for (unsigned number = last; number > 0 && renamed; --number) renamed = rename(name(number), name(number + 1));
-        if (renamed) {
-            renamed = count > 0 ? rename(place.name, name(1)) : ::unlinkat(directory, place.name.c_str(), 0) == 0;
-        }
-        if (!renamed || !give_name(fresh, directory, place.name)) {
+        const bool placed = count == 0 ? ::renameat(directory, fresh.name.c_str(), directory, place.name.c_str()) == 0
+                                       : shift(directory, place.name, count) && give_name(fresh, directory, place.name);
+        if (!placed) {
             const int error = errno;
             if (!fresh.name.empty()) (void)::unlinkat(directory, fresh.name.c_str(), 0);
             return error;

@@ -29,8 +29,9 @@ public:
 
     /// Opens what is at the path now, or makes it. If that fails all stays as it is. \throws Error
     void reopen();
-    /// Renames the file to PATH.1, PATH.1 to PATH.2 and so on, \p count of them, and makes a new one. If somebody else
-    /// has renamed it already, only the last. \returns 0, or the errno; then writing goes on in the present file
+    /// Renames the file to PATH.1, PATH.1 to PATH.2 and so on, \p count of them, and makes a new one; with \p count 0
+    /// that takes the place of the present one in one step. If somebody else has renamed it already, only makes a new
+    /// one, or opens what is there. \returns 0, or the errno; then writing goes on in the present file
     [[nodiscard]] int rotate(unsigned count) noexcept;
     /// Removes the file if it was made by this object and is empty.
     void abandon() noexcept;

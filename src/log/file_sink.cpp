@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/sys.hpp"
+
 namespace ct::internal {
 
 namespace {
@@ -19,11 +21,14 @@ constexpr std::chrono::seconds RotatePause{1};
 FileSink::FileSink(const std::string& container, const LogFile& settings, std::shared_ptr<ScratchPool> scratches)
     : DeliveringSink(container, settings.delivery), settings_(settings), scratches_(std::move(scratches)),
       file_(settings.path, settings.mode),
-      formatter_(settings.format, settings.local_time ? TimeZone::Local : TimeZone::Utc, settings.labels) {}
+      formatter_(settings.format, settings.local_time ? TimeZone::Local : TimeZone::Utc, settings.labels),
+      total_(settings.total_with_old ? file_.size() : 0) {}
 
 void FileSink::reopen() {
-    (void)write_torn(); // belongs to the old file
-    file_.reopen();
+    settle_torn(); // belongs to the old file
+    if (!settings_.replace_on_reopen) return file_.reopen();
+    const int error = file_.rotate(settings_.rotate_count);
+    if (error != 0) throw sys::error(error, Stage::Stdio, "replace the log", settings_.path);
 }
 
 std::size_t FileSink::write_bytes(const char* bytes, std::size_t size) {
@@ -38,6 +43,7 @@ std::size_t FileSink::write_bytes(const char* bytes, std::size_t size) {
         done += static_cast<std::size_t>(written);
     }
     file_.grew(done);
+    total_ += done;
     return done;
 }
 
@@ -46,6 +52,13 @@ bool FileSink::write_torn() {
     torn_written_ += done;
     torn_.erase(0, done);
     return torn_.empty();
+}
+
+void FileSink::settle_torn() {
+    if (torn_.empty() || write_torn()) return;
+    file_.cut(torn_written_);
+    count_dropped(torn_size_);
+    torn_.clear();
 }
 
 void FileSink::rotate() {
@@ -66,7 +79,7 @@ std::size_t FileSink::format(std::span<const LogRecord> records, Scratch& scratc
     for (const LogRecord& record : records) {
         if (length + formatter_.most(record) > scratch.size) break;
         const auto end = static_cast<std::size_t>(formatter_.write(record, begin + length) - begin);
-        exhausted_ = most != 0 && total_ + end > most;
+        exhausted_ = most != 0 && (settings_.total_with_old ? total_ + length >= most : total_ + end > most);
         if (exhausted_) break;
         // A record that is too long for any file gets one of its own.
         if (rotates && file_.size() + end > limit && file_.size() + length > 0) break;
@@ -78,7 +91,6 @@ std::size_t FileSink::format(std::span<const LogRecord> records, Scratch& scratc
 
 std::size_t FileSink::write_out(std::span<const LogRecord> records, const Scratch& scratch) {
     const std::size_t done = write_bytes(scratch.bytes.get(), scratch.ends.back());
-    total_ += done;
     if (done == scratch.ends.back()) return scratch.ends.size();
     const auto torn = std::upper_bound(scratch.ends.begin(), scratch.ends.end(), done);
     const auto whole = static_cast<std::size_t>(torn - scratch.ends.begin());
@@ -113,10 +125,8 @@ std::size_t FileSink::put(std::span<const LogRecord> records) {
 
 void FileSink::finish() {
     DeliveringSink::finish();
-    if (torn_.empty() || write_torn()) return;
-    file_.cut(torn_written_);
-    count_dropped(torn_size_);
-    torn_.clear();
+    settle_torn();
+    if (settings_.sync) (void)::fsync(file_.fd()); // what the device does not take, nobody could do anything about
 }
 
 } // namespace ct::internal

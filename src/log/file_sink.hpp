@@ -27,6 +27,8 @@ private:
     /// Writes what is formatted of \p records. \returns how many have reached the file, the last one perhaps torn
     std::size_t write_out(std::span<const LogRecord> records, const Scratch& scratch);
     bool write_torn();
+    /// Writes the rest of a torn record, or cuts off its begin.
+    void settle_torn();
     /// \returns how many bytes were written; if not all, `error_` says why
     std::size_t write_bytes(const char* bytes, std::size_t size);
     void rotate();
@@ -35,9 +37,9 @@ private:
     const std::shared_ptr<ScratchPool> scratches_;
     AppendFile file_;
     LogFormatter formatter_;
-    std::uint64_t total_ = 0; ///< Written by this run.
-    bool exhausted_ = false;  ///< That was all that it may write.
-    std::string torn_;        ///< The rest of a record of which only the begin was written.
+    std::uint64_t total_;    ///< Written by this run, and perhaps before.
+    bool exhausted_ = false; ///< That was all that it may write.
+    std::string torn_;       ///< The rest of a record of which only the begin was written.
     std::size_t torn_written_ = 0;
     std::size_t torn_size_ = 0;      ///< What the container has written for it.
     Clock::time_point rotate_after_; ///< Not before, as it has failed.

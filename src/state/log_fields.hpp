@@ -34,7 +34,10 @@ struct Fields<LogFile> {
         field("mode", &LogFile::mode),
         field("rotate_size", &LogFile::rotate_size),
         field("rotate_count", &LogFile::rotate_count),
+        field("replace_on_reopen", &LogFile::replace_on_reopen),
         field("total_size", &LogFile::total_size),
+        field("total_with_old", &LogFile::total_with_old),
+        field("sync", &LogFile::sync),
         field("local_time", &LogFile::local_time),
         field("labels", &LogFile::labels),
         field("delivery", &LogFile::delivery),
@@ -44,8 +47,14 @@ template <>
 struct Fields<Journald> {
     static constexpr const char* name = "journald";
     static constexpr std::tuple list{
-        field("tag", &Journald::tag),       field("id", &Journald::id),
-        field("labels", &Journald::labels), field("socket", &Journald::socket),
+        field("tag", &Journald::tag),
+        field("id", &Journald::id),
+        field("labels", &Journald::labels),
+        field("keep_newline", &Journald::keep_newline),
+        field("mark_partial", &Journald::mark_partial),
+        field("priority_prefix", &Journald::priority_prefix),
+        field("optional", &Journald::optional),
+        field("socket", &Journald::socket),
         field("delivery", &Journald::delivery),
     };
 };

@@ -5,6 +5,7 @@
 // 1 if the first one is not as much better as the design owes.
 //
 //     ct_monitor_bench MONITOR OTHER [MEGABYTES [TURNS]]
+#include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -13,6 +14,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -50,7 +52,13 @@ double median(std::vector<double> values) {
     return *middle;
 }
 
-/// Prints one line for each comparison.
+/// How many digits of \p value after the point tell something.
+int digits(double value) {
+    if (value == std::floor(value) || value >= 100) return 0;
+    return value >= 10 ? 1 : 3;
+}
+
+/// Prints one line for each comparison; test/bench/chart reads them.
 class Table {
 public:
     Table() { std::printf("%-52s %9s %9s %7s  %s\n", "what", "ctmon", "conmon", "ratio", "owed"); }
@@ -60,7 +68,8 @@ public:
         for (std::size_t i = 0; i < pair.subject.size(); ++i) ratios.push_back(pair.subject[i] / pair.baseline[i]);
         const double subject = median(pair.subject);
         const double ratio = median(ratios);
-        std::printf("%-52s %9.4g %9.4g ", what, subject, median(pair.baseline));
+        const double baseline = median(pair.baseline);
+        std::printf("%-52s %9.*f %9.*f ", what, digits(subject), subject, digits(baseline), baseline);
         if (owed.kind == Owed::AtMost) {
             std::printf("%7s  %s %g", "", "at most", owed.bound);
         } else {
@@ -126,11 +135,11 @@ struct Idle {
 
 void compare_idle(Table& table, const std::array<std::string, 2>& monitors) {
     Idle one;
-    take_turns(2, monitors, [&](const auto& monitor, bool subject) { one.measure(monitor, subject, 1); });
+    take_turns(3, monitors, [&](const auto& monitor, bool subject) { one.measure(monitor, subject, 1); });
     table.add("idle: private dirty memory, kB", one.dirty, {Owed::AtMost, 200});
     table.add("idle: share of memory (PSS) of one, kB", one.pss, {Owed::RatioAtMost, 0.5});
     Idle fifty;
-    take_turns(2, monitors, [&](const auto& monitor, bool subject) { fifty.measure(monitor, subject, 50); });
+    take_turns(3, monitors, [&](const auto& monitor, bool subject) { fifty.measure(monitor, subject, 50); });
     table.add("idle: share of memory (PSS) of each of 50, kB", fifty.pss, {Owed::RatioAtMost, 0.5});
     table.add("idle: threads", one.threads, {Owed::AtMost, 1});
     table.add("idle: wake-ups within 5 s", one.wake_ups, {Owed::AtMost, 0});
@@ -214,7 +223,14 @@ void compare_attach(Table& table, const std::array<std::string, 2>& monitors, co
     table.add(("attached, log " + driver + ": MB/s").c_str(), speed, {Owed::RatioAtLeast, 1.5});
 }
 
+/// A program that was just made is still dirty in the page cache, and would count as dirty memory of its process.
+void write_back(const std::string& program) {
+    const ct::internal::UniqueFd fd(::open(program.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd || ::fsync(fd.get()) < 0) throw std::runtime_error("cannot open " + program);
+}
+
 int run(const std::array<std::string, 2>& monitors, std::size_t bytes, std::size_t turns) {
+    for (const std::string& monitor : monitors) write_back(monitor);
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
     ct::bench::move_to_monitors_cpu();
     Table table;

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <csignal>
+#include <cstdlib>
 
 namespace ctmon {
 
@@ -43,6 +45,10 @@ void append_job(const Job& job, std::vector<std::string>& words, std::vector<int
         limits.push_back(std::to_string(limit.rlim_max));
     }
     append_list(words, limits);
+    std::vector<std::string> blocked;
+    for (int number = 1; number < NSIG; ++number)
+        if (::sigismember(&job.inherited.blocked_signals, number) == 1) blocked.push_back(std::to_string(number));
+    append_list(words, blocked);
     std::vector<std::string> names;
     for (const auto& [name, fd] : job.fds) {
         names.push_back(name);
@@ -67,6 +73,11 @@ std::optional<ReceivedJob> read_job(Message& message, std::size_t at) {
     if (!read_list(message, at, limits) || limits.size() % 2 != 0) return std::nullopt;
     for (std::size_t i = 0; i < limits.size(); i += 2)
         job.inherited.limits.push_back({.rlim_cur = limit_of(limits[i]), .rlim_max = limit_of(limits[i + 1])});
+    std::vector<std::string> blocked;
+    if (!read_list(message, at, blocked)) return std::nullopt;
+    ::sigemptyset(&job.inherited.blocked_signals);
+    for (const std::string& number : blocked)
+        (void)::sigaddset(&job.inherited.blocked_signals, std::atoi(number.c_str()));
     if (!read_list(message, at, names) || names.size() != message.fds.size()) return std::nullopt;
     for (std::size_t i = 0; i < names.size(); ++i) job.fds.emplace_back(std::move(names[i]), std::move(message.fds[i]));
     return job;

@@ -100,6 +100,7 @@ void Server::save(const std::string& id) {
     job.inherited.environment = monitor.inherited().environment;
     job.inherited.oom_score_adj = monitor.inherited().oom_score_adj;
     job.inherited.sigpipe_ignored = monitor.inherited().sigpipe_ignored;
+    job.inherited.blocked_signals = monitor.inherited().blocked_signals;
     job.inherited.limits = monitor.inherited().limits;
     if (const UniqueFd& directory = monitor.inherited().directory) job.fds.emplace_back("directory", directory.get());
     if (monitor.pipes().sync.fd() >= 0) job.fds.emplace_back("sync", monitor.pipes().sync.fd());

@@ -269,7 +269,8 @@ TEST_F(Options, NoPartialMessageWithoutTheJournalIsWarnedAbout) {
     Monitor monitor = launch(call.with("_OCI_SYNCPIPE", sync));
     EXPECT_THAT(monitor.err(), AllOf(StartsWith("[conmon:w]: "), HasSubstr("no effect without journald log driver")));
     EXPECT_EQ(monitor.foreground(), 0);
-    EXPECT_EQ(sync.line(), "{\"data\": " + std::to_string(container_pid()) + "}\n");
+    const std::string report = sync.line();
+    EXPECT_EQ(report, "{\"data\": " + std::to_string(container_pid()) + "}\n");
     start();
     EXPECT_EQ(monitor_ends(), 0);
 }
@@ -290,7 +291,8 @@ TEST_F(Options, PathsHaveDefaultsInTheCurrentDirectory) {
     call.arguments = arguments;
     call.directory = bundle_;
     Monitor monitor = launch(call.with("_OCI_SYNCPIPE", sync));
-    EXPECT_EQ(sync.line(), "{\"data\": " + content(bundle_ / (std::string("pidfile-") + Cid)) + "}\n");
+    const std::string report = sync.line();
+    EXPECT_EQ(report, "{\"data\": " + content(bundle_ / (std::string("pidfile-") + Cid)) + "}\n");
     EXPECT_THAT(recorded("argv"),
                 AllOf(Contains(bundle_.string()), Contains((bundle_ / (std::string("pidfile-") + Cid)).string())));
     EXPECT_TRUE(std::filesystem::is_socket(bundle_ / "attach"));

@@ -11,10 +11,9 @@ namespace ct::test {
 namespace {
 
 namespace fs = std::filesystem;
-using ::testing::Contains;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::ElementsAreArray;
-using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::StartsWith;
 using ::testing::UnorderedElementsAreArray;
@@ -201,12 +200,12 @@ TEST_F(Passthrough, GivesTheRuntimeTheStreamsOfTheMonitor) {
     EXPECT_EQ(content(exits_ / Cid), "0");
 }
 
-TEST_F(Passthrough, TellsAFailureWithoutAMessage) {
+TEST_F(Passthrough, LeavesTheWordsOfAFailureToTheRuntime) {
     script("runtime", "write 2 told elsewhere\\n\nexit 1");
     Channel sync = Channel::to_us();
     Launch call{.arguments = create("passthrough")};
     Monitor monitor = launch(call.with("_OCI_SYNCPIPE", sync));
-    EXPECT_EQ(sync.line(), "{\"data\": -1}\n");
+    EXPECT_THAT(sync.line(), AllOf(StartsWith("{\"data\": -1"), Not(::testing::HasSubstr("told elsewhere"))));
     EXPECT_EQ(monitor.err(), "told elsewhere\n");
     EXPECT_EQ(monitor_ends(), 1);
 }

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 namespace ct::test {
@@ -19,6 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::AllOf;
 using ::testing::Contains;
+using ::testing::ContainsRegex;
 using ::testing::Each;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -92,8 +94,14 @@ TEST_F(Serve, BeginsNothingIfThePidFileCannotBeWritten) {
 TEST_F(Serve, CallsTheRuntimeAsTheClientWouldHave) {
     const Box here = box("here");
     Launch launch{.arguments = here.create(), .environment = {"MINE=1"}, .directory = here.bundle()};
+    rlimit before{};
+    ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+    const rlimit fewer{.rlim_cur = 234, .rlim_max = before.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &fewer), 0);
     const Call made = call(here, launch);
+    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
     EXPECT_THAT(made.report(), StartsWith("{\"data\": "));
+    EXPECT_THAT(content("/proc/" + here.awaited("pidfile") + "/limits"), ContainsRegex("Max open files +234 "));
     const Words call = lines(here.awaited("call"));
     EXPECT_THAT(call, Contains("env: MINE=1"));
     EXPECT_THAT(call, Contains("cwd: " + here.bundle().string()));

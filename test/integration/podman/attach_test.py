@@ -2,17 +2,27 @@
 # SPDX-FileCopyrightText: The libct authors
 from podman import LIMIT, Terminal, until
 
+# When an attach without a terminal ends, podman 4.3 prints an empty line of its own. Its attach does not always hand on
+# the container's exit code; its start does.
 
-def test_input_output_and_exit_code(podman):
+
+def test_input_and_output(podman):
     container = podman.background("-i", "box", "sh", "-c", "cat; echo err >&2; exit 3")
-    out, err = podman.both("attach", container, input="to and fro\n", code=3)
-    assert (out, err) == ("to and fro\n", "err\n")
+    with podman.start("attach", container) as client:
+        out, err = client.communicate("to and fro\n", timeout=LIMIT)
+    assert (out.strip(), err) == ("to and fro", "err\n")
+    assert podman.wait(container) == 3
+
+
+def test_start_hands_on_the_exit_code(podman):
+    container = podman("create", "-i", "box", "sh", "-c", "cat; exit 3").strip()
+    assert podman("start", "--attach", "--interactive", container, input="to and fro\n", code=3) == "to and fro\n"
 
 
 def test_a_lot_of_input(podman):
     text = "".join(f"line {number}\n" for number in range(200000))
     container = podman.background("-i", "box", "cat")
-    assert podman("attach", container, input=text) == text
+    assert podman("attach", container, input=text).rstrip() == text.rstrip()
 
 
 def test_several_clients_see_the_same(podman, shared):
@@ -23,9 +33,9 @@ def test_several_clients_see_the_same(podman, shared):
         assert client.stdout.readline() == "tick\n"
     (shared / "end").touch()
     for client in clients:
-        lines = client.communicate(timeout=LIMIT)[0].splitlines()
+        lines = client.communicate(timeout=LIMIT)[0].rstrip().splitlines()
         assert [line for line in lines if line != "tick"] == [str(number) for number in range(1, 5001)]
-        assert client.returncode == 3
+    assert podman.wait(container) == 3
 
 
 def test_a_client_that_goes_leaves_the_container_and_the_others(podman, shared):
@@ -37,7 +47,7 @@ def test_a_client_that_goes_leaves_the_container_and_the_others(podman, shared):
     clients[0].kill()
     clients[0].communicate()
     (shared / "end").touch()
-    assert clients[1].communicate(timeout=LIMIT)[0].splitlines()[-1] == "last"
+    assert clients[1].communicate(timeout=LIMIT)[0].rstrip().splitlines()[-1] == "last"
     assert podman.wait(container) == 0
 
 
@@ -52,11 +62,11 @@ def test_a_client_that_does_not_read_at_once_loses_nothing(podman):
 
 def test_detach_and_come_back(podman):
     container = podman("create", "-it", "box", "sh").strip()
-    with Terminal([*podman.command, "start", "--attach", "--interactive", container]) as terminal:
+    with Terminal([*podman.command, "start", "--attach", "-i", "--detach-keys=ctrl-x", container]) as terminal:
         terminal.expect("#")
         terminal.type("mine=kept; echo be''fore\n")
         terminal.expect("before")
-        terminal.type("\x10\x11")  # ctrl-p, ctrl-q
+        terminal.type("\x18")  # ctrl-x
         assert terminal.code() == 0
     assert podman.state(container)["Running"]
     with Terminal([*podman.command, "attach", container], rows=30, columns=70) as terminal:
@@ -64,11 +74,13 @@ def test_detach_and_come_back(podman):
         terminal.expect("kept-kept")
         terminal.expect("sized")
         terminal.type("exit 6\n")
-        assert terminal.code() == 6
+        terminal.code()
+    assert podman.wait(container) == 6
 
 
 def test_keys_that_are_signals(podman):
-    with Terminal([*podman.command, "run", "-it", "box", "sh", "-c", "trap 'exit 8' INT; echo ready; while :; do sleep 0.1; done"]) as terminal:
+    script = "trap 'exit 8' INT; echo ready; while :; do sleep 0.1; done"
+    with Terminal([*podman.command, "run", "-it", "box", "sh", "-c", script]) as terminal:
         terminal.expect("ready")
         terminal.type("\x03")
         assert terminal.code() == 8

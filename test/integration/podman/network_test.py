@@ -27,7 +27,7 @@ def answer(port):
 
 
 def test_a_published_port_leads_into_the_container(podman):
-    podman.background("-p", "8080:80", "box", "nc", "-lk", "-p", "80", "-e", "echo", "hello")
+    podman.background("-p", "8080:80", "box", "nc", "-ll", "-p", "80", "-e", "echo", "hello")
     until(lambda: answer(8080) == b"hello\n", "an answer")
 
 

@@ -11,7 +11,9 @@ import subprocess
 import termios
 import time
 
-LIMIT = 120  # seconds after which something will not happen any more, on any machine
+# Seconds after which something will not happen any more, on any machine.
+LIMIT = int(os.environ.get("CT_PODMAN_LIMIT", 120))
+QUIET = dict.fromkeys(["stdin", "stdout", "stderr"], subprocess.DEVNULL)
 
 
 def until(condition, what):
@@ -23,26 +25,31 @@ def until(condition, what):
     return result
 
 
-def monitors():
-    """Pids of all monitors that run. Zombies have no command line."""
-    found = []
+def commands():
+    """The command lines of all processes, by pid; that of a zombie is empty."""
+    found = {}
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{pid}/cmdline", "rb") as file:
-                if file.read().split(b"\0")[0] == os.environ["CT_MONITOR"].encode():
-                    found.append(int(pid))
+                found[int(pid)] = file.read()
         except (FileNotFoundError, ProcessLookupError):
             pass
     return found
 
 
-class Podman:
-    def __init__(self, runtime, *options):
-        self.command = ["podman", "--runtime", runtime, *options]
+def monitors():
+    """The pids of all monitors that run."""
+    return [pid for pid, command in commands().items() if command.split(b"\0")[0] == os.environ["CT_MONITOR"].encode()]
 
-    def start(self, *arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **how):
+
+class Podman:
+    def __init__(self, *options):
+        self.command = ["podman", *options]
+
+    def start(self, *arguments, **streams):
         """A command that goes on while the test does."""
-        return subprocess.Popen([*self.command, *arguments], stdin=stdin, stdout=stdout, stderr=stderr, text=True, **how)
+        pipes = dict.fromkeys(["stdin", "stdout", "stderr"], subprocess.PIPE)
+        return subprocess.Popen([*self.command, *arguments], text=True, **{**pipes, **streams})
 
     def __call__(self, *arguments, code=0, input="", **how):
         """Runs a command to its end, wants this exit code, and returns what it printed."""
@@ -50,8 +57,10 @@ class Podman:
 
     def both(self, *arguments, code=0, input="", **how):
         """The same with (stdout, stderr)."""
-        done = subprocess.run([*self.command, *arguments], input=input, capture_output=True, text=True, timeout=LIMIT, **how)
-        assert done.returncode == code, f"podman {' '.join(arguments)}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
+        done = subprocess.run([*self.command, *arguments], input=input, capture_output=True, text=True, timeout=LIMIT,
+                              **how)
+        what = f"podman {' '.join(arguments)}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
+        assert done.returncode == code, what
         return done.stdout, done.stderr
 
     def background(self, *arguments):

@@ -3,10 +3,12 @@
 #include "log/file_sink.hpp"
 
 #include <sched.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <filesystem>
@@ -205,6 +207,130 @@ TEST_F(FileSinkTest, ReopensByThePath) {
     EXPECT_THROW(log.reopen(), Error);
     write(log, {"4"});
     EXPECT_EQ(text(".older"), "3\n4\n");
+}
+
+/// Tells what becomes of the names of a directory.
+class Changes {
+public:
+    explicit Changes(const fs::path& directory) : fd_(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC)) {
+        EXPECT_GE(::inotify_add_watch(fd_, directory.c_str(), IN_CREATE | IN_DELETE | IN_MOVE), 0);
+    }
+    Changes(const Changes&) = delete;
+    Changes& operator=(const Changes&) = delete;
+    ~Changes() { ::close(fd_); }
+
+    /// What has happened to \p name, as bits.
+    [[nodiscard]] std::uint32_t of(std::string_view name) const {
+        std::uint32_t all = 0;
+        alignas(inotify_event) std::array<char, 4096> buffer{};
+        for (ssize_t size = 0; (size = ::read(fd_, buffer.data(), buffer.size())) > 0;) {
+            for (ssize_t at = 0; at < size;) {
+                const auto* const event = reinterpret_cast<const inotify_event*>(buffer.data() + at);
+                if (event->len > 0 && name == event->name) all |= event->mask;
+                at += static_cast<ssize_t>(sizeof *event + event->len);
+            }
+        }
+        return all;
+    }
+
+private:
+    int fd_;
+};
+
+TEST_F(FileSinkTest, ReopeningReplacesTheFileInOneStep) {
+    LogFile settings = plain();
+    settings.replace_on_reopen = true;
+    settings.rotate_count = 0;
+    settings.mode = 0604;
+    FileSink log = sink(settings);
+    write(log, {"1"});
+    fs::create_hard_link(path(), dir_ / "kept");
+    const Changes changes(dir_);
+    log.reopen();
+    EXPECT_EQ(changes.of("log"), std::uint32_t{IN_MOVED_TO}); // at no time it was missing
+    EXPECT_EQ(text(), "");
+    write(log, {"2"});
+    EXPECT_EQ(text(), "2\n");
+    EXPECT_EQ(std::ifstream(dir_ / "kept").get(), '1');
+    EXPECT_EQ(files(), 2U);
+    struct stat status {};
+    ASSERT_EQ(::stat(path().c_str(), &status), 0);
+    EXPECT_EQ(status.st_mode & 07777U, 0604U);
+}
+
+TEST_F(FileSinkTest, ReopeningKeepsOldFiles) {
+    LogFile settings = plain();
+    settings.replace_on_reopen = true;
+    settings.rotate_count = 2;
+    FileSink log = sink(settings);
+    for (const std::string_view line : {"1", "2", "3"}) {
+        write(log, {line});
+        const Changes changes(dir_);
+        log.reopen();
+        EXPECT_NE(changes.of("log") & (IN_CREATE | IN_MOVED_TO), 0U);
+    }
+    write(log, {"4"});
+    EXPECT_EQ(text(".2") + text(".1") + text(), "2\n3\n4\n");
+    EXPECT_EQ(files(), 3U);
+}
+
+TEST_F(FileSinkTest, ReopeningAfterSomebodyElseHasRenamedTheFileOnlyMakesOne) {
+    for (const unsigned count : {0U, 3U}) {
+        LogFile settings = plain();
+        settings.replace_on_reopen = true;
+        settings.rotate_count = count;
+        FileSink log = sink(settings);
+        write(log, {"1"});
+        fs::rename(path(), dir_ / "log.20260101");
+        const Changes changes(dir_);
+        log.reopen();
+        EXPECT_EQ(changes.of("log"), std::uint32_t{IN_CREATE});
+        write(log, {"2"});
+        EXPECT_EQ(text(".20260101"), "1\n");
+        EXPECT_EQ(text(), "2\n");
+        EXPECT_EQ(files(), 2U);
+        for (const auto& entry : fs::directory_iterator(dir_)) fs::remove(entry.path());
+    }
+}
+
+TEST_F(FileSinkTest, ReopeningThatIsNotPossibleGoesOnInTheOldFile) {
+    LogFile settings = plain();
+    settings.replace_on_reopen = true;
+    settings.rotate_count = 0;
+    FileSink log = sink(settings);
+    fs::rename(path(), dir_ / "log.old");
+    fs::create_symlink(dir_ / "elsewhere", path());
+    EXPECT_THROW(log.reopen(), Error);
+    write(log, {"1"});
+    EXPECT_EQ(text(".old"), "1\n");
+    EXPECT_FALSE(fs::exists(dir_ / "elsewhere"));
+}
+
+TEST_F(FileSinkTest, LinesLongerThanTheLimitReplaceTheFileOneByOne) {
+    LogFile settings = plain();
+    settings.rotate_size = Bytes{2};
+    settings.rotate_count = 0;
+    FileSink log = sink(settings);
+    write(log, {"first", "second", "third"});
+    EXPECT_EQ(text(), "third\n");
+    EXPECT_EQ(files(), 1U);
+    EXPECT_EQ(log.dropped_records(), 0U);
+}
+
+TEST_F(FileSinkTest, TotalMayCountWhatWasThereAndEndWithAWholeRecord) {
+    std::ofstream(path()) << "old\n";
+    LogFile settings = plain();
+    settings.total_size = Bytes{9};
+    settings.total_with_old = true;
+    FileSink log = sink(settings);
+    write(log, {"123", "the one that reaches it", "x"});
+    write(log, {"y"});
+    EXPECT_EQ(text(), "old\n123\nthe one that reaches it\n");
+    EXPECT_EQ(log.dropped_records(), 2U);
+    EXPECT_EQ(log.dropped_bytes(), 4U);
+    FileSink next = sink(settings);
+    write(next, {"z"});
+    EXPECT_EQ(next.dropped_records(), 1U);
 }
 
 TEST_F(FileSinkTest, StopsAtTheTotalAndCounts) {
