@@ -100,6 +100,7 @@ std::optional<int> run_command(const std::vector<std::string>& arguments, const 
     const std::string& argument = arguments.back();
     if (word == "serve") {
         become_robust();
+        close_foreign_descriptors();
         return Keeper(program, argument).run();
     }
     if (word == "serve-keeper") return Keeper(program, std::atoi(argument.c_str())).run();

@@ -65,11 +65,17 @@ std::string describe(int status) {
 
 Monitor::Monitor(Options options, Inherited inherited, ClientPipes pipes, Streams streams, const Shared& shared)
     : options_(std::move(options)), messages_(options_), inherited_(std::move(inherited)), pipes_(std::move(pipes)),
-      streams_(std::move(streams)), shared_(shared) {}
+      streams_(std::move(streams)), shared_(shared) {
+    // Whoever else holds the input must close it, too.
+    streams_.point->when_input_ends([this] {
+        if (changed_) changed_();
+    });
+}
 
 Monitor::~Monitor() {
     shared_.loop->remove(text_watch_);
     shared_.loop->remove(timer_);
+    streams_.point->when_input_ends(nullptr);
 }
 
 void Monitor::report(int value, std::string_view message) noexcept {
@@ -119,7 +125,7 @@ void Monitor::serve_attached() {
 ChildStreams Monitor::open_streams(std::vector<UniqueFd>& child_ends) {
     ct::internal::HostEnds ends;
     if (options_.log.passthrough) {
-        streams_.output->connect(ends, shared_.loop);
+        streams_.output->connect(ends, shared_.loop); // for its end
         return {.inherit = true};
     }
     ChildStreams streams;
@@ -266,10 +272,17 @@ void Monitor::enter(Phase phase) {
 void Monitor::created() {
     console_.reset();
     if (!options_.log.passthrough) pass_on_runtime_text();
+    if (options_.timeout > 0) deadline_ = Clock::now() + std::chrono::seconds(options_.timeout);
     enter(Phase::Running);
-    if (options_.mode != Mode::Exec || options_.api_version_1) report(*container_);
+    report_running();
     watch_container();
     expectation_.reset();
+}
+
+void Monitor::report_running() {
+    if (options_.mode != Mode::Exec || options_.api_version_1) report(*container_);
+    reported_ = true;
+    if (changed_) changed_();
 }
 
 void Monitor::watch_container() {
@@ -278,10 +291,7 @@ void Monitor::watch_container() {
     for (const std::string& directory : {options_.persist_dir, options_.bundle})
         if (!directory.empty()) oom_files.push_back(concat(directory, "/oom"));
     oom_ = std::make_unique<OomWatch>(*container_, oom_files, shared_.loop, messages_);
-    if (options_.timeout > 0) {
-        timer_ =
-            shared_.loop->add_timer(Clock::now() + std::chrono::seconds(options_.timeout), [this] { time_is_up(); });
-    }
+    if (deadline_) timer_ = shared_.loop->add_timer(*deadline_, [this] { time_is_up(); });
     shared_.reaper.watch(*container_, [weak = weak_from_this()](std::optional<int> status) {
         if (const auto self = weak.lock()) self->container_ended(status);
     });

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <termios.h>
@@ -31,6 +32,7 @@ using ct::internal::UniqueFd;
 namespace {
 
 constexpr std::size_t FrameSize = 8193;
+constexpr std::size_t Columns = 6; ///< Of a list.
 constexpr int Reconnects = 300;
 constexpr timespec ReconnectPause{.tv_sec = 0, .tv_nsec = 100'000'000};
 
@@ -38,12 +40,20 @@ constexpr timespec ReconnectPause{.tv_sec = 0, .tv_nsec = 100'000'000};
     throw Refused(concat("ctmon: ", text));
 }
 
+[[noreturn]] void refuse_gone() {
+    refuse("the server has gone away");
+}
+
+void pause() {
+    (void)::nanosleep(&ReconnectPause, nullptr);
+}
+
 Message request(int socket, const std::vector<std::string>& words, const std::vector<int>& fds = {}) {
     if (const int error = send_message(socket, words, fds); error != 0) {
         refuse(concat("talk to the server: ", ::strerrordesc_np(error)));
     }
     Message reply;
-    if (receive_message(socket, 0, reply) != Received::Message) refuse("the server has gone away");
+    if (receive_message(socket, 0, reply) != Received::Message) refuse_gone();
     if (reply.word(0) == "error" || reply.word(0) == "refused") throw Refused(reply.words.at(1));
     return reply;
 }
@@ -56,10 +66,30 @@ void add_foreign_descriptors(Job& job, bool with_stdio) {
         if (entry->d_name[0] == '.') continue;
         const int fd = std::atoi(entry->d_name);
         if (fd <= STDERR_FILENO ? with_stdio : (::fcntl(fd, F_GETFD) & FD_CLOEXEC) == 0) {
-            job.fds.emplace_back(concat("fd-", fd), fd);
+            job.fds.emplace_back(concat(ForeignFd, fd), fd);
         }
     }
     ::closedir(directory);
+}
+
+/// Has the server prepare for a container. Nothing has begun before the server is told to go on: if it is replaced
+/// meanwhile, the next one is asked.
+Message prepare(const std::string& path, UniqueFd& socket, const std::vector<std::string>& words,
+                const std::vector<int>& fds) {
+    for (int attempt = 0; attempt < Reconnects; ++attempt) {
+        socket = connect_to(path);
+        const int error = send_message(socket.get(), words, fds);
+        Message reply;
+        if (error == 0 && receive_message(socket.get(), 0, reply) == Received::Message) {
+            if (reply.word(0) == "started") return reply;
+            throw Refused(std::string(reply.word(1)));
+        }
+        if (error != 0 && error != EPIPE && error != ECONNRESET) {
+            refuse(concat("talk to the server: ", ::strerrordesc_np(error)));
+        }
+        pause();
+    }
+    refuse_gone();
 }
 
 /// The words that tell of the end of \p name, also if the server is replaced meanwhile.
@@ -75,10 +105,10 @@ Message await_end(const std::string& path, UniqueFd socket, const std::string& n
             socket = connect_to(path);
             if (send_message(socket.get(), {"wait", name}) != 0) socket.reset();
         } catch (const ct::Error&) { // it comes back
-            (void)::nanosleep(&ReconnectPause, nullptr);
         }
+        if (!socket) pause();
     }
-    refuse("the server has gone away");
+    refuse_gone();
 }
 
 int wait_for_end(const std::string& path, const std::string& name) {
@@ -95,10 +125,10 @@ int wait_for_end(const std::string& path, const std::string& name) {
 int list(const std::string& path) {
     const UniqueFd socket = connect_to(path);
     std::string text = "ID\tCID\tKIND\tPID\tSTATE\tNAME\n";
-    for (Message reply = request(socket.get(), {"list"}); reply.word(0) == "one";) {
-        reply.words.erase(reply.words.begin());
-        text += concat(ct::internal::join(reply.words, "\t"), '\n');
-        if (receive_message(socket.get(), 0, reply) != Received::Message) refuse("the server has gone away");
+    const Message reply = request(socket.get(), {"list"});
+    for (std::size_t at = 1; at + Columns <= reply.words.size(); at += Columns) {
+        for (std::size_t column = 0; column < Columns; ++column)
+            text += concat(reply.word(at + column), column + 1 < Columns ? '\t' : '\n');
     }
     (void)!::write(STDOUT_FILENO, text.data(), text.size());
     return EXIT_SUCCESS;
@@ -173,10 +203,13 @@ int attach(const std::string& path, const std::string& name) {
 
 int monitor_elsewhere(const std::string& path, const std::vector<std::string>& arguments, const Options& options,
                       const Messages& messages) {
-    UniqueFd socket = connect_to(path);
+    UniqueFd socket;
     Job job{.arguments = arguments, .inherited = take_inherited(), .fds = {}};
     UniqueFd start = descriptor_from("_OCI_STARTPIPE");
     if (start) await_client(start.get());
+    for (int which = 0; which < RLIMIT_NLIMITS; ++which) {
+        if (::getrlimit(static_cast<__rlimit_resource>(which), &job.inherited.limits.emplace_back()) < 0) break;
+    }
     const ClientPipes pipes = open_client_pipes(options, std::move(start));
     const UniqueFd directory(::open(".", O_PATH | O_DIRECTORY | O_CLOEXEC));
     job.fds.emplace_back("directory", directory.get());
@@ -187,16 +220,17 @@ int monitor_elsewhere(const std::string& path, const std::vector<std::string>& a
     std::vector<std::string> words{"monitor"};
     std::vector<int> fds;
     append_job(job, words, fds);
-    const Message reply = request(socket.get(), words, fds);
-    if (!options.sync) {
+    const Message reply = prepare(path, socket, words, fds);
+    if (!options.sync && !options.conmon_pidfile.empty()) {
         try {
-            if (!options.conmon_pidfile.empty()) replace_file(options.conmon_pidfile, reply.word(1));
+            replace_file(options.conmon_pidfile, reply.word(1));
         } catch (const std::exception& error) {
             messages.error(error.what());
             return EXIT_FAILURE;
         }
-        return EXIT_SUCCESS;
     }
+    if (send_message(socket.get(), {"go"}) != 0) refuse_gone();
+    if (!options.sync) return EXIT_SUCCESS;
     const Message end = await_end(path, std::move(socket), std::string(reply.word(2)));
     return static_cast<int>(end.words.size() > 2 ? end.number(2) : end.number(1)) & 0xFF;
 }
