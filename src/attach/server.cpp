@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The libct authors
 #include "attach/server.hpp"
 
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -70,6 +71,9 @@ void AttachServerCore::before_output() noexcept {
     {
         const std::lock_guard lock(mutex_);
         if (watch_ == 0) return; // it has paused, or is at its end
+        // An accept4(2) that gets nobody makes a socket all the same, and costs many times as much.
+        pollfd waiting{listener_->fd(), POLLIN, 0};
+        if (::poll(&waiting, 1, 0) <= 0) return;
     }
     try {
         accept_some(AllThatWait);
