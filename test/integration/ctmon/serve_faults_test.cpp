@@ -117,7 +117,7 @@ TEST_F(ServeFaults, NoLineIsMissingWhenTheServerIsKilledAgainAndAgain) {
     EXPECT_EQ(waiting.out(), "4\n");
     EXPECT_EQ(waiting.foreground(), 0);
     expect_empty();
-    EXPECT_TRUE(await([&] { return descriptors(keeper()) == before; }));
+    EXPECT_TRUE(await([&] { return descriptors(keeper()) <= before; }));
 }
 
 TEST_F(ServeFaults, NoLineIsMissingAndNoneIsTwiceWhenTheProgramIsReplaced) {
@@ -135,7 +135,7 @@ TEST_F(ServeFaults, NoLineIsMissingAndNoneIsTwiceWhenTheProgramIsReplaced) {
     RecordProperty("upgrades", upgrades);
     expect_codes(boxes);
     for (const Box& each : boxes) EXPECT_THAT(each.numbered_lines(Lines), Each(1)) << each.id();
-    EXPECT_TRUE(await([&] { return descriptors(keeper()) == before; }));
+    EXPECT_TRUE(await([&] { return descriptors(keeper()) <= before; }));
     expect_empty();
 }
 
@@ -181,7 +181,7 @@ TEST_F(ServeFaults, CreatesEitherSucceedOrFailWhenTheServerIsKilled) {
     }
     RecordProperty("succeeded", succeeded);
     RecordProperty("failed", failed);
-    EXPECT_TRUE(await([&] { return descriptors(keeper()) == before; }));
+    EXPECT_TRUE(await([&] { return descriptors(keeper()) <= before; }));
     ::kill(keeper(), SIGKILL); // a runtime that was killed may have left its container
     (void)keeper_ends();
     fs::remove(socket());
