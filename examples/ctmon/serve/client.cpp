@@ -44,18 +44,34 @@ constexpr timespec ReconnectPause{.tv_sec = 0, .tv_nsec = 100'000'000};
     refuse("the server has gone away");
 }
 
-void pause() {
-    (void)::nanosleep(&ReconnectPause, nullptr);
+/// Asks the server, or the next one if it is replaced meanwhile.
+/// \param socket  gets the connection by which the answer came
+Message ask(const std::string& path, UniqueFd& socket, const std::vector<std::string>& words,
+            const std::vector<int>& fds = {}) {
+    for (int attempt = 0; attempt < Reconnects; ++attempt) {
+        if (attempt > 0) (void)::nanosleep(&ReconnectPause, nullptr);
+        try {
+            socket = connect_to(path);
+        } catch (const ct::Error&) {
+            if (attempt == 0) throw;
+            continue; // it comes back
+        }
+        const int error = send_message(socket.get(), words, fds);
+        Message reply;
+        if (error == 0 && receive_message(socket.get(), 0, reply) == Received::Message) {
+            if (reply.word(0) == "error" || reply.word(0) == "refused") throw Refused(std::string(reply.word(1)));
+            return reply;
+        }
+        if (error != 0 && error != EPIPE && error != ECONNRESET) {
+            refuse(concat("talk to the server: ", ::strerrordesc_np(error)));
+        }
+    }
+    refuse_gone();
 }
 
-Message request(int socket, const std::vector<std::string>& words, const std::vector<int>& fds = {}) {
-    if (const int error = send_message(socket, words, fds); error != 0) {
-        refuse(concat("talk to the server: ", ::strerrordesc_np(error)));
-    }
-    Message reply;
-    if (receive_message(socket, 0, reply) != Received::Message) refuse_gone();
-    if (reply.word(0) == "error" || reply.word(0) == "refused") throw Refused(reply.words.at(1));
-    return reply;
+Message ask(const std::string& path, const std::vector<std::string>& words) {
+    UniqueFd socket;
+    return ask(path, socket, words);
 }
 
 /// What this process has inherited for the runtime's sake.
@@ -72,60 +88,15 @@ void add_foreign_descriptors(Job& job, bool with_stdio) {
     ::closedir(directory);
 }
 
-/// Has the server prepare for a container. Nothing has begun before the server is told to go on: if it is replaced
-/// meanwhile, the next one is asked.
-Message prepare(const std::string& path, UniqueFd& socket, const std::vector<std::string>& words,
-                const std::vector<int>& fds) {
-    for (int attempt = 0; attempt < Reconnects; ++attempt) {
-        socket = connect_to(path);
-        const int error = send_message(socket.get(), words, fds);
-        Message reply;
-        if (error == 0 && receive_message(socket.get(), 0, reply) == Received::Message) {
-            if (reply.word(0) == "started") return reply;
-            throw Refused(std::string(reply.word(1)));
-        }
-        if (error != 0 && error != EPIPE && error != ECONNRESET) {
-            refuse(concat("talk to the server: ", ::strerrordesc_np(error)));
-        }
-        pause();
-    }
-    refuse_gone();
-}
-
-/// The words that tell of the end of \p name, also if the server is replaced meanwhile.
-Message await_end(const std::string& path, UniqueFd socket, const std::string& name) {
-    for (int attempt = 0; attempt < Reconnects; ++attempt) {
-        Message reply;
-        while (socket && receive_message(socket.get(), 0, reply) == Received::Message) {
-            if (reply.word(0) == "ended") return reply;
-            if (reply.word(0) == "error" || reply.word(0) == "refused") throw Refused(reply.words.at(1));
-        }
-        socket.reset();
-        try {
-            socket = connect_to(path);
-            if (send_message(socket.get(), {"wait", name}) != 0) socket.reset();
-        } catch (const ct::Error&) { // it comes back
-        }
-        if (!socket) pause();
-    }
-    refuse_gone();
-}
-
 int wait_for_end(const std::string& path, const std::string& name) {
-    UniqueFd socket = connect_to(path);
-    if (const int error = send_message(socket.get(), {"wait", name}); error != 0) {
-        refuse(concat("talk to the server: ", ::strerrordesc_np(error)));
-    }
-    const std::string code(await_end(path, std::move(socket), name).word(1));
-    const std::string line = concat(code, '\n');
+    const std::string line = concat(ask(path, {"wait", name}).word(1), '\n');
     (void)!::write(STDOUT_FILENO, line.data(), line.size());
     return EXIT_SUCCESS;
 }
 
 int list(const std::string& path) {
-    const UniqueFd socket = connect_to(path);
     std::string text = "ID\tCID\tKIND\tPID\tSTATE\tNAME\n";
-    const Message reply = request(socket.get(), {"list"});
+    const Message reply = ask(path, {"list"});
     for (std::size_t at = 1; at + Columns <= reply.words.size(); at += Columns) {
         for (std::size_t column = 0; column < Columns; ++column)
             text += concat(reply.word(at + column), column + 1 < Columns ? '\t' : '\n');
@@ -175,8 +146,7 @@ bool write_all(int fd, const char* bytes, std::size_t size) {
 }
 
 int attach(const std::string& path, const std::string& name) {
-    const UniqueFd server = connect_to(path);
-    const UniqueFd socket = connect_to_attach(std::string(request(server.get(), {"where", name}).word(1)));
+    const UniqueFd socket = connect_to_attach(std::string(ask(path, {"where", name}).word(1)));
     const RawTerminal raw;
     std::array<char, FrameSize> frame{};
     std::array<pollfd, 2> fds{pollfd{socket.get(), POLLIN, 0}, pollfd{STDIN_FILENO, POLLIN, 0}};
@@ -220,7 +190,8 @@ int monitor_elsewhere(const std::string& path, const std::vector<std::string>& a
     std::vector<std::string> words{"monitor"};
     std::vector<int> fds;
     append_job(job, words, fds);
-    const Message reply = prepare(path, socket, words, fds);
+    // Nothing has begun before the server is told to go on.
+    const Message reply = ask(path, socket, words, fds);
     if (!options.sync && !options.conmon_pidfile.empty()) {
         try {
             replace_file(options.conmon_pidfile, reply.word(1));
@@ -231,7 +202,9 @@ int monitor_elsewhere(const std::string& path, const std::vector<std::string>& a
     }
     if (send_message(socket.get(), {"go"}) != 0) refuse_gone();
     if (!options.sync) return EXIT_SUCCESS;
-    const Message end = await_end(path, std::move(socket), std::string(reply.word(2)));
+    Message end;
+    if (receive_message(socket.get(), 0, end) != Received::Message)
+        end = ask(path, {"wait", std::string(reply.word(2))});
     return static_cast<int>(end.words.size() > 2 ? end.number(2) : end.number(1)) & 0xFF;
 }
 
@@ -244,11 +217,11 @@ int run_at(const std::vector<std::string>& arguments) {
     if (command == "wait" && arguments.size() == 4) return wait_for_end(path, name);
     if (command == "attach" && arguments.size() == 4) return attach(path, name);
     if (command == "reopen" && arguments.size() == 4) {
-        (void)request(connect_to(path).get(), {"reopen", name});
+        (void)ask(path, {"reopen", name});
         return EXIT_SUCCESS;
     }
     if (command == "resize" && arguments.size() == 6) {
-        (void)request(connect_to(path).get(), {"resize", name, argument(4), argument(5)});
+        (void)ask(path, {"resize", name, argument(4), argument(5)});
         return EXIT_SUCCESS;
     }
     refuse("usage: ctmon at SOCKET list | wait ID | attach ID | reopen ID | resize ID ROWS COLUMNS");
