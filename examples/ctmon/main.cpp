@@ -74,6 +74,7 @@ int monitor(const Options& options, const Messages& messages) {
     Streams streams = open_log(options, scratches);
     Inherited inherited = take_inherited();
     become_robust();
+    messages.debug(concat("monitor container ", options.cid));
     UniqueFd start = descriptor_from("_OCI_STARTPIPE");
     if (start) await_client(start.get());
     if (!options.sync) go_to_background(options, messages);

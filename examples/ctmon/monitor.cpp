@@ -105,6 +105,7 @@ void Monitor::serve_attached() {
     if (!options_.full_attach && !options_.cuuid.empty()) {
         link_ = std::make_unique<AttachLink>(options_.socket_dir_path, options_.cuuid, bundle);
     }
+    (void)::unlink(concat(bundle, "/attach").c_str()); // whatever it is
     // The input of a terminal does not end: another client may come, and this one may only have gone away.
     const bool closes_input = options_.stdin_open && !options_.terminal && !options_.leave_stdin_open;
     server_ = std::make_shared<AttachServerCore>(
@@ -153,6 +154,7 @@ ChildStreams Monitor::open_streams(std::vector<UniqueFd>& child_ends) {
 void Monitor::start() {
     std::vector<UniqueFd> child_ends;
     const ChildStreams child = open_streams(child_ends);
+    messages_.debug(concat("start the runtime '", options_.runtime, "' for container ", options_.cid));
     enter(Phase::Creating);
     expectation_.emplace(shared_.reaper);
     runtime_ = start_runtime(options_, console_ ? console_->path() : "", child, pipes_.start.get(), inherited_);

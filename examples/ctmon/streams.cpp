@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: The libct authors
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -44,11 +45,13 @@ ct::LogFile file_of(const Options& options) {
                      .total_with_old = true,
                      .sync = !options.no_sync_log,
                      .local_time = true};
-    // A link stays what it is: what it leads to is written to, and neither is moved.
-    std::array<char, PATH_MAX> target{};
+    // A link stays what it is: what it leads to is made if it is missing, and written to; neither is moved.
     struct stat found {};
-    const bool is_link = ::lstat(file.path.c_str(), &found) == 0 && S_ISLNK(found.st_mode);
-    if (is_link && ::realpath(file.path.c_str(), target.data()) != nullptr) {
+    if (::lstat(file.path.c_str(), &found) < 0 || !S_ISLNK(found.st_mode)) return file;
+    const ct::internal::UniqueFd made(
+        ::open(file.path.c_str(), O_WRONLY | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, file.mode));
+    std::array<char, PATH_MAX> target{};
+    if (::realpath(file.path.c_str(), target.data()) != nullptr) {
         file.path = target.data();
         file.rotate_size = {};
         file.replace_on_reopen = false;
