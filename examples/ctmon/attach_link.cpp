@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The libct authors
 #include "attach_link.hpp"
 
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <array>
@@ -14,8 +15,19 @@
 
 namespace ctmon {
 
+namespace {
+
+/// One that would not leave room for the final NUL in an address is shortened, as clients do, too.
+std::string path_of(const std::string& directory, const std::string& cuuid) {
+    std::string path = ct::internal::concat(directory, '/', cuuid);
+    if (path.size() == sizeof(sockaddr_un::sun_path) - 1) path.pop_back();
+    return path;
+}
+
+} // namespace
+
 AttachLink::AttachLink(const std::string& directory, const std::string& cuuid, const std::string& bundle)
-    : path_(ct::internal::concat(directory, '/', cuuid)), bundle_(bundle) {
+    : path_(path_of(directory, cuuid)), bundle_(bundle) {
     using ct::internal::sys::error;
     constexpr ct::Stage stage = ct::Stage::Stdio;
     if (::unlink(path_.c_str()) < 0 && errno != ENOENT) throw error(errno, stage, "replace", path_);

@@ -79,6 +79,7 @@ void become_robust() {
     const UniqueFd file(::open(OomScoreAdj, O_WRONLY | O_CLOEXEC));
     (void)!::write(file.get(), LastToBeKilled.data(), LastToBeKilled.size()); // takes a privilege
     (void)::signal(SIGPIPE, SIG_IGN);
+    (void)::signal(SIGXFSZ, SIG_IGN); // a log that may not grow is no reason to end
     (void)::signal(SIGTERM, end_at_once);
 }
 

@@ -74,6 +74,7 @@ int monitor(const Options& options, const Messages& messages) {
     Streams streams = open_log(options, scratches);
     Inherited inherited = take_inherited();
     become_robust();
+    messages.debug(concat("monitor container ", options.cid));
     UniqueFd start = descriptor_from("_OCI_STARTPIPE");
     if (start) await_client(start.get());
     if (!options.sync) go_to_background(options, messages);
@@ -100,6 +101,7 @@ std::optional<int> run_command(const std::vector<std::string>& arguments, const 
     const std::string& argument = arguments.back();
     if (word == "serve") {
         become_robust();
+        close_foreign_descriptors();
         return Keeper(program, argument).run();
     }
     if (word == "serve-keeper") return Keeper(program, std::atoi(argument.c_str())).run();

@@ -65,11 +65,17 @@ std::string describe(int status) {
 
 Monitor::Monitor(Options options, Inherited inherited, ClientPipes pipes, Streams streams, const Shared& shared)
     : options_(std::move(options)), messages_(options_), inherited_(std::move(inherited)), pipes_(std::move(pipes)),
-      streams_(std::move(streams)), shared_(shared) {}
+      streams_(std::move(streams)), shared_(shared) {
+    // Whoever else holds the input must close it, too.
+    streams_.point->when_input_ends([this] {
+        if (changed_) changed_();
+    });
+}
 
 Monitor::~Monitor() {
     shared_.loop->remove(text_watch_);
     shared_.loop->remove(timer_);
+    streams_.point->when_input_ends(nullptr);
 }
 
 void Monitor::report(int value, std::string_view message) noexcept {
@@ -99,6 +105,7 @@ void Monitor::serve_attached() {
     if (!options_.full_attach && !options_.cuuid.empty()) {
         link_ = std::make_unique<AttachLink>(options_.socket_dir_path, options_.cuuid, bundle);
     }
+    (void)::unlink(concat(bundle, "/attach").c_str()); // whatever it is
     // The input of a terminal does not end: another client may come, and this one may only have gone away.
     const bool closes_input = options_.stdin_open && !options_.terminal && !options_.leave_stdin_open;
     server_ = std::make_shared<AttachServerCore>(
@@ -119,7 +126,7 @@ void Monitor::serve_attached() {
 ChildStreams Monitor::open_streams(std::vector<UniqueFd>& child_ends) {
     ct::internal::HostEnds ends;
     if (options_.log.passthrough) {
-        streams_.output->connect(ends, shared_.loop);
+        streams_.output->connect(ends, shared_.loop); // for its end
         return {.inherit = true};
     }
     ChildStreams streams;
@@ -147,6 +154,7 @@ ChildStreams Monitor::open_streams(std::vector<UniqueFd>& child_ends) {
 void Monitor::start() {
     std::vector<UniqueFd> child_ends;
     const ChildStreams child = open_streams(child_ends);
+    messages_.debug(concat("start the runtime '", options_.runtime, "' for container ", options_.cid));
     enter(Phase::Creating);
     expectation_.emplace(shared_.reaper);
     runtime_ = start_runtime(options_, console_ ? console_->path() : "", child, pipes_.start.get(), inherited_);
@@ -185,7 +193,9 @@ void Monitor::pass_on_runtime_text() {
     shared_.loop->remove(std::exchange(text_watch_, 0));
     if (!text_pipe_) return;
     streams_.output->put(Stream::Error, runtime_text_);
-    streams_.output->add(Stream::Error, std::move(text_pipe_));
+    ct::internal::HostEnds ends;
+    ends.pipes[2] = std::move(text_pipe_);
+    streams_.output->connect(ends, shared_.loop);
     runtime_text_.resize(std::min(runtime_text_.size(), LongestText));
 }
 
@@ -199,7 +209,9 @@ void Monitor::console_came(UniqueFd master) {
     }
     keep_terminal(master.get());
     if (size_) resize(*size_);
-    streams_.output->add_terminal(std::move(master));
+    ct::internal::HostEnds ends;
+    ends.terminal = std::move(master);
+    streams_.output->connect(ends, shared_.loop);
     streams_.output->started();
 }
 
@@ -262,10 +274,17 @@ void Monitor::enter(Phase phase) {
 void Monitor::created() {
     console_.reset();
     if (!options_.log.passthrough) pass_on_runtime_text();
+    if (options_.timeout > 0) deadline_ = Clock::now() + std::chrono::seconds(options_.timeout);
     enter(Phase::Running);
-    if (options_.mode != Mode::Exec || options_.api_version_1) report(*container_);
+    report_running();
     watch_container();
     expectation_.reset();
+}
+
+void Monitor::report_running() {
+    if (options_.mode != Mode::Exec || options_.api_version_1) report(*container_);
+    reported_ = true;
+    if (changed_) changed_();
 }
 
 void Monitor::watch_container() {
@@ -274,10 +293,7 @@ void Monitor::watch_container() {
     for (const std::string& directory : {options_.persist_dir, options_.bundle})
         if (!directory.empty()) oom_files.push_back(concat(directory, "/oom"));
     oom_ = std::make_unique<OomWatch>(*container_, oom_files, shared_.loop, messages_);
-    if (options_.timeout > 0) {
-        timer_ =
-            shared_.loop->add_timer(Clock::now() + std::chrono::seconds(options_.timeout), [this] { time_is_up(); });
-    }
+    if (deadline_) timer_ = shared_.loop->add_timer(*deadline_, [this] { time_is_up(); });
     shared_.reaper.watch(*container_, [weak = weak_from_this()](std::optional<int> status) {
         if (const auto self = weak.lock()) self->container_ended(status);
     });

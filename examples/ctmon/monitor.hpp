@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -72,6 +73,8 @@ public:
         bool failed = false;
         std::optional<pid_t> container;
         std::optional<int> code;
+        bool reported = false;                                         ///< That it runs.
+        std::optional<std::chrono::steady_clock::time_point> deadline; ///< Of its timeout.
         ct::internal::UniqueFd in;
         ct::internal::UniqueFd out;
         ct::internal::UniqueFd err;
@@ -104,6 +107,8 @@ public:
     [[nodiscard]] const ClientPipes& pipes() const noexcept { return pipes_; }
     [[nodiscard]] const Options& options() const noexcept { return options_; }
     [[nodiscard]] std::optional<pid_t> container() const noexcept { return container_; }
+    [[nodiscard]] bool reported() const noexcept { return reported_; }
+    [[nodiscard]] std::optional<std::chrono::steady_clock::time_point> deadline() const noexcept { return deadline_; }
     /// As exit files tell it; none as long as it is not known.
     [[nodiscard]] std::optional<int> exit_code() const noexcept { return code_; }
     /// All is told and cleaned up.
@@ -127,6 +132,7 @@ private:
     [[nodiscard]] std::string look_for_container(std::optional<int> status);
     void enter(Phase phase);
     void created();
+    void report_running();
     /// From when its first process is known.
     void watch_container();
     /// \param told  what the client hears
@@ -155,6 +161,8 @@ private:
     std::optional<pid_t> container_;
     ct::internal::UniqueFd pidfd_; ///< Of the container.
     std::optional<int> code_;
+    bool reported_ = false;
+    std::optional<std::chrono::steady_clock::time_point> deadline_;
     std::string runtime_text_;         ///< What the runtime has written to its standard error.
     ct::internal::UniqueFd text_pipe_; ///< Where that comes from, and later the container's.
     ct::internal::Loop::Id text_watch_ = 0;

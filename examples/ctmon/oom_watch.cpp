@@ -123,6 +123,8 @@ struct OomWatch::Impl : std::enable_shared_from_this<Impl> {
     void start_1(const std::string& where);
     void start_2(const std::string& where);
     void watch(UniqueFd fd);
+    [[nodiscard]] bool watch_events();
+    void watch_by_inotify(const std::string& path);
     void stop() noexcept {
         if (watched) loop->remove(*std::exchange(watched, std::nullopt));
     }
@@ -179,6 +181,23 @@ void OomWatch::Impl::start_2(const std::string& where) {
     }
     if (!events) throw sys::error(errno, Stage::Cgroup, Watch, path);
     events = sys::above_stdio(std::move(events), Stage::Cgroup, Watch);
+    if (!watch_events()) watch_by_inotify(path);
+    look(); // what happened before
+}
+
+bool OomWatch::Impl::watch_events() {
+    try {
+        watched = loop->add(events.get(), EPOLLPRI, [weak = weak_from_this()](std::uint32_t) {
+            if (const auto self = weak.lock()) self->look();
+        });
+        return true;
+    } catch (const ct::Error&) { // it cannot be polled
+        return false;
+    }
+}
+
+/// A user has only so many inotify descriptors, 128 by default.
+void OomWatch::Impl::watch_by_inotify(const std::string& path) {
     UniqueFd inotify(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
     if (!inotify) throw sys::error(errno, Stage::Cgroup, "make an inotify descriptor");
     // The file that is open, wherever its path leads by now.
@@ -186,7 +205,6 @@ void OomWatch::Impl::start_2(const std::string& where) {
         throw sys::error(errno, Stage::Cgroup, Watch, path);
     }
     watch(std::move(inotify));
-    look(); // what happened before
 }
 
 void OomWatch::Impl::look() {
@@ -209,7 +227,10 @@ bool OomWatch::Impl::happened_2() {
     if (notice && ::read(notice.get(), notices.data(), notices.size()) < 0 && errno != EAGAIN && errno != EINTR) stop();
     std::array<char, 1024> text; // NOLINT(cppcoreguidelines-pro-type-member-init): pread() fills it
     const ssize_t size = ::pread(events.get(), text.data(), text.size(), 0);
-    if (size <= 0) return false; // the group is gone
+    if (size <= 0) { // the group is gone, which would be told all the time
+        stop();
+        return false;
+    }
     const std::string_view now(text.data(), static_cast<std::size_t>(size));
     const std::uint64_t ooms_now = count_of(now, "oom");
     const std::uint64_t kills_now = count_of(now, "oom_kill");

@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The libct authors
 #include "runtime.hpp"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -60,7 +61,8 @@ void undo_own_settings(const Inherited& inherited) {
         const UniqueFd file(::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
         (void)!::write(file.get(), inherited.oom_score_adj.data(), inherited.oom_score_adj.size());
     }
-    for (const int number : {SIGTERM, SIGINT, SIGQUIT, SIGCHLD, SIGHUP, SIGUSR1}) (void)::signal(number, SIG_DFL);
+    for (const int number : {SIGTERM, SIGINT, SIGQUIT, SIGCHLD, SIGHUP, SIGUSR1, SIGXFSZ})
+        (void)::signal(number, SIG_DFL);
     (void)::signal(SIGPIPE, inherited.sigpipe_ignored ? SIG_IGN : SIG_DFL);
     (void)::sigprocmask(SIG_SETMASK, &inherited.blocked_signals, nullptr);
 }
@@ -85,6 +87,32 @@ void place_fds(const Inherited& inherited) {
     for (std::size_t i = 0; i < moved.size(); ++i) (void)::dup2(moved[i], inherited.fds[i].first);
 }
 
+/// Last: there may be more open now than it is allowed to open itself.
+void set_limits(const Inherited& inherited) {
+    for (std::size_t i = 0; i < inherited.limits.size(); ++i) {
+        (void)::setrlimit(static_cast<__rlimit_resource>(i), &inherited.limits[i]); // higher ones take a privilege
+    }
+}
+
+/// Closes what execve(2) would close: the ends of other containers' pipes, say, which would be held open meanwhile.
+void close_all_but(int kept) {
+    DIR* const directory = ::opendir("/proc/self/fd");
+    if (directory == nullptr) return;
+    while (const dirent* const entry = ::readdir(directory)) {
+        const int fd = std::atoi(entry->d_name);
+        if (fd <= STDERR_FILENO || fd == kept || fd == ::dirfd(directory)) continue;
+        if ((::fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0) ::close(fd);
+    }
+    ::closedir(directory);
+}
+
+void await(int gate) {
+    close_all_but(gate);
+    std::array<char, 8192> ignored{};
+    while (::read(gate, ignored.data(), ignored.size()) < 0 && errno == EINTR) {
+    }
+}
+
 [[noreturn]] void fail(std::string_view text) {
     (void)!::write(STDERR_FILENO, text.data(), text.size());
     ::_exit(CannotExecute);
@@ -102,11 +130,8 @@ void place_fds(const Inherited& inherited) {
     set_streams(streams);
     place_fds(inherited);
     if (!set_listen_pid(environment, options.replace_listen_pid)) fail("LISTEN_PID is not the number of a process\n");
-    if (gate >= 0) {
-        std::array<char, 8192> ignored{};
-        while (::read(gate, ignored.data(), ignored.size()) < 0 && errno == EINTR) {
-        }
-    }
+    if (gate >= 0) await(gate);
+    set_limits(inherited);
     ::execve(options.runtime.c_str(), pointers(command).data(), pointers(environment).data());
     fail(concat("execute the runtime '", options.runtime, "': ", ::strerrordesc_np(errno), '\n'));
 }
@@ -157,6 +182,7 @@ pid_t start_exit_command(const Options& options, const Inherited& inherited) {
     set_streams({});
     std::vector<std::string> environment = inherited.environment;
     (void)::close_range(3, ~0U, 0);
+    set_limits(inherited);
     ::execve(options.exit_command.c_str(), pointers(command).data(), pointers(environment).data());
     ::_exit(CannotExecute);
 }

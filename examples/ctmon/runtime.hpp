@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The libct authors
 #pragma once
 
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include <csignal>
@@ -20,6 +21,7 @@ struct Inherited {
     std::string oom_score_adj;            ///< Empty: it could not be changed.
     bool sigpipe_ignored = false;
     sigset_t blocked_signals = {};
+    std::vector<rlimit> limits;                              ///< By their numbers; none: they are left as they are.
     std::vector<std::pair<int, ct::internal::UniqueFd>> fds; ///< Further ones for the runtime, by their numbers there.
     ct::internal::UniqueFd directory;                        ///< The current one, if it is not the monitor's.
 };

@@ -118,7 +118,8 @@ struct AttachServerOptions {
     Bytes history = {};    ///< What each client gets first of what was written before, see Attachable.
     Bytes queue = 1 * MiB; ///< What may wait for a client, beyond what its socket holds. From 64 KiB on.
     SlowClient slow = SlowClient::Disconnect;
-    Bytes spill = 1 * GiB; ///< Of a client, for SlowClient::Spill, beyond `queue`; with 9 bytes for each packet.
+    Bytes spill =
+        1 * GiB; ///< Of a client, for SlowClient::Spill, beyond `queue`; with 5 bytes for each read of output.
     /// Where that is: absolute, on a file system with room for it. By default the directory of the socket; has to be
     /// given with `fd`.
     std::string spill_directory = {};
@@ -153,9 +154,9 @@ struct AttachServerStats {
 ///
 /// Clients are independent: each gets all output since it was accepted, and a slow one slows neither the others nor,
 /// except by SlowClient::Wait, the container. They are served within Session::dispatch(); while only
-/// Container::wait() and the like wait, output goes to clients that are there, but none is accepted, and no input is
-/// taken. Clients can do what the container's own streams can do, and no more; who may connect is decided by the mode
-/// of the socket and by its directory.
+/// Container::wait() and the like wait, output goes to clients, also to those who connect before it is read, but no
+/// input is taken. Clients can do what the container's own streams can do, and no more; who may connect is decided by
+/// the mode of the socket and by its directory.
 ///
 /// A server serves one run: the present one, or the next. Closing the session, or destroying this object, removes the
 /// socket and disconnects clients, which can still read what they were sent. From any thread.

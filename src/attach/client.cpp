@@ -2,7 +2,9 @@
 // SPDX-FileCopyrightText: The libct authors
 #include "attach/client.hpp"
 
+#include <linux/sockios.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -20,8 +22,9 @@ namespace {
 constexpr std::size_t PacketSize = 8192;        ///< More is lost to clients: they have room for that.
 constexpr std::size_t InputSize = 256UL * 1024; ///< Of a packet.
 constexpr std::size_t PacketsAtOnce = 32;
-constexpr int Rounds = 4;              ///< A turn is no longer than that.
-constexpr std::size_t EntryCost = 128; ///< Of an entry in the queue, beside its bytes.
+constexpr std::size_t SpillBlock = 256UL * 1024; ///< Read from the file at a time.
+constexpr int Rounds = 4;                        ///< A turn is no longer than that.
+constexpr std::size_t EntryCost = 128;           ///< Of an entry in the queue, beside its bytes.
 
 char id_of(Stream stream) {
     return stream == Stream::Error ? 3 : 2;
@@ -32,8 +35,9 @@ char id_of(Stream stream) {
 AttachClient::AttachClient(UniqueFd socket, Limits limits, std::shared_ptr<AttachPoint> point,
                            std::weak_ptr<AttachServerCore> server, std::shared_ptr<Loop> loop,
                            std::shared_ptr<ScratchPool> scratches)
-    : limits_(limits), point_(std::move(point)), server_(std::move(server)), loop_(std::move(loop)),
-      scratches_(std::move(scratches)), socket_(std::move(socket)), watched_(EPOLLIN) {}
+    : limits_(std::move(limits)), point_(std::move(point)), server_(std::move(server)), loop_(std::move(loop)),
+      scratches_(std::move(scratches)), socket_(std::move(socket)), spill_(limits_.spill_directory, limits_.spill),
+      watched_(EPOLLIN) {}
 
 void AttachClient::start() {
     const std::lock_guard lock(mutex_);
@@ -70,15 +74,22 @@ void AttachClient::output(SharedChunk& chunk) {
     {
         const std::lock_guard lock(mutex_);
         if (!socket_ || hung_up_ || ending_) return;
-        queue_.push_back({id_of(chunk.chunk().stream), chunk.chunk().bytes, nullptr});
-        queued_ += chunk.chunk().bytes.size() + EntryCost;
+        const char id = id_of(chunk.chunk().stream);
+        const std::string_view bytes = chunk.chunk().bytes;
+        if (spill_.empty()) {
+            queue_.push_back({id, bytes, nullptr});
+            queued_ += bytes.size() + EntryCost;
+        } else {
+            spill(id, bytes, todo);
+        }
         flush(todo);
-        if (!queue_.empty() && !queue_.back().owner) {
+        const auto borrows = [&] { return !queue_.empty() && !queue_.back().owner; };
+        if (borrows()) limit_queue(todo);
+        if (borrows()) {
             Queued& last = queue_.back();
-            const std::size_t sent = chunk.chunk().bytes.size() - last.left.size();
+            const std::size_t sent = bytes.size() - last.left.size();
             last.owner = chunk.copy();
             last.left = std::string_view(*last.owner).substr(sent);
-            limit_queue(todo);
         }
         watch(todo);
     }
@@ -88,21 +99,41 @@ void AttachClient::output(SharedChunk& chunk) {
 void AttachClient::limit_queue(Todo& todo) {
     if (queued_ <= limits_.queue + history_) return;
     switch (limits_.slow) {
-    case SlowClient::Spill:
-    case SlowClient::Disconnect: todo.gone = todo.expelled = true; break;
-    case SlowClient::Skip:
-        if (const auto server = server_.lock()) server->count_skipped(queue_.back().left.size());
-        queued_ -= queue_.back().left.size() + EntryCost;
-        queue_.pop_back();
-        break;
+    case SlowClient::Disconnect: todo.gone = todo.expelled = true; return;
     case SlowClient::Wait:
         if (!std::exchange(blocks_, true)) point_->block();
+        return;
+    case SlowClient::Spill: spill(queue_.back().id, queue_.back().left, todo); break;
+    case SlowClient::Skip:
+        if (const auto server = server_.lock()) server->count_skipped(queue_.back().left.size());
         break;
+    }
+    queued_ -= queue_.back().left.size() + EntryCost;
+    queue_.pop_back();
+}
+
+void AttachClient::spill(char id, std::string_view bytes, Todo& todo) {
+    if (!spill_.append(id, bytes)) {
+        todo.gone = todo.expelled = true;
+    } else if (const auto server = server_.lock()) {
+        server->count_spilled(bytes.size());
     }
 }
 
+bool AttachClient::refill(Todo& todo) {
+    if (spill_.empty()) return false;
+    const auto block = spill_.take(std::min(limits_.queue, SpillBlock));
+    if (!block) todo.gone = todo.expelled = true;
+    if (!block) return false;
+    for (const SpillFile::Piece& piece : block->pieces) {
+        queue_.push_back({piece.id, piece.bytes, block->bytes});
+        queued_ += piece.bytes.size() + EntryCost;
+    }
+    return true;
+}
+
 void AttachClient::flush(Todo& todo) {
-    for (int round = 0; round < Rounds && !queue_.empty(); ++round) {
+    for (int round = 0; round < Rounds && (!queue_.empty() || refill(todo)); ++round) {
         std::array<mmsghdr, PacketsAtOnce> messages{};
         std::array<std::array<iovec, 2>, PacketsAtOnce> parts{};
         unsigned count = 0;
@@ -120,6 +151,7 @@ void AttachClient::flush(Todo& todo) {
             hung_up_ = true;
             forget_queue(todo);
         }
+        if (sent > 0) packets_ += static_cast<unsigned>(sent);
         if (sent > 0) pop(static_cast<std::size_t>(sent));
         if (sent < static_cast<int>(count)) break;
     }
@@ -142,6 +174,7 @@ void AttachClient::pop(std::size_t packets) noexcept {
 void AttachClient::forget_queue(Todo& todo) noexcept {
     queue_.clear();
     queued_ = 0;
+    spill_.clear();
     if (std::exchange(blocks_, false)) todo.unblock = true;
 }
 
@@ -263,20 +296,21 @@ void AttachClient::watch(Todo& todo) {
         return;
     }
     if (hung_up_ && (!reads_ || ending_)) todo.gone = true;
-    if (ending_ && queue_.empty()) todo.gone = true;
+    if (ending_ && sent_all()) todo.gone = true;
     if (todo.gone) {
         todo.input_ended = todo.input_ended || std::exchange(reads_, false);
         return;
     }
     std::uint32_t wanted = 0;
     if (reads_ && input_.empty()) wanted |= EPOLLIN;
-    if (!queue_.empty()) wanted |= EPOLLOUT;
+    if (!sent_all()) wanted |= EPOLLOUT;
     if (wanted != watched_) loop_->modify(watch_, wanted);
     watched_ = wanted;
 }
 
 void AttachClient::end(bool) {
     Todo todo;
+    bool look = false;
     {
         const std::lock_guard lock(mutex_);
         ending_ = true;
@@ -286,11 +320,21 @@ void AttachClient::end(bool) {
             (void)::shutdown(socket_.get(), SHUT_RD);
             flush(todo);
             watch(todo);
+            look = !todo.gone;
         } else {
             todo.gone = true;
         }
     }
+    if (look) (void)has_read(); // what counts is what it reads from now on
     carry_out(todo);
+}
+
+bool AttachClient::has_read() noexcept {
+    const std::lock_guard lock(mutex_);
+    int unread = 0;
+    (void)::ioctl(socket_.get(), SIOCOUTQ, &unread);
+    const std::pair now{packets_, unread};
+    return std::exchange(seen_, now) != now;
 }
 
 void AttachClient::close() noexcept {

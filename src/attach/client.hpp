@@ -10,10 +10,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <ct/attach.hpp>
 
 #include "attach/point.hpp"
+#include "attach/spill_file.hpp"
 #include "base/unique_fd.hpp"
 #include "log/scratch.hpp"
 #include "monitor/loop.hpp"
@@ -23,13 +25,16 @@ namespace ct::internal {
 class AttachServerCore;
 
 /// One who has connected to an AttachServer. Output goes out as soon as it comes; what the socket does not take is kept
-/// in a bounded queue. One packet of input at a time is taken, and no further one before the container has all of it.
-/// Once it is gone, all it has sent is taken off its socket, as far as the server keeps that, and the socket is closed.
+/// in a bounded queue, and what has no room there in a file, if it is to spill. One packet of input at a time is taken,
+/// and no further one before the container has all of it. Once it is gone, all it has sent is taken off its socket, as
+/// far as the server keeps that, and the socket is closed.
 class AttachClient final : public AttachTap, public std::enable_shared_from_this<AttachClient> {
 public:
     struct Limits {
         std::size_t queue;
         SlowClient slow;
+        std::uint64_t spill;
+        std::string spill_directory;
     };
 
     AttachClient(UniqueFd socket, Limits limits, std::shared_ptr<AttachPoint> point,
@@ -46,6 +51,8 @@ public:
     void end(bool calls_handlers) override;
     /// Disconnects it: it can still read what it was sent.
     void close() noexcept;
+    /// Whether it has read anything since the end, or the last call.
+    [[nodiscard]] bool has_read() noexcept;
 
 private:
     struct Queued {
@@ -69,6 +76,11 @@ private:
     void forget_queue(Todo& todo) noexcept;
     /// Deals with a queue that has grown too long by its last entry.
     void limit_queue(Todo& todo);
+    void spill(char id, std::string_view bytes, Todo& todo);
+    /// Queues what comes next of what was spilled. \returns whether there was anything
+    bool refill(Todo& todo);
+    /// What was sent, and is not read yet, is all that is left.
+    [[nodiscard]] bool sent_all() const noexcept { return queue_.empty() && spill_.empty(); }
     /// \returns the size of the next packet, of which the first bytes are in \p scratch; 0 at the end
     [[nodiscard]] std::optional<std::size_t> next_packet(Scratch& scratch);
     /// \returns false if there is nothing to be received now
@@ -93,6 +105,9 @@ private:
     std::deque<Queued> queue_;
     std::size_t queued_ = 0; ///< What the entries cost.
     std::size_t history_ = 0;
+    SpillFile spill_;                      ///< What comes after the queue.
+    std::uint64_t packets_ = 0;            ///< Sent.
+    std::pair<std::uint64_t, int> seen_{}; ///< Of these, and what was not read of them, when that was last looked at.
     bool blocks_ = false;
     bool reads_ = true;    ///< Its input has not ended.
     bool hung_up_ = false; ///< It cannot be sent anything any more.

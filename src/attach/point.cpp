@@ -53,7 +53,8 @@ void AttachPoint::abandon() noexcept {
 }
 
 void AttachPoint::output(const OutputChunk& chunk, Call call) {
-    std::shared_ptr<const Taps> taps;
+    std::shared_ptr<const Taps> taps = this->taps();
+    for (const auto& tap : *taps) tap->before_output();
     {
         // Who comes at that time gets it either as history, or as output.
         const std::lock_guard lock(mutex_);

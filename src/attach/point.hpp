@@ -38,6 +38,8 @@ class AttachTap : public Input::Waiter {
 public:
     /// What was written before; only stores it.
     virtual void begin(std::vector<OutputPiece> history) = 0;
+    /// There is output: who comes now gets it, too.
+    virtual void before_output() noexcept {}
     virtual void output(SharedChunk& chunk) = 0;
     /// All was delivered. \param calls_handlers  whether a function of the host's may be told
     virtual void end(bool calls_handlers) = 0;

@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The libct authors
 #include "attach/server.hpp"
 
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include <utility>
 
 #include "base/concat.hpp"
+#include "base/split_path.hpp"
 #include "base/sys.hpp"
 #include "config/attach.hpp"
 
@@ -18,7 +20,7 @@ namespace ct::internal {
 namespace {
 
 constexpr int AcceptsPerTurn = 16;
-constexpr int AcceptsAtEnd = 256; ///< More than can wait.
+constexpr int AllThatWait = 256; ///< And more.
 constexpr int SendBuffer = 1024 * 1024;
 constexpr std::chrono::milliseconds Pause{100};
 
@@ -28,7 +30,9 @@ AttachServerCore::AttachServerCore(AttachServerOptions options, std::shared_ptr<
                                    std::shared_ptr<Loop> loop, std::shared_ptr<ScratchPool> scratches)
     : options_(std::move(options)), process_(::getpid()), owns_point_(!point),
       point_(point ? std::move(point) : std::make_shared<AttachPoint>()), loop_(std::move(loop)),
-      scratches_(std::move(scratches)) {
+      scratches_(std::move(scratches)), limits_{options_.queue.count, options_.slow, options_.spill.count,
+                                                options_.spill_directory.empty() ? split_path(options_.path).directory
+                                                                                 : options_.spill_directory} {
     check_attach_server(options_);
     if (owns_point_) point_->begin_output(options_.history.count, nullptr);
 }
@@ -54,13 +58,27 @@ void AttachServerCore::listen() {
     const std::lock_guard lock(mutex_);
     if (!listener_) return;
     watch_ = loop_->add(listener_->fd(), EPOLLIN, [weak = weak_from_this()](std::uint32_t) {
-        if (const auto self = weak.lock()) self->accept_some();
+        if (const auto self = weak.lock()) self->accept_some(AcceptsPerTurn);
     });
 }
 
-void AttachServerCore::accept_some() {
-    for (int count = 0; count < AcceptsPerTurn; ++count)
+void AttachServerCore::accept_some(int most) {
+    for (int count = 0; count < most; ++count)
         if (!accept_one()) return;
+}
+
+void AttachServerCore::before_output() noexcept {
+    {
+        const std::lock_guard lock(mutex_);
+        if (watch_ == 0) return; // it has paused, or is at its end
+        // An accept4(2) that gets nobody makes a socket all the same, and costs many times as much.
+        pollfd waiting{listener_->fd(), POLLIN, 0};
+        if (::poll(&waiting, 1, 0) <= 0) return;
+    }
+    try {
+        accept_some(AllThatWait);
+    } catch (const std::exception&) { // the output comes first; the loop tries again
+    }
 }
 
 bool AttachServerCore::accept_one() {
@@ -86,8 +104,7 @@ bool AttachServerCore::accept_one() {
         socket = sys::above_stdio(std::move(socket), Stage::Stdio, "accept a client");
         (void)::setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUF, &SendBuffer, sizeof SendBuffer); // as far as allowed
         client =
-            std::make_shared<AttachClient>(std::move(socket), AttachClient::Limits{options_.queue.count, options_.slow},
-                                           point_, weak_from_this(), loop_, scratches_);
+            std::make_shared<AttachClient>(std::move(socket), limits_, point_, weak_from_this(), loop_, scratches_);
         {
             const std::lock_guard lock(mutex_);
             clients_.emplace(client.get(), Entry{client});
@@ -186,8 +203,7 @@ bool AttachServerCore::keep_input(std::size_t bytes) noexcept {
 
 void AttachServerCore::end(bool) {
     // Who has connected by now reads an end of file, and no error.
-    for (int count = 0; count < AcceptsAtEnd && accept_one(); ++count) {
-    }
+    accept_some(AllThatWait);
     close_listener();
     Clients clients;
     {
@@ -207,12 +223,19 @@ void AttachServerCore::linger() {
     });
 }
 
-void AttachServerCore::expire() noexcept {
+void AttachServerCore::expire() {
     {
         const std::lock_guard lock(mutex_);
         timer_ = 0;
     }
-    disconnect_clients();
+    Clients clients;
+    {
+        const std::lock_guard lock(mutex_);
+        clients = clients_;
+    }
+    for (const auto& [key, entry] : clients)
+        if (!entry.client->has_read()) drop(*entry.client, false);
+    linger();
 }
 
 void AttachServerCore::disconnect_clients() noexcept {
@@ -247,6 +270,7 @@ bool AttachServerCore::finished() const noexcept {
 AttachServerStats AttachServerCore::stats() const {
     AttachServerStats stats{.accepted = accepted_, .refused = refused_, .disconnected = expelled_};
     stats.skipped_bytes = skipped_bytes_;
+    stats.spilled_bytes = spilled_bytes_;
     stats.orphaned_input = orphaned_input_;
     stats.lost_input = lost_input_;
     const std::lock_guard lock(mutex_);

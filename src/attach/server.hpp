@@ -47,12 +47,15 @@ public:
     void orphan(const AttachClient& client) noexcept;
     // What follows takes no lock.
     void count_skipped(std::size_t bytes) noexcept { skipped_bytes_ += bytes; }
+    void count_spilled(std::size_t bytes) noexcept { spilled_bytes_ += bytes; }
     void count_lost(std::size_t bytes) noexcept { lost_input_ += bytes; }
     /// Input of one who is gone, with its cost. \returns false if there is no room for it
     [[nodiscard]] bool keep_input(std::size_t bytes) noexcept;
     void release_input(std::size_t bytes) noexcept { orphaned_input_ -= bytes; }
 
     void begin(std::vector<OutputPiece>) override {}
+    /// Accepts those whose connection is older than the output.
+    void before_output() noexcept override;
     void output(SharedChunk&) override {}
     void room() override {}
     void end(bool calls_handlers) override;
@@ -66,7 +69,8 @@ private:
     using Clients = std::map<const AttachClient*, Entry>;
 
     void listen();
-    void accept_some();
+    /// \param most  of those who wait
+    void accept_some(int most);
     /// \returns false if there is nobody who could be accepted now
     bool accept_one();
     /// Tries again in a while: there are no descriptors left.
@@ -74,7 +78,8 @@ private:
     void close_listener() noexcept;
     /// Gives those who are still there a while to read the rest.
     void linger();
-    void expire() noexcept;
+    /// Disconnects those who have not read anything in that while.
+    void expire();
 
     const AttachServerOptions options_;
     const pid_t process_;
@@ -82,10 +87,12 @@ private:
     const std::shared_ptr<AttachPoint> point_;
     const std::shared_ptr<Loop> loop_;
     const std::shared_ptr<ScratchPool> scratches_;
+    const AttachClient::Limits limits_; ///< Of each client.
     std::atomic<std::uint64_t> accepted_{0};
     std::atomic<std::uint64_t> refused_{0};
     std::atomic<std::uint64_t> expelled_{0};
     std::atomic<std::uint64_t> skipped_bytes_{0};
+    std::atomic<std::uint64_t> spilled_bytes_{0};
     std::atomic<std::size_t> orphaned_input_{0};
     std::atomic<std::uint64_t> lost_input_{0};
     mutable std::mutex mutex_; ///< Guards what follows; not held while clients or the output are called.

@@ -151,6 +151,7 @@ LogRecord JournalSource::record() const {
     record.stream = field("PRIORITY") == "3" ? Stream::Error : Stream::Output;
     record.partial = field("CONTAINER_PARTIAL_MESSAGE") == "true";
     record.bytes = field("MESSAGE"); // the last one: it is valid until the next is asked for
+    if (record.bytes.ends_with('\n')) record.bytes.remove_suffix(1); // see Journald::keep_newline
     return record;
 }
 

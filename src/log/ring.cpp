@@ -7,8 +7,6 @@
 
 namespace ct {
 
-LogSink::~LogSink() = default;
-
 LogRing::LogRing(Bytes size) : size_(size.count) {
     if (size_ == 0) throw Error::invalid_config("make a log ring", {"its size is 0"});
 }

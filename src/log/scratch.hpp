@@ -43,7 +43,7 @@ public:
         std::unique_ptr<Scratch> scratch_;
     };
 
-    /// Frees what nobody has leased.
+    /// Frees what is not in use: for a host that may be idle for long.
     void trim() noexcept {
         const std::lock_guard lock(mutex_);
         free_.clear();

@@ -10,6 +10,12 @@
 #include "log/datagram_sink.hpp"
 #include "log/file_sink.hpp"
 
+namespace ct {
+
+LogSink::~LogSink() = default;
+
+} // namespace ct
+
 namespace ct::internal {
 
 namespace {

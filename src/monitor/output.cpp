@@ -95,8 +95,10 @@ void Output::abandon() noexcept {
 
 void Output::connect(HostEnds& ends, const std::shared_ptr<Loop>& loop) {
     Move move(*this, std::unique_lock(mutex_), Call::SinksOnly);
+    if (done_) return;
+    const bool first = loop_.expired();
     loop_ = loop;
-    if (attached_) connect_attached(ends, loop);
+    if (attached_) connect_attached(ends, loop, first);
     if (ends.terminal) {
         open_source(Stream::Output, sys::duplicate(ends.terminal.get(), Stage::Stdio, "duplicate the terminal"), true);
     }
@@ -105,32 +107,18 @@ void Output::connect(HostEnds& ends, const std::shared_ptr<Loop>& loop) {
         if (end) open_source(stream, std::move(end), false);
     }
     for (Source& source : sources_)
-        if (source.fd) watch(source, *loop);
+        if (source.fd && source.watch == 0 && !blocked()) watch(source, *loop);
 }
 
-void Output::connect_attached(HostEnds& ends, const std::shared_ptr<Loop>& loop) {
-    attached_->point->begin_output(attached_->how.history.count, [weak = weak_from_this()] {
+void Output::connect_attached(HostEnds& ends, const std::shared_ptr<Loop>& loop, bool first) {
+    const auto resume = [weak = weak_from_this()] {
         if (const auto self = weak.lock()) self->resume();
-    });
+    };
+    if (first) attached_->point->begin_output(attached_->how.history.count, resume);
     if (!attached_->how.input) return;
     UniqueFd end = std::move(ends.pipes[0]);
     if (ends.terminal) end = sys::duplicate(ends.terminal.get(), Stage::Stdio, "duplicate the terminal");
     if (end) input_ = std::make_shared<Input>(std::move(end), loop);
-}
-
-void Output::add(Stream stream, UniqueFd fd) {
-    Move move(*this, std::unique_lock(mutex_), Call::SinksOnly);
-    open_source(stream, std::move(fd), false);
-    arm(move);
-}
-
-void Output::add_terminal(UniqueFd master) {
-    Move move(*this, std::unique_lock(mutex_), Call::SinksOnly);
-    if (const auto loop = loop_.lock(); loop && takes_input() && !input_) {
-        input_ = std::make_shared<Input>(sys::duplicate(master.get(), Stage::Stdio, "duplicate the terminal"), loop);
-    }
-    open_source(Stream::Output, std::move(master), true);
-    arm(move);
 }
 
 void Output::put(Stream stream, std::string_view bytes) {

@@ -92,14 +92,11 @@ public:
     /// Bytes are taken off pipes only once the sinks have got them: if this process is killed, another one that has
     /// copies of the descriptors finds them there. Set before connect().
     void read_safely(std::shared_ptr<const PipeView> view) { view_ = std::move(view); }
-    /// Takes the host's ends of what is logged of \p process, and has \p loop watch them.
+    /// Takes the host's ends of what is logged, and has \p loop watch them. May be called again for
+    /// streams that come later; for the input, before started().
     void connect(HostEnds& ends, const std::shared_ptr<Loop>& loop);
     /// Whether connect() takes the host's end of the input, too.
     [[nodiscard]] bool takes_input() const noexcept { return attached_ && attached_->how.input; }
-    /// Streams that come later than connect(), of a process that another program starts.
-    void add(Stream stream, UniqueFd fd);
-    /// The same of a terminal, which is the input, too, if connect() has not got one.
-    void add_terminal(UniqueFd master);
     /// What somebody else has read of a stream.
     void put(Stream stream, std::string_view bytes);
     /// The process is there: it may be given input.
@@ -155,7 +152,7 @@ private:
     void consume(const Source& source, std::size_t count) noexcept;
     [[nodiscard]] bool is_safe(const Source& source) const noexcept { return view_ && !source.terminal; }
     void deliver(Source& source, std::string_view text, std::size_t read, LogTime time, Move& move);
-    void connect_attached(HostEnds& ends, const std::shared_ptr<Loop>& loop);
+    void connect_attached(HostEnds& ends, const std::shared_ptr<Loop>& loop, bool first);
     template <typename Body>
     void tell_attached(Move& move, const Body& body);
     void catch_up();

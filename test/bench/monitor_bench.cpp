@@ -135,11 +135,11 @@ struct Idle {
 
 void compare_idle(Table& table, const std::array<std::string, 2>& monitors) {
     Idle one;
-    take_turns(2, monitors, [&](const auto& monitor, bool subject) { one.measure(monitor, subject, 1); });
+    take_turns(3, monitors, [&](const auto& monitor, bool subject) { one.measure(monitor, subject, 1); });
     table.add("idle: private dirty memory, kB", one.dirty, {Owed::AtMost, 200});
     table.add("idle: share of memory (PSS) of one, kB", one.pss, {Owed::RatioAtMost, 0.5});
     Idle fifty;
-    take_turns(2, monitors, [&](const auto& monitor, bool subject) { fifty.measure(monitor, subject, 50); });
+    take_turns(3, monitors, [&](const auto& monitor, bool subject) { fifty.measure(monitor, subject, 50); });
     table.add("idle: share of memory (PSS) of each of 50, kB", fifty.pss, {Owed::RatioAtMost, 0.5});
     table.add("idle: threads", one.threads, {Owed::AtMost, 1});
     table.add("idle: wake-ups within 5 s", one.wake_ups, {Owed::AtMost, 0});

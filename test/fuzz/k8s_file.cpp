@@ -43,7 +43,7 @@ public:
     [[nodiscard]] std::string log() const { return path_ + "/log"; }
 
 private:
-    std::string path_ = "/dev/shm/ct-fuzz-XXXXXX";
+    std::string path_ = std::filesystem::temp_directory_path() / "ct-fuzz-XXXXXX";
 };
 
 /// What was written to each stream.

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <termios.h>
@@ -31,6 +32,7 @@ using ct::internal::UniqueFd;
 namespace {
 
 constexpr std::size_t FrameSize = 8193;
+constexpr std::size_t Columns = 6; ///< Of a list.
 constexpr int Reconnects = 300;
 constexpr timespec ReconnectPause{.tv_sec = 0, .tv_nsec = 100'000'000};
 
@@ -38,14 +40,38 @@ constexpr timespec ReconnectPause{.tv_sec = 0, .tv_nsec = 100'000'000};
     throw Refused(concat("ctmon: ", text));
 }
 
-Message request(int socket, const std::vector<std::string>& words, const std::vector<int>& fds = {}) {
-    if (const int error = send_message(socket, words, fds); error != 0) {
-        refuse(concat("talk to the server: ", ::strerrordesc_np(error)));
+[[noreturn]] void refuse_gone() {
+    refuse("the server has gone away");
+}
+
+/// Asks the server, or the next one if it is replaced meanwhile.
+/// \param socket  gets the connection by which the answer came
+Message ask(const std::string& path, UniqueFd& socket, const std::vector<std::string>& words,
+            const std::vector<int>& fds = {}) {
+    for (int attempt = 0; attempt < Reconnects; ++attempt) {
+        if (attempt > 0) (void)::nanosleep(&ReconnectPause, nullptr);
+        try {
+            socket = connect_to(path);
+        } catch (const ct::Error&) {
+            if (attempt == 0) throw;
+            continue; // it comes back
+        }
+        const int error = send_message(socket.get(), words, fds);
+        Message reply;
+        if (error == 0 && receive_message(socket.get(), 0, reply) == Received::Message) {
+            if (reply.word(0) == "error" || reply.word(0) == "refused") throw Refused(std::string(reply.word(1)));
+            return reply;
+        }
+        if (error != 0 && error != EPIPE && error != ECONNRESET) {
+            refuse(concat("talk to the server: ", ::strerrordesc_np(error)));
+        }
     }
-    Message reply;
-    if (receive_message(socket, 0, reply) != Received::Message) refuse("the server has gone away");
-    if (reply.word(0) == "error" || reply.word(0) == "refused") throw Refused(reply.words.at(1));
-    return reply;
+    refuse_gone();
+}
+
+Message ask(const std::string& path, const std::vector<std::string>& words) {
+    UniqueFd socket;
+    return ask(path, socket, words);
 }
 
 /// What this process has inherited for the runtime's sake.
@@ -56,49 +82,24 @@ void add_foreign_descriptors(Job& job, bool with_stdio) {
         if (entry->d_name[0] == '.') continue;
         const int fd = std::atoi(entry->d_name);
         if (fd <= STDERR_FILENO ? with_stdio : (::fcntl(fd, F_GETFD) & FD_CLOEXEC) == 0) {
-            job.fds.emplace_back(concat("fd-", fd), fd);
+            job.fds.emplace_back(concat(ForeignFd, fd), fd);
         }
     }
     ::closedir(directory);
 }
 
-/// The words that tell of the end of \p name, also if the server is replaced meanwhile.
-Message await_end(const std::string& path, UniqueFd socket, const std::string& name) {
-    for (int attempt = 0; attempt < Reconnects; ++attempt) {
-        Message reply;
-        while (socket && receive_message(socket.get(), 0, reply) == Received::Message) {
-            if (reply.word(0) == "ended") return reply;
-            if (reply.word(0) == "error" || reply.word(0) == "refused") throw Refused(reply.words.at(1));
-        }
-        socket.reset();
-        try {
-            socket = connect_to(path);
-            if (send_message(socket.get(), {"wait", name}) != 0) socket.reset();
-        } catch (const ct::Error&) { // it comes back
-            (void)::nanosleep(&ReconnectPause, nullptr);
-        }
-    }
-    refuse("the server has gone away");
-}
-
 int wait_for_end(const std::string& path, const std::string& name) {
-    UniqueFd socket = connect_to(path);
-    if (const int error = send_message(socket.get(), {"wait", name}); error != 0) {
-        refuse(concat("talk to the server: ", ::strerrordesc_np(error)));
-    }
-    const std::string code(await_end(path, std::move(socket), name).word(1));
-    const std::string line = concat(code, '\n');
+    const std::string line = concat(ask(path, {"wait", name}).word(1), '\n');
     (void)!::write(STDOUT_FILENO, line.data(), line.size());
     return EXIT_SUCCESS;
 }
 
 int list(const std::string& path) {
-    const UniqueFd socket = connect_to(path);
     std::string text = "ID\tCID\tKIND\tPID\tSTATE\tNAME\n";
-    for (Message reply = request(socket.get(), {"list"}); reply.word(0) == "one";) {
-        reply.words.erase(reply.words.begin());
-        text += concat(ct::internal::join(reply.words, "\t"), '\n');
-        if (receive_message(socket.get(), 0, reply) != Received::Message) refuse("the server has gone away");
+    const Message reply = ask(path, {"list"});
+    for (std::size_t at = 1; at + Columns <= reply.words.size(); at += Columns) {
+        for (std::size_t column = 0; column < Columns; ++column)
+            text += concat(reply.word(at + column), column + 1 < Columns ? '\t' : '\n');
     }
     (void)!::write(STDOUT_FILENO, text.data(), text.size());
     return EXIT_SUCCESS;
@@ -145,8 +146,7 @@ bool write_all(int fd, const char* bytes, std::size_t size) {
 }
 
 int attach(const std::string& path, const std::string& name) {
-    const UniqueFd server = connect_to(path);
-    const UniqueFd socket = connect_to_attach(std::string(request(server.get(), {"where", name}).word(1)));
+    const UniqueFd socket = connect_to_attach(std::string(ask(path, {"where", name}).word(1)));
     const RawTerminal raw;
     std::array<char, FrameSize> frame{};
     std::array<pollfd, 2> fds{pollfd{socket.get(), POLLIN, 0}, pollfd{STDIN_FILENO, POLLIN, 0}};
@@ -173,10 +173,13 @@ int attach(const std::string& path, const std::string& name) {
 
 int monitor_elsewhere(const std::string& path, const std::vector<std::string>& arguments, const Options& options,
                       const Messages& messages) {
-    UniqueFd socket = connect_to(path);
+    UniqueFd socket;
     Job job{.arguments = arguments, .inherited = take_inherited(), .fds = {}};
     UniqueFd start = descriptor_from("_OCI_STARTPIPE");
     if (start) await_client(start.get());
+    for (int which = 0; which < RLIMIT_NLIMITS; ++which) {
+        if (::getrlimit(static_cast<__rlimit_resource>(which), &job.inherited.limits.emplace_back()) < 0) break;
+    }
     const ClientPipes pipes = open_client_pipes(options, std::move(start));
     const UniqueFd directory(::open(".", O_PATH | O_DIRECTORY | O_CLOEXEC));
     job.fds.emplace_back("directory", directory.get());
@@ -187,17 +190,21 @@ int monitor_elsewhere(const std::string& path, const std::vector<std::string>& a
     std::vector<std::string> words{"monitor"};
     std::vector<int> fds;
     append_job(job, words, fds);
-    const Message reply = request(socket.get(), words, fds);
-    if (!options.sync) {
+    // Nothing has begun before the server is told to go on.
+    const Message reply = ask(path, socket, words, fds);
+    if (!options.sync && !options.conmon_pidfile.empty()) {
         try {
-            if (!options.conmon_pidfile.empty()) replace_file(options.conmon_pidfile, reply.word(1));
+            replace_file(options.conmon_pidfile, reply.word(1));
         } catch (const std::exception& error) {
             messages.error(error.what());
             return EXIT_FAILURE;
         }
-        return EXIT_SUCCESS;
     }
-    const Message end = await_end(path, std::move(socket), std::string(reply.word(2)));
+    if (send_message(socket.get(), {"go"}) != 0) refuse_gone();
+    if (!options.sync) return EXIT_SUCCESS;
+    Message end;
+    if (receive_message(socket.get(), 0, end) != Received::Message)
+        end = ask(path, {"wait", std::string(reply.word(2))});
     return static_cast<int>(end.words.size() > 2 ? end.number(2) : end.number(1)) & 0xFF;
 }
 
@@ -210,11 +217,11 @@ int run_at(const std::vector<std::string>& arguments) {
     if (command == "wait" && arguments.size() == 4) return wait_for_end(path, name);
     if (command == "attach" && arguments.size() == 4) return attach(path, name);
     if (command == "reopen" && arguments.size() == 4) {
-        (void)request(connect_to(path).get(), {"reopen", name});
+        (void)ask(path, {"reopen", name});
         return EXIT_SUCCESS;
     }
     if (command == "resize" && arguments.size() == 6) {
-        (void)request(connect_to(path).get(), {"resize", name, argument(4), argument(5)});
+        (void)ask(path, {"resize", name, argument(4), argument(5)});
         return EXIT_SUCCESS;
     }
     refuse("usage: ctmon at SOCKET list | wait ID | attach ID | reopen ID | resize ID ROWS COLUMNS");

@@ -2,7 +2,9 @@
 // SPDX-FileCopyrightText: The libct authors
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -11,6 +13,9 @@
 #include "serve/message.hpp"
 
 namespace ctmon {
+
+/// Before the number of a further descriptor for the runtime.
+inline constexpr std::string_view ForeignFd = "fd-";
 
 /// A command line of the monitor with all that a process has besides: what a client sends to the server, and the server
 /// leaves with its keeper.

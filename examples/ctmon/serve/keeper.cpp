@@ -6,12 +6,12 @@
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -57,6 +57,12 @@ void execute(const std::string& program, const std::string& command, int fd) {
 Keeper::Keeper(std::string program, const std::string& socket_path)
     : program_(std::move(program)), socket_path_(socket_path), listener_(listen_at(socket_path)) {
     watch_signals();
+    // Each container has some of everybody's.
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)::setrlimit(RLIMIT_NOFILE, &limit);
+    }
 }
 
 Keeper::Keeper(std::string program, int state) : program_(std::move(program)) {
@@ -73,6 +79,7 @@ Keeper::Keeper(std::string program, int state) : program_(std::move(program)) {
         return UniqueFd(fd);
     };
     socket_path_ = saved.word(at++);
+    finishing_ = number() == 1;
     listener_ = descriptor();
     for (int left = number(); left > 0; --left) {
         const pid_t pid = number();
@@ -104,8 +111,10 @@ void Keeper::start_server() {
     }
     UniqueFd theirs(ends[1]);
     channel_.reset(ends[0]);
-    server_ = ::fork();
-    if (server_ < 0) throw sys::error(errno, Stage::Session, "start the server");
+    while ((server_ = ::fork()) < 0) {
+        say(concat("cannot start the server: ", ::strerrordesc_np(errno)));
+        (void)::nanosleep(&Pause, nullptr);
+    }
     if (server_ == 0) {
         sigset_t none;
         ::sigemptyset(&none);
@@ -129,10 +138,12 @@ void Keeper::hand_over() {
     }
     (void)send_message(channel_.get(), {"begin"});
     for (auto& [pid, status] : statuses_) status.told = false;
+    finish_told_ = stop_told_ = false;
 }
 
 void Keeper::upgrade() {
-    std::vector<std::string> words{socket_path_, std::to_string(listener_.get()), std::to_string(statuses_.size())};
+    std::vector<std::string> words{socket_path_, finishing_ ? "1" : "0", std::to_string(listener_.get()),
+                                   std::to_string(statuses_.size())};
     std::vector<int> fds{listener_.get()};
     const auto add = [&](auto number) { words.push_back(std::to_string(number)); };
     for (const auto& [pid, status] : statuses_) {
@@ -168,7 +179,7 @@ void Keeper::take_signals() {
         switch (info.ssi_signo) {
         case SIGHUP:
             upgrading_ = true;
-            (void)send_message(channel_.get(), {"stop"});
+            stop_told_ = false;
             break;
         case SIGTERM:
         case SIGINT:
@@ -176,7 +187,7 @@ void Keeper::take_signals() {
                 (void)::kill(server_, SIGKILL);
                 result_ = EXIT_FAILURE;
             }
-            (void)send_message(channel_.get(), {"finish"});
+            finish_told_ = false;
             break;
         default: break;
         }
@@ -194,7 +205,6 @@ void Keeper::reap() {
             statuses_[pid] = {.status = status, .told = false};
         }
     }
-    tell_statuses();
     if (server_status) server_ended(*server_status);
 }
 
@@ -202,20 +212,18 @@ void Keeper::server_ended(int status) {
     while (take_messages()) { // what it has told before its end
     }
     const bool orderly = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    if (orderly && finishing_) {
+    if (result_) return;
+    if (orderly && finishing_ && !upgrading_) {
         result_ = EXIT_SUCCESS;
         return;
     }
-    if (result_) return;
-    if (std::exchange(upgrading_, false) && orderly) {
-        upgrade();
-    } else {
+    if (!orderly) {
         say(WIFSIGNALED(status) ? concat("the server was killed by signal ", WTERMSIG(status), "; another one goes on")
                                 : concat("the server exited with code ", WEXITSTATUS(status), "; another one goes on"));
         (void)::nanosleep(&Pause, nullptr);
     }
+    if (std::exchange(upgrading_, false)) upgrade();
     start_server();
-    if (finishing_) (void)send_message(channel_.get(), {"finish"});
 }
 
 bool Keeper::take_messages() {
@@ -246,24 +254,22 @@ void Keeper::take(Message message) {
     }
 }
 
-void Keeper::tell_statuses() {
+bool Keeper::tell_server() {
+    const auto tell = [&](bool due, bool& told, const std::vector<std::string>& words) {
+        if (!due || told) return true;
+        told = send_message(channel_.get(), words, {}, MSG_DONTWAIT) == 0;
+        return told;
+    };
     for (auto& [pid, status] : statuses_) {
-        if (status.told) continue;
-        const std::vector<std::string> words{"status", std::to_string(pid), std::to_string(status.status)};
-        if (send_message(channel_.get(), words, {}, MSG_DONTWAIT) != 0) return;
-        status.told = true;
+        if (!tell(true, status.told, {"status", std::to_string(pid), std::to_string(status.status)})) return false;
     }
-}
-
-bool Keeper::is_told_all() const {
-    return std::ranges::all_of(statuses_, [](const auto& each) { return each.second.told; });
+    return tell(upgrading_, stop_told_, {"stop"}) && tell(finishing_, finish_told_, {"finish"});
 }
 
 int Keeper::run() {
     start_server();
     while (!result_) {
-        tell_statuses();
-        const short room = is_told_all() ? 0 : POLLOUT;
+        const short room = tell_server() ? 0 : POLLOUT;
         std::array<pollfd, 2> fds{pollfd{signals_.get(), POLLIN, 0},
                                   pollfd{channel_.get(), static_cast<short>(POLLIN | room), 0}};
         if (::poll(fds.data(), fds.size(), -1) < 0) continue;

@@ -49,8 +49,8 @@ private:
     /// \returns false if the server is gone
     bool take_messages();
     void take(Message message);
-    void tell_statuses();
-    [[nodiscard]] bool is_told_all() const;
+    /// Tells the server what it does not know yet, as far as it takes it. \returns whether that was all
+    bool tell_server();
     void server_ended(int status);
 
     const std::string program_;
@@ -62,6 +62,8 @@ private:
     std::optional<int> result_;
     bool finishing_ = false;
     bool upgrading_ = false;
+    bool finish_told_ = false;
+    bool stop_told_ = false;
     std::map<std::string, Entry> entries_; ///< Of the server, by its own names.
     std::map<pid_t, Status> statuses_;     ///< Until the server has noted them.
 };

@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: The libct authors
 #include "serve/message.hpp"
 
+#include <fcntl.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -9,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -28,6 +30,7 @@ namespace {
 constexpr std::size_t MostFds = 253;             ///< SCM_MAX_FD
 constexpr std::size_t MostInline = 32UL * 1024;  ///< Of a text that goes in the message itself.
 constexpr off_t LongestText = 16L * 1024 * 1024; ///< More than arguments and environment may be.
+constexpr std::ptrdiff_t MostWords = 256L * 1024;
 constexpr char Inline = 'i';
 constexpr char File = 'f';
 constexpr int Backlog = 128;
@@ -44,10 +47,12 @@ UniqueFd file_of(std::string_view text) {
 
 std::optional<std::string> text_of(int file) {
     struct stat status {};
-    if (::fstat(file, &status) < 0 || !S_ISREG(status.st_mode) || status.st_size > LongestText) return std::nullopt;
+    // Only what is in memory has seals: reading anything else might block.
+    if (::fcntl(file, F_GET_SEALS) < 0 || ::fstat(file, &status) < 0 || status.st_size > LongestText)
+        return std::nullopt;
     std::string text(static_cast<std::size_t>(status.st_size), '\0');
     const ssize_t size = ::pread(file, text.data(), text.size(), 0);
-    if (size != status.st_size) return std::nullopt;
+    if (size != status.st_size || std::ranges::count(text, '\0') > MostWords) return std::nullopt;
     return text;
 }
 

@@ -4,18 +4,22 @@
 
 #include <fcntl.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <climits>
+#include <csignal>
 #include <cstdlib>
 
 #include "base/concat.hpp"
+#include "base/sys.hpp"
 #include "idle_loop.hpp"
 
 namespace ctmon {
@@ -23,13 +27,17 @@ namespace ctmon {
 using ct::internal::concat;
 using ct::internal::Loop;
 using ct::internal::UniqueFd;
+using Clock = std::chrono::steady_clock;
 
 namespace {
 
-constexpr int TrimAfter = 1000; ///< Milliseconds without anything to do.
-constexpr std::size_t RememberedEnds = 1024;
-constexpr const char* EndedId = "ended";
-constexpr std::string_view ForeignPrefix = "fd-";
+constexpr std::size_t MostClients = 1024;
+constexpr std::size_t MostFds = 200; ///< Of one client: with those of the streams they have to fit into a message.
+constexpr std::size_t RememberedEnds = 256;
+constexpr std::chrono::seconds ClientPatience{10};
+constexpr std::chrono::milliseconds AcceptPause{100};
+/// A pipe that is new has room for a report.
+constexpr std::chrono::milliseconds ReportPatience{0};
 
 std::string absolute(const std::string& path) {
     if (path.empty() || path.starts_with('/')) return path;
@@ -59,10 +67,9 @@ public:
 std::vector<std::pair<int, UniqueFd>> take_foreign(ReceivedJob& job) {
     std::vector<std::pair<int, UniqueFd>> found;
     for (auto& [name, fd] : job.fds) {
-        if (!name.starts_with(ForeignPrefix)) continue;
+        if (!name.starts_with(ForeignFd)) continue;
         int number = -1;
-        const auto [end, error] =
-            std::from_chars(name.data() + ForeignPrefix.size(), name.data() + name.size(), number);
+        const auto [end, error] = std::from_chars(name.data() + ForeignFd.size(), name.data() + name.size(), number);
         if (error == std::errc() && number >= 0) found.emplace_back(number, std::move(fd));
     }
     return found;
@@ -90,69 +97,55 @@ Server::Server(UniqueFd keeper)
     restore();
     keeper_watch_ = loop_->add(keeper_.get(), EPOLLIN, [this](std::uint32_t) { hear_keeper(); });
     (void)::fcntl(listener_.get(), F_SETFL, O_NONBLOCK);
-    listener_watch_ = loop_->add(listener_.get(), EPOLLIN, [this](std::uint32_t) { accept_some(); });
+    accept_from(true);
+    watch_signals();
+}
+
+void Server::watch_signals() {
+    sigset_t set;
+    ::sigemptyset(&set);
+    for (const int number : {SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&set, number);
+    (void)::sigprocmask(SIG_BLOCK, &set, nullptr);
+    signals_.reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+    if (!signals_) throw ct::internal::sys::error(errno, ct::Stage::Session, "make a signal descriptor");
+    signal_watch_ = loop_->add(signals_.get(), EPOLLIN, [this](std::uint32_t) {
+        signalfd_siginfo info{};
+        while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
+            // The keeper has got it, too, if it was meant for both.
+            if (!keeper_ && info.ssi_signo != SIGHUP) finishing_ = true;
+        }
+    });
 }
 
 Server::~Server() {
     loop_->close();
 }
 
-void Server::tell_keeper(const std::vector<std::string>& words, const std::vector<int>& fds) {
-    if (keeper_) (void)send_message(keeper_.get(), words, fds);
-}
-
-void Server::restore() {
-    for (;;) {
-        Message message;
-        if (receive_message(keeper_.get(), 0, message) != Received::Message) ::_exit(EXIT_FAILURE);
-        const std::string_view what = message.word(0);
-        if (what == "begin") return;
-        if (what == "socket" && !message.fds.empty()) listener_ = std::move(message.fds.front());
-        if (what != "entry") continue;
-        if (message.word(1) == EndedId) {
-            for (std::size_t at = 2; at + 1 < message.words.size(); at += 2) {
-                ended_[message.words[at]] = static_cast<int>(message.number(at + 1));
-                ended_order_.push_back(message.words[at]);
-            }
-        } else {
-            restore_one(std::move(message));
-        }
-    }
-}
-
-void Server::restore_one(Message message) {
-    const std::string id(message.word(1));
-    last_id_ = std::max(last_id_, static_cast<unsigned long>(std::max(message.number(1), 0L)));
-    Monitor::Saved saved;
-    saved.phase = static_cast<Monitor::Phase>(message.number(2));
-    saved.failed = message.number(3) == 1;
-    if (const long pid = message.number(4); pid > 0) saved.container = static_cast<pid_t>(pid);
-    if (!message.word(5).empty()) saved.code = static_cast<int>(message.number(5));
-    auto job = read_job(message, 6);
-    if (!job) return tell_keeper({"drop", id});
-    saved.in = job->take("in");
-    saved.out = job->take("out");
-    saved.err = job->take("err");
-    saved.terminal = job->take("terminal");
+Streams Server::open_streams(Options& options, bool restored) const {
     try {
-        make(id, std::move(*job))->resume(std::move(saved));
-    } catch (const std::exception&) { // its log is gone, perhaps; the container goes on
-        entries_.erase(id);
+        return {options, scratches_, view_};
+    } catch (const ct::Error& error) {
+        if (!restored) throw;
+        Messages(options).error(concat(error.what(), "; the container goes on without its log"));
+        options.log = {};
+        return {options, scratches_, view_};
     }
 }
 
-std::shared_ptr<Monitor> Server::make(const std::string& id, ReceivedJob job) {
+std::shared_ptr<Monitor> Server::make(const std::string& id, ReceivedJob job, bool restored) {
     UniqueFd directory = job.take("directory");
     const InDirectory in(directory.get());
     Request request = parse(job.arguments);
+    if (request.answer) throw Refused("ctmon: there is nothing to monitor");
     Options options = with_absolute_paths(std::move(request.options));
-    ClientPipes pipes{ReportPipe(job.take("sync")), ReportPipe(job.take("attach")), job.take("start")};
+    ClientPipes pipes{ReportPipe(job.take("sync"), ReportPatience), ReportPipe(job.take("attach"), ReportPatience),
+                      job.take("start")};
     Entry entry{.monitor = {}, .arguments = job.arguments};
     Inherited inherited = std::move(job.inherited);
     inherited.fds = take_foreign(job);
     inherited.directory = std::move(directory);
     entry.has_foreign = !inherited.fds.empty();
-    Streams streams(options, scratches_, view_);
+    Streams streams = open_streams(options, restored);
     entry.monitor = std::make_shared<Monitor>(std::move(options), std::move(inherited), std::move(pipes),
                                               std::move(streams), shared_);
     const auto monitor = entry.monitor;
@@ -161,110 +154,83 @@ std::shared_ptr<Monitor> Server::make(const std::string& id, ReceivedJob job) {
     return monitor;
 }
 
-void Server::save(const std::string& id) {
-    const auto found = entries_.find(id);
-    if (found == entries_.end() || !keeper_) return;
-    Entry& entry = found->second;
-    const Monitor& monitor = *entry.monitor;
-    Job job{.arguments = entry.arguments, .inherited = {}, .fds = {}};
-    job.inherited.environment = monitor.inherited().environment;
-    job.inherited.oom_score_adj = monitor.inherited().oom_score_adj;
-    job.inherited.sigpipe_ignored = monitor.inherited().sigpipe_ignored;
-    job.fds.emplace_back("directory", monitor.inherited().directory.get());
-    if (monitor.pipes().sync.fd() >= 0) job.fds.emplace_back("sync", monitor.pipes().sync.fd());
-    for (const auto& [number, fd] : monitor.inherited().fds)
-        job.fds.emplace_back(concat(ForeignPrefix, number), fd.get());
-    for (auto& each : monitor.descriptors()) job.fds.push_back(std::move(each));
-    std::vector<std::string> words{"put",
-                                   id,
-                                   std::to_string(static_cast<int>(monitor.phase())),
-                                   monitor.failed() ? "1" : "0",
-                                   std::to_string(monitor.container().value_or(0)),
-                                   monitor.exit_code() ? std::to_string(*monitor.exit_code()) : ""};
-    std::vector<int> fds;
-    append_job(job, words, fds);
-    tell_keeper(words, fds);
-    if (!entry.has_foreign || !monitor.inherited().fds.empty()) return;
-    // The keeper has to have closed them, too, before anybody is told.
-    entry.has_foreign = false;
-    tell_keeper({"sync"});
-    for (Message message; receive_message(keeper_.get(), 0, message) == Received::Message;) {
-        if (message.word(0) == "synced") return;
-        take_from_keeper(message);
-    }
-}
-
-void Server::hear_keeper() {
-    for (;;) {
-        Message message;
-        switch (receive_message(keeper_.get(), MSG_DONTWAIT, message)) {
-        case Received::Message: take_from_keeper(message); break;
-        case Received::Nothing: return;
-        case Received::End: return keeper_is_gone();
-        }
-    }
-}
-
-void Server::take_from_keeper(const Message& message) {
-    const std::string_view what = message.word(0);
-    if (what == "status") {
-        // Not at once: a monitor may be at work.
-        loop_->add_timer(Loop::TimePoint{}, [this, pid = message.number(1), status = message.number(2)] {
-            reaper_.note(static_cast<pid_t>(pid), static_cast<int>(status));
-            tell_keeper({"noted", std::to_string(pid)});
-        });
-    } else if (what == "stop") {
-        stopping_ = true;
-    } else if (what == "finish") {
-        finishing_ = true;
+void Server::accept_from(bool now) {
+    loop_->remove(std::exchange(accept_timer_, 0));
+    if (now == (listener_watch_ != 0)) return;
+    if (now) {
+        listener_watch_ = loop_->add(listener_.get(), EPOLLIN, [this](std::uint32_t) { accept_some(); });
+    } else {
         loop_->remove(std::exchange(listener_watch_, 0));
-        listener_.reset();
     }
 }
 
-void Server::keeper_is_gone() {
-    // From now on we do its work; what it has reaped and not told is asked of the kernel.
-    loop_->remove(std::exchange(keeper_watch_, 0));
-    keeper_.reset();
-    (void)::prctl(PR_SET_CHILD_SUBREAPER, 1);
-    reaper_.expect_no_notes();
+/// Who has asked for nothing, or was answered, is not needed. \returns false if there is no such client
+bool Server::make_room() {
+    if (clients_.size() < MostClients) return true;
+    const Client* oldest = nullptr;
+    for (const auto& [number, client] : clients_) {
+        if (client.is_idle() && (oldest == nullptr || client.number < oldest->number)) oldest = &client;
+    }
+    if (oldest != nullptr) forget(oldest->socket.get());
+    return oldest != nullptr;
 }
 
 void Server::accept_some() {
+    if (!make_room()) return accept_from(false); // until one goes away
     UniqueFd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (!socket) return;
+    if (!socket) {
+        if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED) return;
+        // No descriptor or no memory is left: trying again at once would keep the machine busy.
+        accept_from(false);
+        accept_timer_ = loop_->add_timer(Clock::now() + AcceptPause, [this] {
+            accept_timer_ = 0;
+            accept_from(!stopping_);
+        });
+        return;
+    }
     const int number = socket.get();
     Client& client = clients_[number];
     client.socket = std::move(socket);
+    client.number = ++last_client_;
     client.watch = loop_->add(number, EPOLLIN, [this, number](std::uint32_t) { hear(number); });
 }
 
-void Server::forget(int client) {
-    const auto found = clients_.find(client);
+void Server::forget(int number) {
+    const auto found = clients_.find(number);
     if (found == clients_.end()) return;
-    loop_->remove(found->second.watch);
+    Client& client = found->second;
+    loop_->remove(client.watch);
+    loop_->remove(client.timer);
+    if (!client.begins.empty()) entries_.erase(client.begins);
     clients_.erase(found);
+    accept_from(!stopping_);
 }
 
 void Server::hear(int number) {
-    Client& client = clients_.at(number);
-    Message message;
-    switch (receive_message(number, MSG_DONTWAIT, message)) {
-    case Received::Nothing: return;
-    case Received::End: return forget(number);
-    case Received::Message:
-        if (!answer(client, std::move(message))) forget(number);
+    const auto found = clients_.find(number);
+    if (found == clients_.end()) return;
+    try {
+        Message message;
+        switch (receive_message(number, MSG_DONTWAIT, message)) {
+        case Received::Nothing: return;
+        case Received::End: break;
+        case Received::Message:
+            if (answer(found->second, std::move(message))) return;
+        }
+    } catch (const std::exception&) { // there is no memory, or no descriptor, for what it wants
     }
+    forget(number);
 }
 
 bool Server::answer(Client& client, Message message) {
     const std::string_view what = message.word(0);
     const int socket = client.socket.get();
-    if (what == "monitor") return begin(client, std::move(message));
-    if (what == "list") {
-        list(socket);
+    if (what == "monitor") return prepare(client, std::move(message));
+    if (what == "go") {
+        begin(client);
         return true;
     }
+    if (what == "list") return send_message(socket, list()) == 0;
     const std::string name(message.word(1));
     const auto entry = find(name);
     if (what == "wait" && entry == entries_.end() && ended_.contains(name)) {
@@ -279,21 +245,34 @@ bool Server::answer(Client& client, Message message) {
     return control(client, message);
 }
 
-bool Server::begin(Client& client, Message message) {
+bool Server::prepare(Client& client, Message message) {
     const int socket = client.socket.get();
-    auto job = read_job(message, 1);
-    if (!job) return false;
-    const std::string id = std::to_string(++last_id_);
+    if (stopping_) return false; // it tries again, and gets the next server
+    if (finishing_) return send_message(socket, {"refused", "ctmon: the server takes nothing new: it is to end"}) == 0;
+    auto job = message.fds.size() > MostFds ? std::nullopt : read_job(message, 1);
+    if (!job || !client.begins.empty()) {
+        return send_message(socket, {"refused", "ctmon: the server does not understand the request"}) == 0;
+    }
+    // Of another server, or process, is no one of the same name.
+    const std::string id = concat(::getpid(), '-', ++last_id_);
     try {
-        const auto monitor = make(id, std::move(*job));
-        if (monitor->options().sync) client.waits_for = id;
-        (void)send_message(socket, {"started", std::to_string(keeper_ ? ::getppid() : ::getpid()), id});
-        monitor->begin();
+        make(id, std::move(*job), false);
     } catch (const std::exception& error) {
         entries_.erase(id);
-        (void)send_message(socket, {"refused", error.what()});
+        return send_message(socket, {"refused", error.what()}) == 0;
     }
-    return true;
+    client.begins = id;
+    client.timer = loop_->add_timer(Clock::now() + ClientPatience, [this, socket] { forget(socket); });
+    return send_message(socket, {"started", std::to_string(keeper_ ? ::getppid() : ::getpid()), id}) == 0;
+}
+
+void Server::begin(Client& client) {
+    const auto entry = entries_.find(std::exchange(client.begins, {}));
+    loop_->remove(std::exchange(client.timer, 0));
+    if (entry == entries_.end()) return;
+    const auto monitor = entry->second.monitor;
+    if (monitor->options().sync) client.waits_for = entry->first;
+    monitor->begin();
 }
 
 bool Server::control(Client& client, const Message& message) {
@@ -310,15 +289,18 @@ bool Server::control(Client& client, const Message& message) {
     return send_message(socket, {"done"}) == 0;
 }
 
-void Server::list(int socket) const {
+/// At once: a client that is slow to read would miss some of several messages.
+std::vector<std::string> Server::list() const {
+    std::vector<std::string> words{"list"};
     for (const auto& [id, entry] : entries_) {
         const Monitor& monitor = *entry.monitor;
         const Options& options = monitor.options();
-        (void)send_message(socket, {"one", options.cuuid.empty() ? id : options.cuuid, options.cid, kind_of(options),
-                                    std::to_string(monitor.container().value_or(0)),
-                                    std::string(to_string(monitor.phase())), options.name});
+        for (std::string word :
+             {options.cuuid.empty() ? id : options.cuuid, options.cid, kind_of(options),
+              std::to_string(monitor.container().value_or(0)), std::string(to_string(monitor.phase())), options.name})
+            words.push_back(std::move(word));
     }
-    (void)send_message(socket, {"done"});
+    return words;
 }
 
 Server::Entries::iterator Server::find(const std::string& name) {
@@ -329,52 +311,78 @@ Server::Entries::iterator Server::find(const std::string& name) {
     });
 }
 
+void Server::ended(const std::string& id, const Monitor& monitor) {
+    const int code = monitor.failed() ? -1 : monitor.exit_code().value_or(-1);
+    for (const std::string& name : {id, monitor.options().cuuid}) {
+        if (name.empty()) continue;
+        std::erase(ended_order_, name);
+        ended_order_.push_back(name);
+        ended_[name] = code;
+    }
+    while (ended_order_.size() > RememberedEnds) {
+        ended_.erase(ended_order_.front());
+        ended_order_.erase(ended_order_.begin());
+    }
+    tell_ended();
+    std::vector<int> deaf;
+    for (const auto& [number, client] : clients_) {
+        if (client.waits_for != id) continue;
+        const std::vector<std::string> words{"ended", std::to_string(code), std::to_string(monitor.exit_status())};
+        if (send_message(number, words) != 0) deaf.push_back(number);
+    }
+    for (const int number : deaf) forget(number);
+}
+
 void Server::sweep() {
     for (auto entry = entries_.begin(); entry != entries_.end();) {
-        const Monitor& monitor = *entry->second.monitor;
-        if (!monitor.done()) {
+        if (!entry->second.monitor->done()) {
             ++entry;
             continue;
         }
-        const int code = monitor.failed() ? -1 : monitor.exit_code().value_or(-1);
-        for (const std::string& name : {entry->first, monitor.options().cuuid}) {
-            if (name.empty()) continue;
-            ended_[name] = code;
-            ended_order_.push_back(name);
-        }
-        std::vector<std::string> words{"note", EndedId};
-        while (ended_order_.size() > RememberedEnds) {
-            ended_.erase(ended_order_.front());
-            ended_order_.erase(ended_order_.begin());
-        }
-        for (const auto& [name, value] : ended_) {
-            words.push_back(name);
-            words.push_back(std::to_string(value));
-        }
-        tell_keeper(words);
-        for (const auto& [number, client] : clients_) {
-            if (client.waits_for == entry->first) {
-                (void)send_message(number, {"ended", std::to_string(code), std::to_string(monitor.exit_status())});
-            }
-        }
+        ended(entry->first, *entry->second.monitor);
         tell_keeper({"drop", entry->first});
         entry = entries_.erase(entry);
+    }
+}
+
+/// What cannot be interrupted, and does not last.
+bool Server::is_busy() const {
+    using Phase = Monitor::Phase;
+    return std::ranges::any_of(entries_, [](const auto& each) {
+        const Phase phase = each.second.monitor->phase();
+        return phase == Phase::New || phase == Phase::Creating || phase == Phase::Ending || phase == Phase::Done;
+    });
+}
+
+void Server::hand_over() {
+    for (const auto& [id, entry] : entries_) entry.monitor->hand_over();
+    // Sockets and fifos stay where they are, for the next one.
+    ::_exit(EXIT_SUCCESS);
+}
+
+void Server::remove_socket() {
+    sockaddr_un address{};
+    socklen_t size = sizeof address;
+    if (::getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0) {
+        (void)::unlink(address.sun_path);
     }
 }
 
 int Server::run() {
     IdleLoop idle(*loop_, *scratches_);
     for (;;) {
-        idle.turn();
-        sweep();
-        const auto is_busy = [](const auto& each) {
-            const Monitor::Phase phase = each.second.monitor->phase();
-            return phase == Monitor::Phase::Creating || phase > Monitor::Phase::Running;
-        };
-        if (finishing_ && entries_.empty()) return EXIT_SUCCESS;
-        if (!stopping_ || std::ranges::any_of(entries_, is_busy)) continue;
-        for (const auto& [id, entry] : entries_) entry.monitor->hand_over();
-        return EXIT_SUCCESS;
+        try {
+            idle.turn();
+            sweep();
+        } catch (const std::exception& error) { // of one container, which the others have nothing to do with
+            const std::string line = concat("ctmon: ", error.what(), '\n');
+            (void)!::write(STDERR_FILENO, line.data(), line.size());
+        }
+        if (finishing_ && entries_.empty()) {
+            if (!keeper_) remove_socket();
+            return EXIT_SUCCESS;
+        }
+        if (stopping_ && !is_busy()) hand_over();
     }
 }
 

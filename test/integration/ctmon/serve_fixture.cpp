@@ -98,6 +98,7 @@ ServeTest::ServeTest() {
     std::string name = fs::temp_directory_path() / "libct-test-serve-XXXXXX";
     if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot make " + name);
     root_ = name;
+    fs::create_directory(root_ / "tmp"); // of the server, for console sockets
     serve();
 }
 
@@ -162,7 +163,8 @@ void ServeTest::create(const Box& box, const Words& more) const {
     words.insert(words.end(), more.begin(), more.end());
     Call made = call(box, words);
     ASSERT_EQ(made.client.foreground(), 0) << made.client.err();
-    EXPECT_EQ(made.report(), "{\"data\": " + content(box.path("pidfile")) + "}\n");
+    const std::string report = made.report(); // the pid file is complete by then
+    EXPECT_EQ(report, "{\"data\": " + content(box.path("pidfile")) + "}\n");
 }
 
 Monitor ServeTest::launch_at(Words words, Launch launch) const {

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 namespace ct::test {
@@ -19,6 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::AllOf;
 using ::testing::Contains;
+using ::testing::ContainsRegex;
 using ::testing::Each;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -29,6 +31,10 @@ using ::testing::StartsWith;
 class Serve : public ServeTest {};
 
 TEST_F(Serve, MonitorsAHundredContainersAtOnce) {
+    const Box first = box("first"); // after which timers and the like are there
+    create(first);
+    first.start();
+    expect_empty();
     const std::size_t before = descriptors(keeper());
     const std::size_t before_there = descriptors(server());
     std::vector<Box> boxes;
@@ -48,8 +54,8 @@ TEST_F(Serve, MonitorsAHundredContainersAtOnce) {
         EXPECT_THAT(boxes[i].numbered_lines(20), Each(1));
     }
     expect_empty();
-    EXPECT_TRUE(await([&] { return descriptors(keeper()) == before; }));
-    EXPECT_TRUE(await([&] { return descriptors(server()) == before_there; }));
+    EXPECT_TRUE(await([&] { return descriptors(keeper()) <= before; }));
+    EXPECT_TRUE(await([&] { return descriptors(server()) <= before_there; }));
 }
 
 TEST_F(Serve, LeavesNothingOfAFailedCreate) {
@@ -62,7 +68,7 @@ TEST_F(Serve, LeavesNothingOfAFailedCreate) {
     EXPECT_THAT(made.report(), IsEmpty()) << "nobody holds the pipe";
     EXPECT_TRUE(fs::is_empty(failing.bundle()));
     EXPECT_TRUE(fs::is_empty(failing.path("exits")));
-    EXPECT_TRUE(await([&] { return descriptors(keeper()) == before; }));
+    EXPECT_TRUE(await([&] { return descriptors(keeper()) <= before; }));
 }
 
 TEST_F(Serve, RefusesWhatTheMonitorItselfWouldRefuse) {
@@ -88,8 +94,14 @@ TEST_F(Serve, BeginsNothingIfThePidFileCannotBeWritten) {
 TEST_F(Serve, CallsTheRuntimeAsTheClientWouldHave) {
     const Box here = box("here");
     Launch launch{.arguments = here.create(), .environment = {"MINE=1"}, .directory = here.bundle()};
+    rlimit before{};
+    ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+    const rlimit fewer{.rlim_cur = 234, .rlim_max = before.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &fewer), 0);
     const Call made = call(here, launch);
+    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
     EXPECT_THAT(made.report(), StartsWith("{\"data\": "));
+    EXPECT_THAT(content("/proc/" + here.awaited("pidfile") + "/limits"), ContainsRegex("Max open files +234 "));
     const Words call = lines(here.awaited("call"));
     EXPECT_THAT(call, Contains("env: MINE=1"));
     EXPECT_THAT(call, Contains("cwd: " + here.bundle().string()));
@@ -111,10 +123,11 @@ TEST_F(Serve, ReportsOfExecsAsEitherVersionOfTheApiHasIt) {
         const Box exec = box("exec" + version);
         exec.container("exit 7");
         Words words = exec.exec();
-        words[1] = version;
+        if (version == "0") words.erase(words.begin(), words.begin() + 2);
         const Call made = call(exec, words);
         if (version == "1") {
-            EXPECT_EQ(made.report(), "{\"data\": " + exec.awaited("pidfile") + "}\n");
+            const std::string report = made.report();
+            EXPECT_EQ(report, "{\"data\": " + exec.awaited("pidfile") + "}\n");
         }
         exec.start();
         EXPECT_EQ(made.report(), version == "1" ? "{\"data\": 7}\n" : "{\"exit_code\": 7}\n");
@@ -137,7 +150,8 @@ TEST_F(Serve, AttachesToAnExecBeforeItBegins) {
     AttachClient client(exec.bundle());
     EXPECT_FALSE(fs::exists(exec.path("call")));
     start.release();
-    EXPECT_EQ(made.report(), "{\"data\": " + exec.awaited("pidfile") + "}\n");
+    const std::string report = made.report();
+    EXPECT_EQ(report, "{\"data\": " + exec.awaited("pidfile") + "}\n");
     exec.start();
     std::string out;
     std::string err;
@@ -322,7 +336,7 @@ TEST_F(Serve, TakesNothingNewOnceItIsToEnd) {
     const Box late = box("late");
     std::string told;
     EXPECT_TRUE(await([&] {
-        Call made = call(box("late"), late.create());
+        Call made = call(late, late.create());
         told = made.client.err();
         if (made.client.foreground() == 1) return true;
         (void)made.report();

@@ -62,7 +62,7 @@ def test_a_client_that_does_not_read_at_once_loses_nothing(podman):
 
 def test_detach_and_come_back(podman):
     container = podman("create", "-it", "box", "sh").strip()
-    with Terminal([*podman.command, "start", "--attach", "--interactive", "--detach-keys=ctrl-x", container]) as terminal:
+    with Terminal([*podman.command, "start", "--attach", "-i", "--detach-keys=ctrl-x", container]) as terminal:
         terminal.expect("#")
         terminal.type("mine=kept; echo be''fore\n")
         terminal.expect("before")

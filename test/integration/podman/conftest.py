@@ -30,4 +30,5 @@ def shared(tmp_path):
 def pytest_runtest_makereport(item, call):
     strict = os.environ.get("CT_TEST_STRICT") == "1"
     if strict and call.excinfo is not None and call.excinfo.errisinstance(pytest.skip.Exception):
-        call.excinfo = pytest.ExceptionInfo.from_exc_info((AssertionError, AssertionError(call.excinfo.value.msg), call.excinfo.tb))
+        failure = AssertionError(f"skipped: {call.excinfo.value.msg}")
+        call.excinfo = pytest.ExceptionInfo.from_exc_info((AssertionError, failure, call.excinfo.tb))

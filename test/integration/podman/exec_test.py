@@ -33,7 +33,8 @@ def test_killed_by_a_signal(podman, running):
     podman("exec", running, "sh", "-c", "kill -KILL $$", code=128 + signal.SIGKILL)
 
 
-@pytest.mark.parametrize("command, code, message", [("/nothing", 127, "no such file"), ("/bin", 126, "permission denied")])
+@pytest.mark.parametrize("command, code, message",
+                         [("/nothing", 127, "no such file"), ("/bin", 126, "permission denied")])
 def test_command_that_cannot_run(podman, running, command, code, message):
     _, err = podman.both("exec", running, command, code=code)
     assert message in err.lower()

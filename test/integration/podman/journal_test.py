@@ -10,14 +10,14 @@ import threading
 
 import pytest
 
-from podman import LIMIT, until
+from podman import LIMIT, QUIET, until
 
 SOCKET = "/run/systemd/journal/socket"
 JOURNALD = "/lib/systemd/systemd-journald"
 
 
 def fields(record):
-    """A record of the journal's native protocol: NAME=value lines, and NAME, a length of 64 bits and a value of any bytes."""
+    """A record of the native protocol: lines NAME=value; or a NAME, a length of 64 bits, and a value of any bytes."""
     found = {}
     while record:
         line, record = record.split(b"\n", 1)
@@ -67,7 +67,8 @@ def journal():
 
 
 def test_entries(podman, journal):
-    container = podman.background("--log-driver=journald", "--name=told", "box", "sh", "-c", "echo out; echo err >&2; printf end")
+    container = podman.background("--log-driver=journald", "--name=told", "box",
+                                  "sh", "-c", "echo out; echo err >&2; printf end")
     podman.wait(container)
     until(lambda: len(journal.of(container)) == 3, "three entries")
     records = {record["MESSAGE"].rstrip("\n"): record for record in journal.of(container)}
@@ -89,7 +90,8 @@ def test_tag(podman, journal):
 
 
 def test_a_long_line_comes_in_parts(podman, journal):
-    container = podman.background("--log-driver=journald", "box", "sh", "-c", "head -c 20000 /dev/zero | tr '\\0' x; echo")
+    container = podman.background("--log-driver=journald", "box",
+                                  "sh", "-c", "head -c 20000 /dev/zero | tr '\\0' x; echo")
     podman.wait(container)
     until(lambda: journal.of(container) and journal.of(container)[-1]["MESSAGE"].endswith("\n"), "the end of the line")
     records = journal.of(container)
@@ -103,7 +105,7 @@ def journald():
         pytest.skip("systemd is not installed")
     os.makedirs("/run/systemd/journal", exist_ok=True)
     os.makedirs("/run/log/journal", exist_ok=True)
-    service = subprocess.Popen([JOURNALD], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    service = subprocess.Popen([JOURNALD], **QUIET)
     until(lambda: os.path.exists(SOCKET) or service.poll() is not None, "the journal's socket")
     assert service.poll() is None
     yield

@@ -91,7 +91,8 @@ def test_passthrough(podman, tmp_path):
 def test_passthrough_of_the_file_itself(podman, tmp_path):
     # Not a pipe with a copying process, but the very file.
     with open(tmp_path / "out", "w+") as out:
-        command = podman.start("run", "--log-driver=passthrough", "box", "sh", "-c", "stat -L -c %i /proc/self/fd/1", stdout=out)
+        command = podman.start("run", "--log-driver=passthrough", "box", "stat", "-L", "-c", "%i", "/proc/self/fd/1",
+                               stdout=out)
         command.communicate(timeout=LIMIT)
     assert int((tmp_path / "out").read_text()) == os.stat(tmp_path / "out").st_ino
 

@@ -2,13 +2,12 @@
 # SPDX-FileCopyrightText: The libct authors
 import os
 
-import pytest
-
 from podman import LIMIT, monitors, until
 
 
 def test_20_at_once(podman):
-    starts = [podman.start("run", "--name", f"n{number}", "box", "sh", "-c", f"echo {number}; exit {number}") for number in range(20)]
+    starts = [podman.start("run", f"--name=n{number}", "box", "sh", "-c", f"echo {number}; exit {number}")
+              for number in range(20)]
     for number, start in enumerate(starts):
         out, err = start.communicate(timeout=LIMIT)
         assert (out, start.returncode) == (f"{number}\n", number), err
@@ -26,5 +25,5 @@ def test_20_that_run_at_the_same_time(podman):
 
 def test_one_after_the_other(podman):
     for number in range(200 if os.environ.get("CT_TEST_FULL") == "1" else 10):
-        text = f"{number}\n"
-        assert podman("run", "--rm", "box", "sh", "-c", f"echo {number}; exit {number % 100}", code=number % 100) == text
+        code = number % 100
+        assert podman("run", "--rm", "box", "sh", "-c", f"echo {number}; exit {code}", code=code) == f"{number}\n"

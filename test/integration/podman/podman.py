@@ -11,7 +11,9 @@ import subprocess
 import termios
 import time
 
-LIMIT = int(os.environ.get("CT_PODMAN_LIMIT", 120))  # seconds after which something will not happen any more, on any machine
+# Seconds after which something will not happen any more, on any machine.
+LIMIT = int(os.environ.get("CT_PODMAN_LIMIT", 120))
+QUIET = dict.fromkeys(["stdin", "stdout", "stderr"], subprocess.DEVNULL)
 
 
 def until(condition, what):
@@ -44,9 +46,10 @@ class Podman:
     def __init__(self, *options):
         self.command = ["podman", *options]
 
-    def start(self, *arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **how):
+    def start(self, *arguments, **streams):
         """A command that goes on while the test does."""
-        return subprocess.Popen([*self.command, *arguments], stdin=stdin, stdout=stdout, stderr=stderr, text=True, **how)
+        pipes = dict.fromkeys(["stdin", "stdout", "stderr"], subprocess.PIPE)
+        return subprocess.Popen([*self.command, *arguments], text=True, **{**pipes, **streams})
 
     def __call__(self, *arguments, code=0, input="", **how):
         """Runs a command to its end, wants this exit code, and returns what it printed."""
@@ -54,8 +57,10 @@ class Podman:
 
     def both(self, *arguments, code=0, input="", **how):
         """The same with (stdout, stderr)."""
-        done = subprocess.run([*self.command, *arguments], input=input, capture_output=True, text=True, timeout=LIMIT, **how)
-        assert done.returncode == code, f"podman {' '.join(arguments)}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
+        done = subprocess.run([*self.command, *arguments], input=input, capture_output=True, text=True, timeout=LIMIT,
+                              **how)
+        what = f"podman {' '.join(arguments)}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
+        assert done.returncode == code, what
         return done.stdout, done.stderr
 
     def background(self, *arguments):

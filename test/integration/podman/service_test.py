@@ -4,11 +4,10 @@ import http.client
 import json
 import os
 import socket
-import subprocess
 
 import pytest
 
-from podman import LIMIT, Podman, until
+from podman import LIMIT, QUIET, Podman, until
 
 SOCKET = "/run/test/podman.sock"
 
@@ -16,8 +15,7 @@ SOCKET = "/run/test/podman.sock"
 @pytest.fixture
 def remote(podman):
     """podman, asked over the socket of its service."""
-    quiet = dict.fromkeys(["stdin", "stdout", "stderr"], subprocess.DEVNULL)
-    service = podman.start("system", "service", "--time=0", f"unix://{SOCKET}", **quiet)
+    service = podman.start("system", "service", "--time=0", f"unix://{SOCKET}", **QUIET)
     until(lambda: os.path.exists(SOCKET) and ping(), "the service answers")
     yield Podman("--remote", "--url", f"unix://{SOCKET}")
     service.terminate()
