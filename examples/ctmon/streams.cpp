@@ -64,13 +64,15 @@ ct::Log log_of(const Options& options) {
     log.grace = Grace;
     if (options.log.journald) {
         log.line_size = ct::Bytes{8192}; // what readers of the journal know
-        log.targets.emplace_back(ct::Journald{.tag = options.log_tag,
-                                              .id = options.cid,
-                                              .labels = {options.log_labels.begin(), options.log_labels.end()},
-                                              .keep_newline = true,
-                                              .mark_partial = !options.no_partial_message,
-                                              .priority_prefix = true,
-                                              .optional = true});
+        ct::Journald journal{.tag = options.log_tag,
+                             .id = options.cid,
+                             .labels = {options.log_labels.begin(), options.log_labels.end()},
+                             .keep_newline = true,
+                             .mark_partial = !options.no_partial_message,
+                             .priority_prefix = true,
+                             .optional = true};
+        journal.delivery.backlog = 16 * ct::MiB; // so much it may be behind: the container does not wait for it
+        log.targets.emplace_back(std::move(journal));
     }
     if (options.log.file && !is_null_device(*options.log.file)) log.targets.emplace_back(file_of(options));
     return log;

@@ -187,7 +187,7 @@ struct Log {
     std::chrono::milliseconds flush_after{50};
     /// How long after the end of the first process the output of others is awaited, such as grandchildren that are
     /// still there, and a blocking sink that cannot take anything. The end of the container is reported that much later
-    /// then. What is in the pipe at the end is always delivered.
+    /// then. What is in the pipe at the end is always delivered; for a journal that is busy up to 2 s more are waited.
     std::chrono::milliseconds grace{0};
     bool operator==(const Log&) const = default;
 };

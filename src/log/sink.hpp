@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -30,6 +31,8 @@ public:
 
     /// Nothing more is to be read, for now.
     [[nodiscard]] bool blocks() const noexcept { return delivery_.policy == LogPolicy::Block && next_try_; }
+    /// Whoever takes the records is there, and is only busy: the rest will be taken soon.
+    [[nodiscard]] bool is_behind() const noexcept { return next_try_ && (error_ == EAGAIN || error_ == ENOBUFS); }
     /// When retry() should be called; none while all goes well.
     [[nodiscard]] std::optional<Clock::time_point> next_try() const noexcept { return next_try_; }
     void retry(Clock::time_point now);

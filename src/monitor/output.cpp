@@ -23,6 +23,7 @@ constexpr std::size_t ReadSize = 256UL * 1024;
 constexpr int PipeSize = 256 * 1024;                  ///< A writer gets that far ahead of a host that is busy.
 constexpr std::size_t MostOfTerminal = 1024UL * 1024; ///< More than a terminal holds.
 constexpr std::size_t MostRecords = 1024;             ///< Of one call of a sink.
+constexpr std::chrono::seconds CatchUp{2};            ///< At the end, of a sink that is behind.
 /// How often one who waits for the container, and does not dispatch, tries those who are attached.
 constexpr std::chrono::milliseconds RetryAttached{20};
 
@@ -329,7 +330,7 @@ std::optional<Output::TimePoint> Output::next_due() const {
         if (time && (!due || *time < *due)) due = time;
     };
     if (done_) return due;
-    consider(deadline_);
+    if (deadline_ && Clock::now() < *deadline_) consider(deadline_); // then only sinks are waited for
     for (const auto& target : targets_) consider(target->next_try());
     if (blocked()) return due;
     for (const Source& source : sources_)
@@ -434,6 +435,8 @@ bool Output::advance_end(Move& move) {
         awaited = awaited || source.fd;
     }
     if (!over() && (awaited || blocked())) return false;
+    const bool behind = std::ranges::any_of(targets_, [](const auto& target) { return target->is_behind(); });
+    if (behind && !gives_up_ && Clock::now() < *deadline_ + CatchUp) return false;
     if (blocked()) {
         gives_up_ = true;
         return advance_end(move);
@@ -464,6 +467,7 @@ void Output::when_done(std::function<void()> told) {
 void Output::end_now() noexcept {
     Move move(*this, std::unique_lock(mutex_), Call::SinksOnly);
     if (done_) return;
+    gives_up_ = true;
     begin_end(Clock::now());
     (void)advance_end(move);
 }

@@ -204,5 +204,16 @@ TEST_F(Journal, ThatDoesNotReadDoesNotStopTheContainer) {
     EXPECT_EQ(log_lines().size(), 20000U);
 }
 
+TEST_F(Journal, ThatIsBusyGetsEverything) {
+    constexpr int lines = 500; // more than its socket holds
+    run("lines 1 500 20\n");
+    for (int line = 0; line < lines; ++line) {
+        const std::string message = entry()["MESSAGE"];
+        ASSERT_EQ(message.size(), 21U) << message;
+        ASSERT_EQ(std::stoi(message), line);
+    }
+    EXPECT_EQ(monitor_ends(), 0);
+}
+
 } // namespace
 } // namespace ct::test

@@ -280,7 +280,7 @@ TEST_F(ServeFaults, OutlivesClientsThatSendGarbage) {
                       "0\0"
                       "1\0"
                       "0\0",
-                      31),
+                      30),
           std::string("iresize\0well\0x\0y\0", 17), std::string("iwait\0", 6), "i" + zeros,
           "i" + std::string(30'000, 'a')}) {
         const UniqueFd client = connect();
