@@ -202,12 +202,13 @@ TEST_F(Faults, ARuntimeThatLeavesAProcessWithItsStandardErrorIsToldAtOnce) {
 }
 
 TEST_F(Faults, AContainerThatEndsBeforeTheRuntime) {
-    script("runtime", "container\npidfile\nwait go\n");
+    script("runtime", "container\npidfile\nfile made yes\nwait go\n");
     make_fifo("go");
     script("container", "write 1 short\nexit 3\n");
     Channel sync = Channel::to_us();
     Monitor monitor = launch(call(create()).with("_OCI_SYNCPIPE", sync));
-    (void)container_pid();
+    (void)awaited(root_ / "made");
+    EXPECT_TRUE(await([&] { return !alive(container_pid()); }));
     open_fifo("go");
     const std::string report = sync.line();
     EXPECT_EQ(report, "{\"data\": " + std::to_string(container_pid()) + "}\n");
