@@ -16,6 +16,7 @@
 
 #include "base/concat.hpp"
 #include "base/sys.hpp"
+#include "received_fds.hpp"
 
 namespace ctmon {
 
@@ -48,17 +49,8 @@ std::string random_name() {
 
 /// The descriptor that came with a message, if it was just one.
 UniqueFd descriptor_of(msghdr& message) {
-    std::array<UniqueFd, 8> all;
-    std::size_t count = 0;
-    for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
-        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
-        for (std::size_t at = CMSG_LEN(0); at + sizeof(int) <= part->cmsg_len; at += sizeof(int)) {
-            int fd = -1;
-            std::memcpy(&fd, reinterpret_cast<const char*>(part) + at, sizeof fd);
-            all.at(count++ % all.size()).reset(fd);
-        }
-    }
-    return count == 1 ? std::move(all.front()) : UniqueFd();
+    std::vector<UniqueFd> all = take_descriptors(message);
+    return all.size() == 1 ? std::move(all.front()) : UniqueFd();
 }
 
 } // namespace

@@ -9,6 +9,7 @@
 #include <climits>
 #include <cstdlib>
 
+#include "absolute_path.hpp"
 #include "base/concat.hpp"
 #include "monitor.hpp"
 
@@ -17,13 +18,6 @@ namespace ctmon {
 namespace {
 
 constexpr std::chrono::milliseconds Grace{50};
-
-std::string absolute(const std::string& path) {
-    if (path.starts_with('/')) return path;
-    std::array<char, PATH_MAX> directory{};
-    return ct::internal::concat(::getcwd(directory.data(), directory.size()) == nullptr ? "" : directory.data(), '/',
-                                path);
-}
 
 ct::Bytes limit(std::int64_t bytes) {
     return ct::Bytes{bytes > 0 ? static_cast<std::uint64_t>(bytes) : 0};
@@ -36,7 +30,7 @@ bool is_null_device(const std::string& path) {
 }
 
 ct::LogFile file_of(const Options& options) {
-    ct::LogFile file{.path = absolute(*options.log.file),
+    ct::LogFile file{.path = absolute_path(*options.log.file),
                      .mode = 0640,
                      .rotate_size = limit(options.log_size_max),
                      .rotate_count = options.log_rotate ? static_cast<unsigned>(options.log_max_files) : 0,

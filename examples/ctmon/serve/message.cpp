@@ -18,6 +18,7 @@
 
 #include "base/concat.hpp"
 #include "base/sys.hpp"
+#include "received_fds.hpp"
 
 namespace ctmon {
 
@@ -54,17 +55,6 @@ std::optional<std::string> text_of(int file) {
     const ssize_t size = ::pread(file, text.data(), text.size(), 0);
     if (size != status.st_size || std::ranges::count(text, '\0') > MostWords) return std::nullopt;
     return text;
-}
-
-void take_fds(msghdr& message, std::vector<UniqueFd>& to) {
-    for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
-        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
-        for (std::size_t at = CMSG_LEN(0); at + sizeof(int) <= part->cmsg_len; at += sizeof(int)) {
-            int fd = -1;
-            std::memcpy(&fd, reinterpret_cast<const char*>(part) + at, sizeof fd);
-            to.emplace_back(fd);
-        }
-    }
 }
 
 sockaddr_un address_of(const std::string& path) {
@@ -152,7 +142,7 @@ Received receive_message(int socket, int flags, Message& message) {
     if (size < 0 && errno == EAGAIN) return Received::Nothing;
     if (size <= 0) return Received::End;
     message = {};
-    take_fds(header, message.fds);
+    message.fds = take_descriptors(header);
     for (UniqueFd& fd : message.fds) fd = sys::above_stdio(std::move(fd), Stage::Session, "receive a descriptor");
     if (bytes.front() == Inline) {
         message.words = split_words({bytes.data() + 1, static_cast<std::size_t>(size) - 1});

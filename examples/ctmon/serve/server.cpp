@@ -18,6 +18,7 @@
 #include <csignal>
 #include <cstdlib>
 
+#include "absolute_path.hpp"
 #include "base/concat.hpp"
 #include "base/sys.hpp"
 #include "idle_loop.hpp"
@@ -39,18 +40,12 @@ constexpr std::chrono::milliseconds AcceptPause{100};
 /// A pipe that is new has room for a report.
 constexpr std::chrono::milliseconds ReportPatience{0};
 
-std::string absolute(const std::string& path) {
-    if (path.empty() || path.starts_with('/')) return path;
-    std::array<char, PATH_MAX> directory{};
-    return concat(::getcwd(directory.data(), directory.size()) == nullptr ? "" : directory.data(), '/', path);
-}
-
 /// What is used later, when the current directory is not that of the client.
 Options with_absolute_paths(Options options) {
     for (std::string* const path : {&options.bundle, &options.container_pidfile, &options.exit_dir,
                                     &options.persist_dir, &options.socket_dir_path, &options.sdnotify_socket})
-        *path = absolute(*path);
-    if (options.log.file) options.log.file = absolute(*options.log.file);
+        *path = absolute_path(*path);
+    if (options.log.file) options.log.file = absolute_path(*options.log.file);
     return options;
 }
 
