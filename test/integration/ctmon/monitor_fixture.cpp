@@ -215,7 +215,13 @@ AttachClient::AttachClient(const fs::path& directory)
     address.sun_family = AF_UNIX;
     const std::string path = "/proc/self/fd/" + std::to_string(parent.get()) + "/attach";
     path.copy(address.sun_path, sizeof address.sun_path - 1);
-    checked(::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), directory / "attach");
+    int connected = -1;
+    // The file is there a moment before the monitor listens.
+    (void)await([&] {
+        connected = ::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
+        return connected == 0 || errno != ECONNREFUSED;
+    });
+    checked(connected, directory / "attach");
 }
 
 void AttachClient::send(std::string_view text) const {
