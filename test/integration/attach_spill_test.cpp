@@ -2,13 +2,14 @@
 // SPDX-FileCopyrightText: The libct authors
 
 // Clients that read late, and get everything.
+#include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
-#include <fstream>
 #include <thread>
 
 #include "attach_fixture.hpp"
+#include "base/unique_fd.hpp"
 
 namespace ct::test {
 namespace {
@@ -23,6 +24,22 @@ std::string sequence(int first, int last) {
     return text;
 }
 
+/// What a shell of a container waits at: `exec 3< PATH` once, and `read go <&3` each time.
+class Fifo {
+public:
+    explicit Fifo(std::string path) : path_(std::move(path)) {
+        EXPECT_EQ(::mkfifo(path_.c_str(), 0600), 0);
+        fd_ = internal::UniqueFd(::open(path_.c_str(), O_RDWR | O_CLOEXEC));
+        EXPECT_TRUE(fd_);
+    }
+    void release() const { EXPECT_EQ(::write(fd_.get(), "go\n", 3), 3); }
+    [[nodiscard]] const std::string& path() const { return path_; }
+
+private:
+    std::string path_;
+    internal::UniqueFd fd_;
+};
+
 class AttachSpillTest : public AttachServerTest {
 protected:
     [[nodiscard]] AttachServerOptions spilling() const {
@@ -34,20 +51,30 @@ protected:
     [[nodiscard]] bool dispatch_until_read(const Container& box, std::size_t bytes) {
         return dispatch_until([&] { return box.log_stats().bytes == bytes; });
     }
-    /// Whether \p client, which has read nothing yet, misses something, while another one gets all.
+    /// A client that reads nothing is disconnected, while one that reads gets all.
     void expect_disconnected(const AttachServerOptions& options) {
-        constexpr std::size_t Size = 16UL * 1024 * 1024;
+        constexpr std::size_t Step = 32UL * 1024; // no queue of one that reads is ever full
+        constexpr std::size_t Steps = 128;
+        const Fifo go(dir() / "fifo");
         Container box = attachable();
         AttachServer server(box, options);
         Client stalled(path()), reader(path());
         ASSERT_TRUE(accepts(server, 2));
-        box.start(shell("head -c 16777216 /dev/zero; echo end >&2"));
+        box.start(shell("exec 3< " + go.path() +
+                        "; for i in $(seq 128); do head -c 32768 /dev/zero; read go <&3; done; echo end >&2"));
+        for (std::size_t step = 1; step <= Steps; ++step) {
+            ASSERT_TRUE(dispatch_until([&] {
+                reader.read();
+                return reader.out.size() == step * Step;
+            })) << reader.out.size();
+            go.release();
+        }
         ASSERT_TRUE(dispatch_until([&] { return reader.read(); }));
         EXPECT_EQ(server.stats().disconnected, 1U);
-        EXPECT_EQ(reader.out.size(), Size);
+        EXPECT_EQ(reader.out.size(), Steps * Step);
         EXPECT_EQ(reader.err, "end\n");
         EXPECT_TRUE(stalled.read());
-        EXPECT_LT(stalled.out.size(), Size);
+        EXPECT_LT(stalled.out.size(), Steps * Step);
         EXPECT_GT(stalled.out.size(), 0U);
         box.wait();
     }
@@ -72,14 +99,13 @@ TEST_F(AttachSpillTest, ClientThatReadsLateGetsAllAndNobodyWaitsForIt) {
 }
 
 TEST_F(AttachSpillTest, SpillsAgainAfterItWasRead) {
-    ASSERT_EQ(::mkfifo((dir() / "fifo").c_str(), 0600), 0);
+    const Fifo go(dir() / "fifo");
     Container box = attachable();
     AttachServer server(box, spilling());
     Client client(path());
     ASSERT_TRUE(accepts(server, 1));
     std::string all;
-    const std::string fifo = dir() / "fifo";
-    box.start(shell("for i in 1 2 3; do seq ${i}000000 ${i}300000; read go < " + fifo + "; done"));
+    box.start(shell("exec 3< " + go.path() + "; for i in 1 2 3; do seq ${i}000000 ${i}300000; read go <&3; done"));
     std::uint64_t spilled = 0;
     for (int i = 1; i <= 3; ++i) {
         all += sequence(i * 1'000'000, i * 1'000'000 + 300'000);
@@ -91,7 +117,7 @@ TEST_F(AttachSpillTest, SpillsAgainAfterItWasRead) {
             return client.out.size() == all.size();
         }));
         EXPECT_TRUE(client.out == all);
-        std::ofstream(fifo) << "go\n";
+        go.release();
     }
     ASSERT_TRUE(dispatch_to_end(box, server, {&client}));
     EXPECT_EQ(client.out.size(), all.size());
@@ -151,13 +177,12 @@ TEST_F(AttachSpillTest, WhoGoesOnReadingIsNotCutOffAtTheEnd) {
 }
 
 TEST_F(AttachSpillTest, WhoHasConnectedBeforeTheOutputGetsIt) {
-    ASSERT_EQ(::mkfifo((dir() / "fifo").c_str(), 0600), 0);
+    const Fifo go(dir() / "fifo");
     Container box = attachable();
     AttachServer server(box, at_path());
-    const std::string fifo = dir() / "fifo";
-    box.start(shell("read go < " + fifo + "; echo hello"));
+    box.start(shell("read go < " + go.path() + "; echo hello"));
     Client client(path());
-    std::ofstream(fifo) << "go\n";
+    go.release();
     box.wait(); // dispatches nothing
     ASSERT_TRUE(dispatch_to_end(box, server, {&client}));
     EXPECT_EQ(client.out, "hello\n");
