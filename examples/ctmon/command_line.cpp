@@ -188,7 +188,11 @@ CommandLine read_command_line(const std::vector<std::string>& arguments) {
 
 std::string usage() {
     constexpr std::size_t column = 39;
-    std::string text = "Usage:\n  conmon [OPTION...] - a monitor of one container\n\nOptions:\n";
+    std::string text = "Usage:\n"
+                       "  conmon [OPTION...] - a monitor of one container\n"
+                       "  conmon serve SOCKET - one of many containers; see ctmon(8)\n"
+                       "  conmon at SOCKET COMMAND - what such a one is to do\n"
+                       "\nOptions:\n";
     for (const Option& option : Known) {
         if (option.meaning.empty()) continue;
         std::string line = "  ";

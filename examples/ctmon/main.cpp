@@ -61,6 +61,12 @@ void write_line(int fd, std::string text) {
     (void)!::write(fd, text.data(), text.size());
 }
 
+constexpr const char* ServeUsage = "usage: ctmon serve SOCKET\n"
+                                        "One process for many containers: those of who calls ctmon with "
+                                        "CTMON_SERVER=SOCKET in the environment.\n"
+                                        "SIGHUP replaces it by the program as it is installed now, SIGTERM ends it "
+                                        "with the last container; see ctmon(8).";
+
 Streams open_log(const Options& options, const std::shared_ptr<ct::internal::ScratchPool>& scratches) {
     try {
         return Streams(options, scratches);
@@ -97,9 +103,13 @@ int monitor(const Options& options, const Messages& messages) {
 std::optional<int> run_command(const std::vector<std::string>& arguments, const std::string& program) {
     const std::string word = arguments.empty() ? "" : arguments.front();
     if (word == "at") return run_at(arguments);
-    if (arguments.size() != 2) return std::nullopt;
-    const std::string& argument = arguments.back();
+    const std::string argument = arguments.size() == 2 ? arguments.back() : "";
     if (word == "serve") {
+        if (argument == "--help" || argument == "-h") {
+            write_line(STDOUT_FILENO, ServeUsage);
+            return EXIT_SUCCESS;
+        }
+        if (argument.empty() || argument.starts_with('-')) throw Refused(ServeUsage);
         become_robust();
         close_foreign_descriptors();
         return Keeper(program, argument).run();

@@ -48,6 +48,15 @@ protected:
     }
 };
 
+TEST_F(Options, OfTheServerAreNotTakenForItsSocket) {
+    const Answer help = ask({"serve", "--help"});
+    EXPECT_EQ(help.status, 0);
+    EXPECT_THAT(help.out, StartsWith("usage: ctmon serve SOCKET"));
+    for (const Words& wrong : {Words{"serve"}, {"serve", "--socket"}, {"serve", ""}, {"serve", "one", "two"}}) {
+        EXPECT_THAT(refusal(wrong), StartsWith("usage: ctmon serve SOCKET"));
+    }
+}
+
 TEST_F(Options, EachThatTakesAValueAsksForIt) {
     const Words names{"--bundle",
                       "-b",
