@@ -57,7 +57,7 @@ std::set<std::string> AttachedTest::fds(pid_t pid, std::string_view prefix) {
     std::error_code gone;
     for (const auto& entry : fs::directory_iterator("/proc/" + std::to_string(pid) + "/fd")) {
         const std::string what = fs::read_symlink(entry.path(), gone).string();
-        if (what.starts_with(prefix)) all.insert(what);
+        if (!gone && what.starts_with(prefix)) all.insert(what);
     }
     return all;
 }

@@ -216,9 +216,10 @@ TEST_F(Serve, PassesTheClientsOwnStreamsThrough) {
 TEST_F(Serve, HasReleasedInheritedDescriptorsWhenTheExitFileIsThere) {
     const Box port = box("port");
     Channel held = Channel::to_us(PipeKind::Pipe);
-    const Call made = call(port, Launch{.arguments = port.create(), .fds = {{5, held.theirs.get()}}});
+    Call made = call(port, Launch{.arguments = port.create(), .fds = {{5, held.theirs.get()}}});
     held.theirs.reset();
     EXPECT_THAT(made.report(), StartsWith("{\"data\": "));
+    EXPECT_EQ(made.client.foreground(), 0);
     EXPECT_THAT(port.awaited("call"), HasSubstr("\nfd: 5 "));
     port.start();
     EXPECT_EQ(port.code(), 0);
