@@ -62,10 +62,10 @@ void write_line(int fd, std::string text) {
 }
 
 constexpr const char* ServeUsage = "usage: ctmon serve SOCKET\n"
-                                        "One process for many containers: those of who calls ctmon with "
-                                        "CTMON_SERVER=SOCKET in the environment.\n"
-                                        "SIGHUP replaces it by the program as it is installed now, SIGTERM ends it "
-                                        "with the last container; see ctmon(8).";
+                                   "One process for many containers: those of who calls ctmon with "
+                                   "CTMON_SERVER=SOCKET in the environment.\n"
+                                   "SIGHUP replaces it by the program as it is installed now, SIGTERM ends it "
+                                   "with the last container; see ctmon(8).";
 
 Streams open_log(const Options& options, const std::shared_ptr<ct::internal::ScratchPool>& scratches) {
     try {
